@@ -1,0 +1,385 @@
+"""The functional core: `step(state, record)` applies one record and returns what the shell should do.
+
+Nothing here awaits, reads a clock, or draws lots: the same records give the same state and the same commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from engine.ingestion.markets import MARKETS
+from engine.market.bars import KEPT
+from engine.market.sync import Step
+from engine.state import RAW_AGE, EngineState, MarketState, SourceState
+from engine.types import (
+    MS,
+    SECOND,
+    TIMEFRAME_SECONDS,
+    BarsLoaded,
+    BookDelta,
+    BookSnapshot,
+    Command,
+    FeedAlive,
+    FeedLost,
+    FeedUp,
+    FetchBars,
+    FetchSnapshot,
+    InstrumentListed,
+    MarkPrice,
+    PriceReported,
+    Quote,
+    Record,
+    Ticker,
+    TimerFired,
+    Trade,
+)
+
+TENTH = SECOND // 10
+
+DEEPER_MARGIN = 5
+"""Buckets between the view and the edge of the known range at which a deeper snapshot is asked for."""
+
+DEEPER_PAUSE = 30 * SECOND
+"""Least time between two requests for a deeper snapshot."""
+
+IMPLAUSIBLE = 3600 * SECOND
+"""A trade time this far from the exchange's clock is damage, unless ten in a row agree."""
+
+SETTLED_MS = 1000
+"""A candle of the venue counts as final this long after its end."""
+
+Commands = tuple[Command, ...]
+_NOTHING: Commands = ()
+
+
+def step(state: EngineState, record: Record) -> Commands:
+    """Apply one record.
+
+    A record of one instrument that fails (our bug) stops that instrument's book until it is synchronised again, and
+    nothing else.
+    """
+    event = record.event
+    state.seq = record.seq
+    state.ts_recv = record.ts_recv
+    apply = _OF_MARKET.get(type(event))
+    if apply is None:
+        return _OF_ENGINE[type(event)](state, record, event)
+    market = state.markets.get(event.instrument)  # type: ignore[union-attr, arg-type]
+    if market is None:
+        return _NOTHING
+    source = state.sources.get(record.source) or state.source(record.source)
+    source.last_recv = record.ts_recv
+    source.up = True
+    try:
+        return apply(state, market, source, record, event)
+    except Exception as error:  # noqa: BLE001 - one failing instrument must not stop the others
+        return _fail(market, error)
+
+
+def _fail(market: MarketState, error: Exception) -> Commands:
+    market.failed = f"{type(error).__name__}: {error}"
+    market.counters.failures += 1
+    _lose_book(market)
+    market.asked_snapshot = True
+    return (FetchSnapshot(instrument=market.instrument.key),)
+
+
+# Books. -----------------------------------------------------------------------------------------------------------
+
+
+def _delta(state: EngineState, market: MarketState, source: SourceState, record: Record, delta: BookDelta) -> Commands:
+    market.counters.depth_updates += 1
+    market.ts_book = record.ts_recv
+    market.offsets.append(delta.ts_exch - record.ts_recv)
+    if not source.covered:
+        _cover(state, source, delta.ts_exch)
+    raw = market.raw
+    raw.append((record.ts_recv, record.frame))
+    if raw[0][0] < record.ts_recv - RAW_AGE:
+        raw.popleft()
+    sync = market.sync
+    cob = market.cob
+    if cob is not None and sync.joins(delta):
+        cob.apply(delta, sync.book)
+        outcome = sync.delta(delta)
+        if outcome is Step.APPLIED:
+            return _NOTHING
+    else:
+        outcome = sync.delta(delta)
+    return _after(market, outcome)
+
+
+def _snapshot(
+    _state: EngineState, market: MarketState, _source: SourceState, _record: Record, snapshot: BookSnapshot
+) -> Commands:
+    market.counters.snapshots += 1
+    market.asked_snapshot = False
+    return _after(market, market.sync.snapshot(snapshot))
+
+
+def _after(market: MarketState, outcome: Step) -> Commands:
+    """Keep COB and requests in step with what a message did to the book."""
+    if outcome is Step.CROSSED:
+        market.counters.crossed += 1
+    if outcome in _RELOADED:
+        if market.sync.live:
+            market.failed = ""
+            market.open_cob()
+        if market.cob is not None:
+            market.cob.rebuild(market.sync.book)
+    if outcome in _WANTING and not market.asked_snapshot:
+        market.asked_snapshot = True
+        return (FetchSnapshot(instrument=market.instrument.key),)
+    return _NOTHING
+
+
+_RELOADED = {Step.GAP, Step.CROSSED, Step.DIFFERS, Step.LOADED, Step.MERGED}
+_WANTING = {Step.BUFFERED, Step.GAP, Step.CROSSED, Step.DIFFERS, Step.TOO_OLD}
+
+
+def _lose_book(market: MarketState) -> None:
+    market.sync.lose()
+    market.asked_snapshot = False
+    if market.cob is not None:
+        market.cob.rebuild(market.sync.book)
+
+
+# Trades, quotes, statistics. --------------------------------------------------------------------------------------
+
+
+def _trade(state: EngineState, market: MarketState, source: SourceState, record: Record, trade: Trade) -> Commands:
+    counters = market.counters
+    counters.trades += 1
+    if trade.aggregate is not market.aggregate or not trade.regular:
+        counters.excluded_trades += 1
+        return _NOTHING
+    ts_recv = record.ts_recv
+    ts_exch = trade.ts_exch
+    offset = market.offset
+    if offset is not None and not -IMPLAUSIBLE < ts_exch - ts_recv - offset < IMPLAUSIBLE:
+        counters.implausible_trades += 1
+        market.suspects += 1
+        if market.suspects < 10:
+            return _NOTHING
+        market.offsets.clear()
+        market.bars.uncover()
+        source.covered = False
+    market.suspects = 0
+    market.offsets.append(trade.ts_sent - ts_recv)
+    if not source.covered:
+        _cover(state, source, trade.ts_sent)
+    number = trade.id
+    if number != market.trade_id + 1 and market.trade_id >= 0:
+        if number <= market.trade_id:
+            if number not in market.missing_trades:
+                counters.duplicate_trades += 1
+                return _NOTHING
+            market.missing_trades.discard(number)
+        else:
+            counters.trade_gaps += 1
+            if len(market.missing_trades) + number - market.trade_id < 10_000:
+                market.missing_trades.update(range(market.trade_id + 1, number))
+            market.bars.uncover()
+            market.bars.cover(ts_exch)
+    if number > market.trade_id:
+        market.trade_id = number
+        market.last_trade = trade
+        market.ts_trade = ts_recv
+    market.bars.trade(trade)
+    market.tape.trades.append(trade)
+    return _NOTHING
+
+
+def _quote(_state: EngineState, market: MarketState, _source: SourceState, record: Record, quote: Quote) -> Commands:
+    market.counters.quotes += 1
+    if market.quote is None or quote.update_id >= market.quote.update_id:
+        market.quote = quote
+        market.ts_quote = record.ts_recv
+    return _NOTHING
+
+
+def _ticker(_state: EngineState, market: MarketState, _source: SourceState, record: Record, ticker: Ticker) -> Commands:
+    market.ticker = ticker
+    market.ts_ticker = record.ts_recv
+    return _NOTHING
+
+
+def _mark(state: EngineState, market: MarketState, source: SourceState, _record: Record, mark: MarkPrice) -> Commands:
+    if not source.covered:
+        _cover(state, source, mark.ts_exch)
+    market.mark = mark
+    return _NOTHING
+
+
+def _price(
+    _state: EngineState, market: MarketState, _source: SourceState, record: Record, price: PriceReported
+) -> Commands:
+    market.rest_price = (price.price, record.ts_recv)
+    return _NOTHING
+
+
+def _bars(
+    _state: EngineState, market: MarketState, _source: SourceState, record: Record, loaded: BarsLoaded
+) -> Commands:
+    length = TIMEFRAME_SECONDS[loaded.timeframe] * 1000
+    if market.offset is None:
+        final = loaded.bars[:-1]
+    else:
+        now_ms = (record.ts_recv + market.offset) // MS
+        final = tuple(bar for bar in loaded.bars if bar.open_ms + length + SETTLED_MS <= now_ms)
+    market.bars.load(BarsLoaded(instrument=loaded.instrument, timeframe=loaded.timeframe, bars=final))
+    return _NOTHING
+
+
+# Connections and time. --------------------------------------------------------------------------------------------
+
+
+def _cover(state: EngineState, source: SourceState, ts_exch: int) -> None:
+    """The first stamp on a fresh connection tells from when on its trade streams are whole."""
+    source.covered = True
+    for market in state.markets.values():
+        if market.trade_source == source.name:
+            market.bars.cover(ts_exch)
+
+
+def _listed(state: EngineState, _record: Record, listed: InstrumentListed) -> Commands:
+    instrument = listed.instrument
+    old = state.markets.get(instrument.key)
+    if old is not None and old.instrument == instrument:
+        return _NOTHING
+    venue = MARKETS[instrument.venue]
+    symbol = instrument.symbol.lower()
+    state.add(
+        MarketState(
+            instrument,
+            state.settings,
+            book_source=venue.source(f"{symbol}@depth"),
+            trade_source=venue.source(f"{symbol}@{listed.trade_stream or venue.trade_stream}"),
+            aggregate=(listed.trade_stream or venue.trade_stream) == "aggTrade",
+        )
+    )
+    return _NOTHING
+
+
+def _up(state: EngineState, record: Record, up: FeedUp) -> Commands:
+    source = state.source(up.source)
+    source.last_recv = record.ts_recv
+    source.up = True
+    source.reason = ""
+    if up.rotated:
+        return _NOTHING
+    commands: list[Command] = []
+    for market in state.markets.values():
+        if market.trade_source == up.source:
+            commands.extend(_history(market, record.ts_recv))
+    return tuple(commands)
+
+
+def _history(market: MarketState, ts_recv: int) -> list[Command]:
+    """Ask for the candles since the last closed one, at most as many as are kept."""
+    venue = MARKETS[market.instrument.venue]
+    now_ms = (ts_recv + (market.offset or 0)) // MS
+    commands: list[Command] = []
+    for timeframe in venue.kline_timeframes:
+        length = TIMEFRAME_SECONDS[timeframe] * 1000
+        closed = market.bars.closed[timeframe]
+        start = max(now_ms // length * length - KEPT * length, closed[-1].open_ms if closed else 0)
+        key = market.instrument.key
+        commands.append(FetchBars(instrument=key, timeframe=timeframe, start_ms=start, end_ms=now_ms))
+    return commands
+
+
+def _lost(state: EngineState, _record: Record, lost: FeedLost) -> Commands:
+    source = state.source(lost.source)
+    source.up = source.covered = False
+    source.reason = lost.reason
+    for market in state.markets.values():
+        if market.book_source == lost.source:
+            _lose_book(market)
+        if market.trade_source == lost.source:
+            market.bars.uncover()
+    return _NOTHING
+
+
+def _alive(state: EngineState, record: Record, alive: FeedAlive) -> Commands:
+    state.source(alive.source).last_recv = record.ts_recv
+    return _NOTHING
+
+
+def _timer(state: EngineState, _record: Record, timer: TimerFired) -> Commands:
+    boundary = timer.boundary
+    tenth = state.tenth = boundary // TENTH
+    whole = tenth % 10 == 0
+    stale = int(state.settings.stale_after_s * SECOND)
+    silence = int(state.settings.silence_s * SECOND)
+    commands: list[Command] = []
+    for market in state.markets.values():
+        try:
+            trades = state.sources.get(market.trade_source)
+            if whole and market.offsets:
+                market.offset = sorted(market.offsets)[len(market.offsets) // 2]
+            if trades is not None and trades.up and market.offset is not None:
+                market.bars.advance(trades.last_recv + market.offset - silence)
+            if tenth % HEAL_EVERY == HEAL_AT:
+                commands.extend(_heal(market, boundary))
+            depth = state.sources.get(market.book_source)
+            cob = market.cob
+            if cob is None or not market.sync.live or depth is None or boundary - depth.last_recv > stale:
+                continue
+            book = market.sync.book
+            if not (book.best_bid and book.best_ask):
+                continue
+            cob.sample(tenth, book)
+            if whole:
+                cob.columns.append(cob.column(tenth // 10, book, market.sync.low, market.sync.high))
+                if boundary - market.asked_deeper > DEEPER_PAUSE and not cob.covers(
+                    book, market.sync.low, market.sync.high, DEEPER_MARGIN
+                ):
+                    market.asked_deeper = boundary
+                    commands.append(FetchSnapshot(instrument=market.instrument.key, deeper=True))
+        except Exception as error:  # noqa: BLE001 - one failing instrument must not stop the others
+            commands.extend(_fail(market, error))
+    return tuple(commands)
+
+
+HEAL_EVERY = 600
+"""Tenths of a second between two looks for bars to heal."""
+
+HEAL_AT = 30
+"""The tenth of that period at which it is done: late enough for the venue's candle to be final."""
+
+
+def _heal(market: MarketState, boundary: int) -> list[Command]:
+    """Ask the venue for the bars that the feed did not wholly cover."""
+    venue = MARKETS[market.instrument.venue]
+    now_ms = (boundary + (market.offset or 0)) // MS
+    commands: list[Command] = []
+    for timeframe in venue.kline_timeframes:
+        length = TIMEFRAME_SECONDS[timeframe] * 1000
+        damaged = [bar.open_ms for bar in market.bars.incomplete(timeframe) if bar.open_ms + length < now_ms]
+        if damaged:
+            key = market.instrument.key
+            end = damaged[-1] + length
+            commands.append(FetchBars(instrument=key, timeframe=timeframe, start_ms=damaged[0], end_ms=end))
+    return commands
+
+
+_OF_MARKET: dict[type, Callable[[EngineState, MarketState, SourceState, Record, Any], Commands]] = {
+    BookDelta: _delta,
+    BookSnapshot: _snapshot,
+    Trade: _trade,
+    Quote: _quote,
+    Ticker: _ticker,
+    MarkPrice: _mark,
+    PriceReported: _price,
+    BarsLoaded: _bars,
+}
+
+_OF_ENGINE: dict[type, Callable[[EngineState, Record, Any], Commands]] = {
+    InstrumentListed: _listed,
+    FeedUp: _up,
+    FeedLost: _lost,
+    FeedAlive: _alive,
+    TimerFired: _timer,
+}

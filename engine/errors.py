@@ -1,0 +1,82 @@
+"""The error tree. Each class says what it stops, and its policy tells the supervisor what happens next.
+
+    ConsoleError
+    |-- SettingsInvalid      exit     the user can fix it; nothing was started
+    |-- RecordingUnusable    exit     the path given holds nothing that can be replayed
+    |-- FeedError
+    |   |-- FeedUnavailable  retry    reconnect with back-off, next address
+    |   |-- ProtocolError    retry    the peer sent what its specification forbids; counted, excerpt kept
+    |   `-- VenueThrottled   retry    wait as long as the venue says
+    `-- InvariantBroken      halt     our bug: the instrument is frozen and resynchronised, the others go on
+
+A gap, a refusal or a stale book are values, not exceptions.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Policy(StrEnum):
+    """What the supervisor does with a component that raised."""
+
+    RETRY = "retry"
+    DEGRADE = "degrade"
+    HALT = "halt"
+    EXIT = "exit"
+
+
+class ConsoleError(Exception):
+    """Base of all errors of the product."""
+
+    policy: ClassVar[Policy] = Policy.HALT
+
+
+class SettingsInvalid(ConsoleError):
+    """A setting is wrong; nothing was started, the user can mend it."""
+
+    policy = Policy.EXIT
+
+
+class RecordingUnusable(ConsoleError):
+    """The recording cannot be opened, is empty, or does not reach the asked time."""
+
+    policy = Policy.EXIT
+
+
+class FeedError(ConsoleError):
+    """Something between the venue and us failed."""
+
+    policy = Policy.RETRY
+
+
+class FeedUnavailable(FeedError):
+    """No connection, a broken one, or no answer in time; tried again after a delay at the next address."""
+
+
+class ProtocolError(FeedError):
+    """A message that the venue's specification forbids; it is dropped and counted, ten in a row reconnect.
+
+    The excerpt keeps the first bytes of the message for the log.
+    """
+
+    def __init__(self, reason: str, frame: bytes = b"") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.excerpt = frame[:120]
+
+
+class VenueThrottled(FeedError):
+    """The venue's request limit is used up, or it told us to wait; nothing is sent until then."""
+
+    def __init__(self, venue: str, retry_after_s: float, why: str) -> None:
+        super().__init__(f"{venue}: {why}; next request in {retry_after_s:.1f} s")
+        self.venue = venue
+        self.retry_after_s = retry_after_s
+
+
+class InvariantBroken(ConsoleError):
+    """Our own bug: the instrument concerned is frozen and resynchronised; the others go on."""
+
+    policy = Policy.HALT

@@ -1,0 +1,1 @@
+"""Frames from venues and recordings, and what turns them into events."""

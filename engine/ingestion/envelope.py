@@ -1,0 +1,108 @@
+"""Lines of a recording that are not market frames: connections, REST answers, the end.
+
+They look like messages of a stream whose name no venue uses, so other readers of the format pass over them. A depth
+snapshot is no envelope: it stands raw, as the public collector writes it. Damaged frames are kept base64-coded.
+"""
+
+from __future__ import annotations
+
+import base64
+
+import msgspec
+
+from engine.errors import ProtocolError
+from engine.ingestion.binance import Codec
+from engine.ingestion.symbols import instruments
+from engine.types import Event, FeedAlive, FeedLost, FeedUp, InstrumentListed, Timeframe
+
+PREFIX = b'{"stream":"!tradetui"'
+
+REST_SUFFIX = ":rest"
+"""Source name of REST answers: the venue's name with this behind."""
+
+
+class Note(msgspec.Struct, omit_defaults=True):
+    """What one such line says; `e` is one of feedUp, feedLost, feedAlive, exchangeInfo, klines, price, garbage, end."""
+
+    e: str
+    source: str = ""
+    reason: str = ""
+    rotated: bool = False
+    symbol: str = ""
+    interval: str = ""
+    trade_stream: str = ""
+    body: msgspec.Raw = msgspec.Raw()
+
+
+class _Line(msgspec.Struct):
+    data: Note
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def encode(note: Note) -> bytes:
+    """Return a note as the message part of a line."""
+    body = bytes(note.body)
+    if body:
+        # Raw bytes go in as they are; line breaks in them would break the line.
+        note = msgspec.structs.replace(note, body=msgspec.Raw(body.replace(b"\n", b" ").replace(b"\r", b" ")))
+    return PREFIX + b',"data":' + msgspec.json.encode(note) + b"}"
+
+
+def garbage(frame: bytes) -> Note:
+    """Return a note that keeps a frame which is no text of one line."""
+    return Note(e="garbage", body=msgspec.Raw(b'"' + base64.b64encode(frame) + b'"'))
+
+
+def of_event(event: FeedUp | FeedLost | FeedAlive) -> Note:
+    """Return the note that tells of a connection event."""
+    match event:
+        case FeedUp():
+            return Note(e="feedUp", source=event.source, rotated=event.rotated)
+        case FeedLost():
+            return Note(e="feedLost", source=event.source, reason=event.reason)
+        case FeedAlive():
+            return Note(e="feedAlive", source=event.source)
+
+
+def decode(frame: bytes) -> Note:
+    """Return what a line says.
+
+    Raises:
+        ProtocolError: Damaged.
+    """
+    try:
+        return _decode(frame).data
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"note in the recording: {error}", frame) from error
+
+
+def to_event(note: Note, codec: Codec, symbol: str) -> tuple[Event, str] | None:
+    """Return the event that a note stands for and its source, or None if it changes nothing.
+
+    Raises:
+        ProtocolError: Unknown or damaged.
+    """
+    rest = codec.market.venue + REST_SUFFIX
+    match note.e:
+        case "feedUp":
+            return FeedUp(source=note.source, rotated=note.rotated), note.source
+        case "feedLost":
+            return FeedLost(source=note.source, reason=note.reason), note.source
+        case "feedAlive":
+            return FeedAlive(source=note.source), note.source
+        case "exchangeInfo":
+            found, _ = instruments(codec.market, bytes(note.body), {symbol})
+            instrument = found.get(symbol)
+            if instrument is None:
+                raise ProtocolError(f"recorded exchangeInfo does not list {symbol}")
+            codec.add(instrument)
+            return InstrumentListed(instrument=instrument, trade_stream=note.trade_stream), rest
+        case "klines":
+            return codec.klines(symbol, Timeframe(note.interval), bytes(note.body)), rest
+        case "price":
+            return codec.price(symbol, bytes(note.body)), rest
+        case "garbage" | "end":
+            return None
+    raise ProtocolError(f"note {note.e!r} in the recording is unknown")

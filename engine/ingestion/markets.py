@@ -1,0 +1,132 @@
+"""What differs between Binance's three markets: addresses, paths, stream names, limits and request weights.
+
+Source: developers.binance.com, "Spot: WebSocket Streams, Market Data endpoints, Limits", "USDS-Margined Futures" and
+"COIN-Margined Futures", the same chapters; "Important WebSocket Change Notice" of 2026-03-06 for the routes of USD-M.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.errors import SettingsInvalid
+from engine.types import Timeframe
+
+
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """One market of the venue. Weights are request weight per minute and IP address."""
+
+    venue: str
+    api: str
+    futures: bool
+    inverse: bool
+    rest: tuple[str, ...]
+    ws: tuple[str, ...]
+    trade_stream: str
+    depth_stream: str = "depth@100ms"
+    routes: dict[str, str] = msgspec.field(default_factory=dict)
+    default_route: str = ""
+    depth_limit: int
+    depth_weights: tuple[tuple[int, int], ...]
+    kline_limit: int
+    kline_weight: int
+    kline_timeframes: tuple[Timeframe, ...]
+    info_weight: int
+    price_weight: int
+    weight_limit: int
+
+    def streams(self, symbol: str) -> tuple[str, ...]:
+        """Names of the streams that one instrument is followed by."""
+        kinds = [self.depth_stream, self.trade_stream, "bookTicker", "ticker"]
+        if self.futures:
+            kinds.append("markPrice")
+        return tuple(f"{symbol.lower()}@{kind}" for kind in kinds)
+
+    def route(self, stream: str) -> str:
+        """Path prefix under which a stream is served; streams of different routes need different connections."""
+        kind = stream.partition("@")[2].partition("@")[0]
+        return self.routes.get(kind, self.default_route)
+
+    def source(self, stream: str) -> str:
+        """Name of the connection that carries a stream."""
+        route = self.route(stream)
+        return f"{self.venue}{route}" if route else self.venue
+
+    def depth_weight(self, limit: int) -> int:
+        """Weight of a depth request."""
+        return next(weight for most, weight in self.depth_weights if limit <= most)
+
+
+_ALL = tuple(Timeframe)
+_NO_SECONDS = tuple(timeframe for timeframe in Timeframe if timeframe is not Timeframe.S1)
+_FUTURES_DEPTH = ((50, 2), (100, 5), (500, 10), (1000, 20))
+
+SPOT = Market(
+    venue="binance",
+    api="/api/v3",
+    futures=False,
+    inverse=False,
+    rest=("https://api.binance.com", "https://api1.binance.com", "https://data-api.binance.vision"),
+    ws=("wss://stream.binance.com:9443", "wss://stream.binance.com:443", "wss://data-stream.binance.vision"),
+    trade_stream="trade",
+    depth_limit=5000,
+    depth_weights=((100, 5), (500, 25), (1000, 50), (5000, 250)),
+    kline_limit=1000,
+    kline_weight=2,
+    kline_timeframes=_ALL,
+    info_weight=20,
+    price_weight=2,
+    weight_limit=6000,
+)
+
+USDM = Market(
+    venue="binanceusdm",
+    api="/fapi/v1",
+    futures=True,
+    inverse=False,
+    rest=("https://fapi.binance.com",),
+    ws=("wss://fstream.binance.com",),
+    trade_stream="aggTrade",
+    routes={"depth": "/public", "bookTicker": "/public", "trade": "/public"},
+    default_route="/market",
+    depth_limit=1000,
+    depth_weights=_FUTURES_DEPTH,
+    kline_limit=1500,
+    kline_weight=10,
+    kline_timeframes=_NO_SECONDS,
+    info_weight=1,
+    price_weight=1,
+    weight_limit=2400,
+)
+
+COINM = Market(
+    venue="binancecoinm",
+    api="/dapi/v1",
+    futures=True,
+    inverse=True,
+    rest=("https://dapi.binance.com",),
+    ws=("wss://dstream.binance.com",),
+    trade_stream="aggTrade",
+    depth_limit=1000,
+    depth_weights=_FUTURES_DEPTH,
+    kline_limit=1500,
+    kline_weight=10,
+    kline_timeframes=_NO_SECONDS,
+    info_weight=1,
+    price_weight=1,
+    weight_limit=2400,
+)
+
+MARKETS: dict[str, Market] = {market.venue: market for market in (SPOT, USDM, COINM)}
+
+
+def market_of(instrument_key: str) -> Market:
+    """Return the market of an instrument key such as `binance:BTC/USDT`.
+
+    Raises:
+        SettingsInvalid: The venue has no native feed.
+    """
+    venue = instrument_key.partition(":")[0]
+    if venue not in MARKETS:
+        known = ", ".join(MARKETS)
+        raise SettingsInvalid(f"{instrument_key}: unknown venue {venue!r}; known are {known}")
+    return MARKETS[venue]

@@ -1,0 +1,1 @@
+"""The market as pure state: books, bars, the consolidated order book, flow, prices."""

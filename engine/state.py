@@ -1,0 +1,245 @@
+"""All state of the engine: plain values with one owner, changed by `core.step` alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+import msgspec
+
+from engine.errors import SettingsInvalid
+from engine.market.bars import Bars
+from engine.market.cob import Cob, nice_bucket
+from engine.market.flow import Tape
+from engine.market.price import Price, PriceSource, choose
+from engine.market.sync import BookSync
+from engine.types import SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe, Trade
+
+RAW_UPDATES = 180_000
+"""Most raw book updates kept in memory per instrument."""
+
+RAW_AGE = 1800 * SECOND
+"""Oldest raw book update kept in memory, by receive stamp."""
+
+
+class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the market state can be told; prices are decimals in quote units, keyed by BASE/QUOTE."""
+
+    bucket_sizes: dict[str, str] = msgspec.field(
+        default_factory=lambda: {"ETH/USDT": "1", "BTC/USDT": "10", "ETH/USD": "1", "BTC/USD": "10"}
+    )
+    """COB bucket size; without an entry one of about 2.5 bps of the first mid is chosen."""
+    price_ranges: dict[str, str] = msgspec.field(default_factory=dict)
+    """Half-width of the imbalance band; without an entry five buckets."""
+    large_trade: float = 100_000.0
+    """Quote value from which a trade is marked as large."""
+    stale_after_s: float = 5.0
+    """Silence of a connection after which what it feeds is shown as stale."""
+    silence_s: float = 0.5
+    """Time without trades after which bars close by the exchange's clock."""
+
+
+class Counters:
+    """What happened to one instrument since the start."""
+
+    __slots__ = (
+        "crossed",
+        "depth_updates",
+        "duplicate_trades",
+        "excluded_trades",
+        "failures",
+        "implausible_trades",
+        "quotes",
+        "snapshots",
+        "trade_gaps",
+        "trades",
+    )
+
+    def __init__(self) -> None:
+        for name in self.__slots__:
+            setattr(self, name, 0)
+
+    crossed: int
+    depth_updates: int
+    duplicate_trades: int
+    excluded_trades: int
+    failures: int
+    implausible_trades: int
+    quotes: int
+    snapshots: int
+    trade_gaps: int
+    trades: int
+
+    def values(self) -> dict[str, int]:
+        """Return all counts by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class SourceState:
+    """One connection as the core knows it. `covered`: its instruments were told where their coverage begins."""
+
+    __slots__ = ("covered", "last_recv", "name", "reason", "up")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.up = False
+        self.covered = False
+        self.last_recv = 0
+        self.reason = "not connected yet"
+
+
+class MarketState:
+    """One instrument: book, bars, COB, tape, latest quotes."""
+
+    __slots__ = (
+        "aggregate",
+        "asked_deeper",
+        "asked_snapshot",
+        "bars",
+        "book_source",
+        "cob",
+        "counters",
+        "failed",
+        "instrument",
+        "last_trade",
+        "mark",
+        "missing_trades",
+        "offset",
+        "offsets",
+        "quote",
+        "raw",
+        "rest_price",
+        "settings",
+        "suspects",
+        "sync",
+        "tape",
+        "ticker",
+        "trade_id",
+        "trade_source",
+        "ts_book",
+        "ts_quote",
+        "ts_ticker",
+        "ts_trade",
+    )
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        settings: MarketSettings,
+        *,
+        book_source: str,
+        trade_source: str,
+        aggregate: bool,
+    ) -> None:
+        self.instrument = instrument
+        self.settings = settings
+        self.book_source = book_source
+        self.trade_source = trade_source
+        self.aggregate = aggregate
+        self.sync = BookSync()
+        self.bars = Bars()
+        self.cob: Cob | None = None
+        self.tape = Tape(settings.large_trade)
+        self.counters = Counters()
+        self.raw: deque[tuple[int, bytes]] = deque(maxlen=RAW_UPDATES)
+        self.quote: Quote | None = None
+        self.ticker: Ticker | None = None
+        self.mark: MarkPrice | None = None
+        self.last_trade: Trade | None = None
+        self.rest_price: tuple[int, int] | None = None
+        self.ts_book = self.ts_quote = self.ts_ticker = self.ts_trade = 0
+        self.trade_id = -1
+        self.missing_trades: set[int] = set()
+        self.offsets: deque[int] = deque(maxlen=63)
+        self.offset: int | None = None
+        self.suspects = 0
+        self.asked_snapshot = False
+        self.asked_deeper = 0
+        self.failed = ""
+
+    def open_cob(self) -> Cob:
+        """Return the COB, made when the first live book tells the price level."""
+        if self.cob is None:
+            book = self.sync.book
+            name = f"{self.instrument.base}/{self.instrument.quote}"
+            size = self.settings.bucket_sizes.get(name)
+            if size is None:
+                bucket = nice_bucket((book.best_bid + book.best_ask) / 2, self.instrument.tick)
+            else:
+                bucket = in_ticks(size, self.instrument, "bucket size")
+            width = self.settings.price_ranges.get(name)
+            band = in_ticks(width, self.instrument, "imbalance range") // bucket if width is not None else 5
+            self.cob = Cob(bucket, max(band, 1))
+            self.cob.rebuild(book)
+        return self.cob
+
+    def price(self, now: int) -> Price | None:
+        """Return the best price there is at `now` (engine clock, ns), with source and age."""
+        known: list[tuple[PriceSource, float, int]] = []
+        book = self.sync.book
+        if self.sync.live and book.best_bid and book.best_ask:
+            known.append((PriceSource.BOOK, (book.best_bid + book.best_ask) / 2, self.ts_book))
+        if self.last_trade is not None:
+            known.append((PriceSource.TRADE, self.last_trade.price, self.ts_trade))
+        if self.ticker is not None:
+            known.append((PriceSource.TICKER, self.ticker.last, self.ts_ticker))
+        if self.rest_price is not None:
+            known.append((PriceSource.REST, *self.rest_price))
+        return choose(self.instrument.key, known, now)
+
+    def state(self) -> list[object]:
+        """Return the content that the state hash covers, in canonical order."""
+        book = self.sync.book
+        bars = self.bars
+        return [
+            self.instrument.key,
+            self.counters.values(),
+            [str(self.sync.state), self.sync.gaps, self.sync.resyncs, self.sync.low, self.sync.high],
+            [book.update_id, sorted(book.bids.items()), sorted(book.asks.items())],
+            [[list(bars.closed[timeframe]), bars.running(timeframe)] for timeframe in Timeframe],
+            [bars.revisions, bars.unplaced, self.trade_id, self.offset],
+            self.cob.state() if self.cob is not None else None,
+        ]
+
+
+class EngineState:
+    """Everything. `tenth` is the number of the last timer boundary passed, in tenths of a second since 1970."""
+
+    __slots__ = ("markets", "seq", "settings", "sources", "tenth", "ts_recv")
+
+    def __init__(self, settings: MarketSettings | None = None) -> None:
+        self.settings = settings or MarketSettings()
+        self.markets: dict[str, MarketState] = {}
+        self.sources: dict[str, SourceState] = {}
+        self.seq = 0
+        self.ts_recv = 0
+        self.tenth = 0
+
+    def source(self, name: str) -> SourceState:
+        """Return a connection by name, known or not yet."""
+        source = self.sources.get(name)
+        if source is None:
+            source = self.sources[name] = SourceState(name)
+        return source
+
+    def add(self, market: MarketState) -> None:
+        """Follow an instrument."""
+        self.markets[market.instrument.key] = market
+
+
+def in_ticks(amount: str, instrument: Instrument, what: str) -> int:
+    """Return an amount of quote units as ticks.
+
+    Raises:
+        SettingsInvalid: Not positive, not a number, or not a multiple of the instrument's price step.
+    """
+    try:
+        ticks = Decimal(amount) * instrument.price_scale
+    except ArithmeticError as error:
+        raise SettingsInvalid(f"{what} {amount!r} of {instrument.key} is not a number") from error
+    if not ticks.is_finite() or ticks <= 0 or ticks % instrument.tick:
+        raise SettingsInvalid(
+            f"{what} {amount} of {instrument.key} is not a positive multiple of its price step "
+            f"{instrument.price(instrument.tick)}"
+        )
+    return int(ticks)

@@ -1,0 +1,1 @@
+"""Models, labels, training and evaluation. Nothing is built here yet."""

@@ -1,0 +1,1 @@
+"""SQLite, Parquet and retention. Nothing is built here yet."""

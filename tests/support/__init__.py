@@ -1,0 +1,1 @@
+"""What tests share: the recorded exchange, virtual time, locations of recordings."""
