@@ -180,7 +180,8 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
             counters.trade_gaps += 1
             if len(market.missing_trades) + number - market.trade_id < 10_000:
                 market.missing_trades.update(range(market.trade_id + 1, number))
-            market.bars.uncover()
+            if market.last_trade is not None:
+                market.bars.hole(market.last_trade.ts_exch)
             market.bars.cover(ts_exch)
     if number > market.trade_id:
         market.trade_id = number

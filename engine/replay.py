@@ -102,6 +102,7 @@ class Replay:
         self._batch: list[Line] = []
         self._place = 0
         self._boundary = 0
+        self._noted = (0, b"")
         contents = self.recording.contents
         for (_, _), instrument in sorted(contents.instruments.items()):
             listed = InstrumentListed(instrument=instrument, trade_stream=contents.trade_streams[instrument.key])
@@ -150,7 +151,7 @@ class Replay:
             try:
                 event, source = codecs[index][0].decode(frame)
             except ProtocolError as error:
-                found = self._other(index, frame, error)
+                found = self._other(stamp, index, frame, error)
                 if found is None:
                     continue
                 event, source = found
@@ -189,11 +190,14 @@ class Replay:
         if self.observer is not None:
             self.observer(record, self.state)
 
-    def _other(self, index: int, frame: bytes, error: ProtocolError) -> tuple[Event, str] | None:
+    def _other(self, stamp: int, index: int, frame: bytes, error: ProtocolError) -> tuple[Event, str] | None:
         """Read a line that is no market frame: a snapshot or a note of our own recorder."""
         codec, symbol = self._codecs[index]
         try:
             if frame.startswith(envelope.PREFIX):
+                if (stamp, frame) == self._noted:
+                    return None  # the same connection event, from the file of another instrument
+                self._noted = stamp, frame
                 note = envelope.decode(frame)
                 return envelope.to_event(note, codec, note.symbol or symbol)
             if not frame.startswith(PREFIX) and symbol:

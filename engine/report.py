@@ -1,4 +1,4 @@
-"""The report of a run: what was received, what became of it, and whether the book agrees with the venue's own quotes."""
+"""The report of a run: what came, what became of it, and whether the book agrees with the venue's own quotes."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+import msgspec
+
 from engine.types import SECOND, TIMEFRAME_SECONDS, Bar, BarsLoaded, Timeframe, Trade
 
 KEPT = 1500
@@ -130,6 +132,18 @@ class Bars:
     def uncover(self) -> None:
         """The trade stream broke: the running second, and what contains it, stay incomplete."""
         self._covered = None
+
+    def hole(self, since: int) -> None:
+        """Trades after `since` (exchange time, ns) were lost: what has been closed from then on is not complete."""
+        first_ms = since // SECOND * 1000
+        for timeframe, seconds in TIMEFRAME_SECONDS.items():
+            bars = self.closed[timeframe]
+            for place in range(len(bars) - 1, -1, -1):
+                if bars[place].open_ms + seconds * 1000 <= first_ms:
+                    break
+                bars[place] = msgspec.structs.replace(bars[place], complete=False)
+        self._rebuild()
+        self.uncover()
 
     def trade(self, trade: Trade) -> None:
         """Take in a trade."""

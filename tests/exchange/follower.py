@@ -43,7 +43,7 @@ class Follower:
     async def event(self) -> dict[str, Any]:
         message = await self.socket.receive()
         try:
-            event = json.loads(message)["data"]
+            event: dict[str, Any] = json.loads(message)["data"]
             if {type(event[name]) for name in ("E", "U", "u")} != {int}:
                 raise Unreadable(message[:80])
         except (ValueError, TypeError, KeyError) as error:

@@ -110,7 +110,7 @@ def test_stream_names_routes_and_silent_streams(usdm: Tape) -> None:
             socket = await transport.connect(f"ws://x/usdm/{path}")
             frames = await _frames(socket, 3)
             await socket.close()
-            return {frame.get("stream", frame.get("e")) for frame in frames}
+            return {str(frame.get("stream", frame.get("e"))) for frame in frames}
 
         many = "btcusdt@depth@0ms/btcusdt@depth/ethusdt@depth@500ms/btcusdt@aggTrade/btcusdt@ticker/nousdt@trade"
         depths = {"btcusdt@depth@0ms", "btcusdt@depth", "ethusdt@depth@500ms"}
@@ -173,7 +173,7 @@ def test_tiling_continues_ids_and_disconnects_at_the_seam(spot: Tape) -> None:
             values = ids(before, name) + ids(after, name)
             assert values == sorted(values)
         assert ids(after, "U")[0] > ids(before, "u")[-1] + 1
-        assert ids(after, "a")[0] - ids(before, "a")[-1] < 20
+        assert ids(after, "t")[0] > ids(before, "t")[-1]
         follower = Follower(transport, BTC)
         await follower.connect()
         await follower.join()

@@ -7,11 +7,12 @@ every request or connection attempt calls it first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support.exchange.connection import Connection, routed
+from tests.support.exchange.answers import Answer, ConnectRefused, exhausted, troubled
+from tests.support.exchange.broadcast import Broadcast
+from tests.support.exchange.connection import Connection
 from tests.support.exchange.fault_driver import Delivery, FaultDriver, Handshake, RestTrouble, garbage
 from tests.support.exchange.faults import FaultKind, FaultScript
 from tests.support.exchange.listing import Listing
@@ -21,32 +22,6 @@ from tests.support.exchange.stamps import render
 from tests.support.exchange.tape import Frame, Instrument, Market, Tape, recordings_root
 from tests.support.exchange.timeline import Begin, Timeline
 from tests.support.exchange.weights import LIMITS, WeightCounter, weight_of
-
-
-class ConnectRefused(Exception):
-    """The handshake failed; `broken` when it died half-way instead of being refused."""
-
-    def __init__(self, *, broken: bool) -> None:
-        super().__init__("handshake broke" if broken else "connection refused")
-        self.broken = broken
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A REST answer, and how it reaches the client.
-
-    Attributes:
-        delay_s: It comes this late.
-        hangs: It never comes.
-        drops: All sockets break while it is on its way.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    delay_s: float = 0.0
-    hangs: bool = False
-    drops: bool = False
 
 
 class RecordedExchange:
@@ -88,15 +63,18 @@ class RecordedExchange:
         delta_ms = self.timeline.delta_ns // 1_000_000
         self.listings = {each: Listing(tape, each, root, delta_ms) for each in tape.instruments}
         self.frames_served = 0
-        self.connections: list[Connection] = []
+        self._out = Broadcast(legacy_routes=legacy_routes)
         self._rest = RestDesk(tape, self.listings, root)
         self._weights = WeightCounter()
-        self._legacy_routes = legacy_routes
         self._limit_weight = limit_weight
-        self._subscribers: dict[tuple[Instrument, str], list[tuple[Connection, bytes]]] = {}
         self.advance()
 
     # What the transports drive
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The open ones."""
+        return self._out.connections
 
     def next_due_ns(self) -> int | None:
         """When `advance` has something to do next, on the injected clock; None: never again."""
@@ -106,23 +84,25 @@ class RecordedExchange:
     def advance(self) -> None:
         """Do everything that has become due, in order."""
         now_ns = self.now_ns()
-        touched: set[Connection] = set()
         seam_ns, fault_ns = self.timeline.seam_ns(), self.faults.next_ns()
         while True:
             frame_ns = self.timeline.next_frame_ns()
-            if fault_ns is not None and fault_ns <= now_ns and (frame_ns is None or fault_ns <= frame_ns):
-                self._arm(fault_ns, touched)
+            if (
+                fault_ns is not None
+                and fault_ns <= now_ns
+                and fault_ns <= min(frame_ns or fault_ns, seam_ns or fault_ns)
+            ):
+                self._arm(fault_ns)
                 fault_ns = self.faults.next_ns()
             elif frame_ns is not None and frame_ns <= now_ns:
-                self._serve(self.timeline.take(), frame_ns, touched)
+                self._serve(self.timeline.take(), frame_ns)
             elif seam_ns is not None and seam_ns <= now_ns:
                 self._seam()
                 seam_ns = self.timeline.seam_ns()
             else:
                 break
         self.faults.settle(self.connections, now_ns)
-        for connection in touched:
-            connection.flush()
+        self._out.flush()
 
     def open(self, market: Market, route: str, streams: Iterable[str], *, combined: bool = True) -> Connection:
         """Accept a client.
@@ -147,13 +127,7 @@ class RecordedExchange:
 
     def resubscribe(self) -> None:
         """Take note of changed subscriptions or closed connections."""
-        self._subscribers = {}
-        self.connections = [each for each in self.connections if not each.closed]
-        for connection in self.connections:
-            for name, (instrument, kind) in connection.streams.items():
-                if kind and routed(connection.market, connection.route, kind, legacy=self._legacy_routes):
-                    prefix = b'{"stream":"%s","data":' % name.encode() if connection.combined else b""
-                    self._subscribers.setdefault((instrument, kind), []).append((connection, prefix))
+        self._out.refresh()
 
     def leave(self, connection: Connection) -> None:
         """A client went away."""
@@ -170,11 +144,9 @@ class RecordedExchange:
         headers = {"content-type": "application/json;charset=UTF-8", "x-mbx-used-weight-1m": str(used)}
         trouble = self.faults.request(depth=endpoint == "depth", now_ns=now_ns)
         if trouble is not None and trouble.status:
-            return _troubled(trouble, headers)
+            return troubled(headers, trouble)
         if self._limit_weight and used > LIMITS[market]:
-            wait_s = 60 - now_ns // 1_000_000_000 % 60
-            body = b'{"code":-1003,"msg":"Too much request weight used; current limit is reached."}'
-            return Answer(status=429, headers=headers | {"retry-after": str(wait_s)}, body=body)
+            return exhausted(headers, 60 - now_ns // 1_000_000_000 % 60)
         try:
             if endpoint == "depth":
                 body = self._depth(market, params, trouble)
@@ -182,12 +154,7 @@ class RecordedExchange:
                 body = self._rest.answer(market, endpoint, params, self.server_ms(), self._candles_now_ms())
         except Refusal as refusal:
             return Answer(status=refusal.status, headers=headers, body=refusal.body)
-        if trouble is None:
-            return Answer(status=200, headers=headers, body=body)
-        return Answer(
-            status=200, headers=headers, body=body,
-            delay_s=trouble.delay_s, hangs=trouble.hangs, drops=trouble.drops,
-        )  # fmt: skip
+        return Answer(status=200, headers=headers, body=body).hindered(trouble)
 
     def get(self, market: Market, path: str, params: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body, whatever delay a fault would add."""
@@ -200,10 +167,8 @@ class RecordedExchange:
 
     def disconnect(self, *, abrupt: bool = False) -> None:
         """Drop every client."""
-        for connection in self.connections:
-            connection.close(abrupt=abrupt)
+        self._out.drop_all(abrupt=abrupt)
         self.faults.forget_held(self.now_ns())
-        self.resubscribe()
 
     # What tests look at
 
@@ -229,27 +194,19 @@ class RecordedExchange:
             "connections": len(self.connections),
             "serverTime": self.server_ms(),
             "t0": self.t0_ns,
-            "faults": [
-                {
-                    "kind": f.kind,
-                    "atS": f.at_s,
-                    "startedNs": f.started_ns,
-                    "endedNs": f.ended_ns,
-                }
-                for f in self.faults.script
-            ],
+            "faults": self.faults.script.fates(),
         }
 
     # What becomes due
 
-    def _serve(self, frame: Frame, due_ns: int, touched: set[Connection]) -> None:
+    def _serve(self, frame: Frame, due_ns: int) -> None:
         instrument, kind = frame.instrument, frame.kind
         shifts = self.timeline.shifts(instrument)
         listing = self.listings[instrument]
         listing.serve(frame, shifts)
         self.frames_served += 1
-        clients = self._subscribers.get((instrument, kind))
-        aggregated = self._subscribers.get((instrument, "aggTrade")) if kind == "trade" else None
+        clients = self._out.clients(instrument, kind)
+        aggregated = self._out.clients(instrument, "aggTrade") if kind == "trade" else []
         if not clients and not aggregated:
             return
         if self.faults.silent(due_ns):
@@ -261,36 +218,18 @@ class RecordedExchange:
             if kind == "depth":
                 deliveries = self.faults.deliveries(deliveries[0], due_ns)
             for delivery in deliveries:
-                self._send(clients, delivery, touched)
+                self._out.send(clients, delivery, shifts.book_id)
         if aggregated:
             body = listing.aggregates.render(frame.trade_id, shifts, self.timeline.round)
             if body is not None:
-                self._send(aggregated, Delivery(frame, body), touched)
+                self._out.send(aggregated, Delivery(frame, body), 0)
 
-    def _send(self, clients: list[tuple[Connection, bytes]], delivery: Delivery, touched: set[Connection]) -> None:
-        frame, body, cut = delivery
-        lost: list[Connection] = []
-        for connection, prefix in clients:
-            message = b"%s%s}" % (prefix, body) if prefix else body
-            if cut < 1:
-                message = message[: max(1, int(len(message) * cut))]
-            if frame.kind == "depth" and frame.instrument not in connection.first_depth:
-                shift = self.timeline.shifts(frame.instrument).book_id
-                connection.first_depth[frame.instrument] = frame.first_id + shift
-            connection.send(message)
-            touched.add(connection)
-            if connection.closed:
-                lost.append(connection)
-        if lost:
-            self.resubscribe()
-
-    def _arm(self, due_ns: int, touched: set[Connection]) -> None:
+    def _arm(self, due_ns: int) -> None:
         fault = self.faults.arm(due_ns)
         if fault.kind is FaultKind.GARBAGE:
             for connection in self.connections:
-                for message in garbage(fault, connection):
-                    connection.send(message)
-                touched.add(connection)
+                self._out.send_raw(connection, garbage(fault, connection))
+            self._out.refresh()
             fault.end(due_ns)
         elif fault.kind is FaultKind.DROP_AFTER_FRAMES:
             self.faults.limit_frames(self.connections, due_ns)
@@ -321,10 +260,3 @@ class RecordedExchange:
                 self.faults.stale_served(trouble.fault, self.now_ns())
                 book = older
         return self._rest.depth(book, limit, self.server_ms(), self.timeline.shifts_ms)
-
-
-def _troubled(trouble: RestTrouble, headers: dict[str, str]) -> Answer:
-    if trouble.retry_after_s:
-        body = b'{"code":-1003,"msg":"Too many requests."}'
-        return Answer(status=trouble.status, headers=headers | {"retry-after": str(trouble.retry_after_s)}, body=body)
-    return Answer(status=trouble.status, headers=headers, body=b"<html>service unavailable</html>")

@@ -63,6 +63,7 @@ class FaultDriver:
     def arm(self, now_ns: int) -> Fault:
         """Arm the next fault; what needs no occasion starts here."""
         fault = self._waiting.pop(0)
+        fault.armed_ns = now_ns
         if fault.kind is K.CLOCK_JUMP:
             self.stamp_jump_ms += int(fault.seconds * 1000)
             fault.end(now_ns)

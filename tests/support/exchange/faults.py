@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from tests.support.exchange.tape import Instrument
 
@@ -14,7 +15,7 @@ class FaultKind(StrEnum):
     """What can go wrong."""
 
     REFUSE_CONNECT = "refuse_connect"  # all sockets dropped, the next `count` handshakes are refused
-    DROP_IN_HANDSHAKE = "drop_in_handshake"  # all sockets dropped, the next one dies during its handshake
+    DROP_IN_HANDSHAKE = "drop_in_handshake"  # all sockets dropped, the next `count` die during their handshake
     DROP_AFTER_CONNECT = "drop_after_connect"  # all sockets dropped, the next one opens and closes without a frame
     DROP_AFTER_FRAMES = "drop_after_frames"  # every open socket is dropped after `count` more frames
     DROP_DURING_SNAPSHOT = "drop_during_snapshot"  # sockets dropped while the next depth request is pending
@@ -59,7 +60,8 @@ class Fault:
         status: The HTTP status.
         provoke: All sockets are dropped when the fault is armed, so that clients come back and run into it.
         seed: For the random parts of its execution.
-        started_ns: The injected clock when it began to have effect; None before.
+        armed_ns: The injected clock when it was armed, and sockets were dropped if it drops them; None before.
+        started_ns: The injected clock when it met its first occasion; None before.
         ended_ns: The injected clock when the exchange behaved again; None before.
     """
 
@@ -71,6 +73,7 @@ class Fault:
     status: int = 0
     provoke: bool = False
     seed: int = 0
+    armed_ns: int | None = None
     started_ns: int | None = None
     ended_ns: int | None = None
     remaining: int = field(default=0, repr=False)
@@ -117,6 +120,11 @@ class FaultScript:
         """Whether every fault is over."""
         return all(fault.ended_ns is not None for fault in self.faults)
 
+    def fates(self) -> list[dict[str, Any]]:
+        """What became of each fault, in plain values."""
+        names = ("kind", "at_s", "instrument", "armed_ns", "started_ns", "ended_ns")
+        return [{name: getattr(fault, name) for name in names} for fault in self.faults]
+
     @classmethod
     def from_seed(
         cls,
@@ -160,7 +168,7 @@ def _drawn(
     if kind in _ON_SYMBOL:
         fault.instrument = dice.choice(list(instruments))
     match kind:
-        case K.REFUSE_CONNECT | K.SERVER_ERROR:
+        case K.REFUSE_CONNECT | K.DROP_IN_HANDSHAKE | K.SERVER_ERROR:
             fault.count = dice.randint(1, 2)
         case K.DROP_AFTER_FRAMES:
             fault.count = dice.randint(1, 40)

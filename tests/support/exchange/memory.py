@@ -7,8 +7,9 @@ import asyncio
 from engine.errors import FeedUnavailable
 from engine.ports import Response
 from tests.support.exchange.addresses import RestAddress, StreamAddress, parse
+from tests.support.exchange.answers import ConnectRefused
 from tests.support.exchange.connection import Connection
-from tests.support.exchange.exchange import ConnectRefused, RecordedExchange
+from tests.support.exchange.exchange import RecordedExchange
 from tests.support.exchange.pump import Pump
 
 

@@ -11,8 +11,9 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from tests.support.exchange.addresses import RestAddress, StreamAddress, parse
+from tests.support.exchange.answers import ConnectRefused
 from tests.support.exchange.connection import Connection
-from tests.support.exchange.exchange import ConnectRefused, RecordedExchange
+from tests.support.exchange.exchange import RecordedExchange
 from tests.support.exchange.pump import Pump
 
 # A timer per message would cost more than the messages at high rates.

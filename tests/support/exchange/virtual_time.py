@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 
+_GRACE_S = 0.25
 START_NS = 1_767_225_600_000_000_000
 
 
@@ -47,6 +48,10 @@ class _Selector(selectors.BaseSelector):
             # A thread's work takes no virtual time.
             return self._real.select(0.05)
         if timeout is None:
+            # Threads that the loop does not know of may still report.
+            ready = self._real.select(_GRACE_S)
+            if ready:
+                return ready
             raise VirtualDeadlock("every task waits and no timer is set")
         self.passed_ns += max(1, round(timeout * 1e9))
         return []
@@ -74,6 +79,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual.threads_at_work += 1
         future.add_done_callback(self._thread_done)
         return future
+
+    async def shutdown_default_executor(self, *_timeout: Any) -> None:
+        self._virtual.threads_at_work += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._virtual.threads_at_work -= 1
 
     def _thread_done(self, _future: Awaitable[Any]) -> None:
         self._virtual.threads_at_work -= 1

@@ -1,0 +1,53 @@
+"""The engine's clock: the only place that reads time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from engine.types import SECOND
+
+STEP = SECOND
+"""A wall clock this far ahead of ours was set, or the machine slept: we follow."""
+
+
+class Clock:
+    """UTC nanoseconds that never run backwards and never stand still.
+
+    Time runs with the monotonic clock from the wall clock's reading at the start. When the wall clock is found more
+    than `STEP` ahead, ours jumps there; when it is set back, ours goes on. `steps` counts both.
+    """
+
+    def __init__(
+        self, wall: Callable[[], int] = time.time_ns, monotonic: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._base = wall() - monotonic()
+        self._last = 0
+        self._behind = False
+        self.steps = 0
+
+    def now(self) -> int:
+        """Return the time."""
+        mine = self._base + self._monotonic()
+        wall = self._wall()
+        if wall - mine > STEP:
+            self.steps += 1
+            self._base += wall - mine
+            return wall
+        if mine - wall > STEP:
+            self.steps += not self._behind
+            self._behind = True
+        elif self._behind:
+            self._behind = False
+        return mine
+
+    def stamp(self) -> int:
+        """Return a receive stamp: the time, and more than every stamp before."""
+        self._last = max(self.now(), self._last + 1)
+        return self._last
+
+    def pass_by(self, boundary: int) -> None:
+        """Promise that every later stamp is above `boundary`."""
+        self._last = max(self._last, boundary)

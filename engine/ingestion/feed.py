@@ -1,0 +1,406 @@
+"""The live feed of one market: connections, REST answers, and what becomes of both when something fails.
+
+Everything that reaches the engine leaves here through one `Sink`, stamped in the order of arrival and recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.errors import FeedError, FeedUnavailable, ProtocolError, VenueThrottled
+from engine.ingestion import envelope
+from engine.ingestion.binance import Codec
+from engine.ingestion.budget import Breaker
+from engine.ingestion.markets import Market
+from engine.ingestion.rest import Rest
+from engine.ingestion.session import Due, Session, SessionSettings
+from engine.ingestion.symbols import entry_of, instruments
+from engine.ports import Socket, Transport
+from engine.types import (
+    TIMEFRAME_SECONDS,
+    Event,
+    FeedAlive,
+    FeedLost,
+    FeedUp,
+    FetchBars,
+    FetchSnapshot,
+    Instrument,
+    InstrumentListed,
+)
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 0.25
+"""Seconds between two looks at a connection's health."""
+
+YIELD_EVERY = 32
+"""Frames read in a row before other tasks get a turn."""
+
+RETRY_S = 0.5
+"""Pause after a failed snapshot request; it doubles up to `RETRY_MOST_S`."""
+
+RETRY_MOST_S = 10.0
+
+
+OVERLAP_S = 2.0
+"""Seconds for which both connections are read at a rotation."""
+
+
+class Sink(Protocol):
+    """Where a feed delivers."""
+
+    def stamp(self) -> int:
+        """Return the next receive stamp."""
+
+    def deliver(
+        self,
+        stamp: int,
+        source: str,
+        event: Event,
+        frame: bytes,
+        keys: Sequence[str] = (),
+        note: envelope.Note | None = None,
+    ) -> None:
+        """Take an event, and record what it was made from: the frame, or the note in the files of `keys`."""
+
+    def refuse(self, stamp: int, source: str, error: ProtocolError, frame: bytes, keys: Sequence[str]) -> None:
+        """Count and record a frame that gave no event."""
+
+
+class FeedView(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection as people are shown it."""
+
+    source: str
+    up: bool
+    frames: int
+    refused: int
+    reconnects: int
+    reason: str
+
+
+class Connection:
+    """One WebSocket with its streams, opened again and again."""
+
+    def __init__(self, feed: VenueFeed, source: str, streams: list[str], keys: list[str]) -> None:
+        self.source = source
+        self.streams = streams
+        self.keys = keys
+        self.session = Session(feed.settings)
+        self.up = False
+        self.frames = 0
+        self.refused = 0
+        self.reconnects = 0
+        self._feed = feed
+        self._host = 0
+
+    def view(self) -> FeedView:
+        """Return the figures for people."""
+        return FeedView(
+            source=self.source,
+            up=self.up,
+            frames=self.frames,
+            refused=self.refused,
+            reconnects=self.reconnects,
+            reason="" if self.up else self.session.reason,
+        )
+
+    async def run(self) -> None:
+        """Keep connected until cancelled."""
+        feed = self._feed
+        while True:
+            try:
+                socket = await self._connect()
+            except FeedUnavailable as error:
+                self.session.reason = str(error)
+                self._host += 1
+                log.warning("%s: %s", self.source, error)
+            else:
+                reason = await self._serve(socket)
+                self.up = False
+                self._tell(FeedLost(source=self.source, reason=reason))
+                log.warning("%s: lost: %s", self.source, reason)
+            self.reconnects += 1
+            await asyncio.sleep(self.session.delay(feed.dice()))
+
+    async def _connect(self) -> Socket:
+        feed = self._feed
+        base = feed.ws[self._host % len(feed.ws)]
+        route = feed.market.route(self.streams[0])
+        url = f"{base}{route}/stream?streams={'/'.join(self.streams)}"
+        try:
+            async with asyncio.timeout(feed.settings.connect_timeout_s):
+                return await feed.transport.connect(url)
+        except TimeoutError as error:
+            raise FeedUnavailable(f"{base}: no connection in {feed.settings.connect_timeout_s:.0f} s") from error
+
+    def _tell(self, event: FeedUp | FeedLost | FeedAlive) -> None:
+        sink = self._feed.sink
+        stamp = sink.stamp()
+        sink.deliver(stamp, self.source, event, b"", self.keys, envelope.of_event(event))
+
+    async def _serve(self, socket: Socket) -> str:
+        """Read until the connection is lost; return why. A connection due for rotation is replaced on the way."""
+        self.session.opened(self._feed.monotonic())
+        self.up = True
+        self._tell(FeedUp(source=self.source))
+        while True:
+            reader = asyncio.create_task(self._read(socket))
+            watcher = asyncio.create_task(self._watch(socket))
+            try:
+                await asyncio.wait((reader, watcher), return_when=asyncio.FIRST_COMPLETED)
+                if reader.done():
+                    return await reader
+                if await watcher is Due.RECONNECT:
+                    return self.session.reason
+                replacement = await self._replace(reader)
+                if replacement is None:
+                    return await reader
+            finally:
+                await _cancel(reader, watcher)
+                await socket.close()
+            socket = replacement
+
+    async def _overlap(self, replacement: Socket, reader: asyncio.Task[str]) -> None:
+        """Read both connections for a while, so that nothing is missed; update and trade ids sort out doubles."""
+        self.session.opened(self._feed.monotonic())
+        self._tell(FeedUp(source=self.source, rotated=True))
+        log.info("%s: rotated", self.source)
+        second = asyncio.create_task(self._read(replacement))
+        try:
+            await asyncio.wait((second, reader), timeout=OVERLAP_S)
+        finally:
+            # Nothing is lost by cancelling: a frame is taken from the socket and delivered without a pause between.
+            await _cancel(second)
+
+    async def _replace(self, reader: asyncio.Task[str]) -> Socket | None:
+        """Open the next connection while the old one goes on; None if the old one ended first."""
+        while not reader.done():
+            try:
+                replacement = await self._connect()
+            except FeedUnavailable as error:
+                log.warning("%s: rotation: %s", self.source, error)
+                await asyncio.wait((reader,), timeout=RETRY_MOST_S)
+            else:
+                await self._overlap(replacement, reader)
+                return replacement
+        return None
+
+    async def _read(self, socket: Socket) -> str:
+        feed, session, sink = self._feed, self.session, self._feed.sink
+        decode, monotonic = feed.codec.decode, feed.monotonic
+        while True:
+            try:
+                frame = await socket.receive()
+            except FeedUnavailable as error:
+                return str(error)
+            stamp = sink.stamp()
+            try:
+                event, _ = decode(frame)
+            except ProtocolError as error:
+                self.refused += 1
+                sink.refuse(stamp, self.source, error, frame, self.keys[:1])
+                if session.refused(monotonic()):
+                    return session.reason
+                continue
+            self.frames += 1
+            session.frame(monotonic())
+            sink.deliver(stamp, self.source, event, frame)
+            if not self.frames % YIELD_EVERY:
+                await asyncio.sleep(0)
+
+    async def _watch(self, socket: Socket) -> Due:
+        """Look after the connection; return when it is to be replaced."""
+        feed, session = self._feed, self.session
+        while True:
+            await asyncio.sleep(WATCH_S)
+            due = session.due(feed.monotonic())
+            if due is Due.PING:
+                session.pinged(feed.monotonic())
+                try:
+                    async with asyncio.timeout(feed.settings.pong_within_s):
+                        await socket.ping()
+                except (TimeoutError, FeedUnavailable):
+                    session.reason = f"no pong within {feed.settings.pong_within_s:.0f} s"
+                    return Due.RECONNECT
+                session.pong()
+                self._tell(FeedAlive(source=self.source))
+            elif due is not Due.NOTHING:
+                return due
+
+
+class VenueFeed:
+    """All connections and requests of one market."""
+
+    def __init__(
+        self,
+        market: Market,
+        symbols: list[str],
+        sink: Sink,
+        transport: Transport,
+        *,
+        rest: tuple[str, ...],
+        ws: tuple[str, ...],
+        settings: SessionSettings,
+        depth_limit: int,
+        monotonic: Callable[[], float],
+        dice: Callable[[], float],
+    ) -> None:
+        self.market = market
+        self.symbols = symbols
+        self.sink = sink
+        self.transport = transport
+        self.ws = ws
+        self.settings = settings
+        self.monotonic = monotonic
+        self.dice = dice
+        self.codec = Codec(market)
+        self.rest = Rest(market, rest, transport, monotonic)
+        self.breaker = Breaker()
+        self.connections: list[Connection] = []
+        self._depth_limit = min(depth_limit, market.depth_limit)
+        self._symbol_of: dict[str, str] = {}
+        self._snapshots: dict[str, asyncio.Task[None]] = {}
+        self._bars: asyncio.Queue[FetchBars] = asyncio.Queue(maxsize=1000)
+        self._tasks: asyncio.TaskGroup | None = None
+
+    @property
+    def _source(self) -> str:
+        return self.market.venue + envelope.REST_SUFFIX
+
+    async def run(self) -> None:
+        """List the instruments, then follow them until cancelled."""
+        await self._insistently("exchangeInfo", self._list)
+        by_source: dict[str, list[str]] = {}
+        for symbol in self._symbol_of.values():
+            for stream in self.market.streams(symbol):
+                by_source.setdefault(self.market.source(stream), []).append(stream)
+        keys = list(self._symbol_of)
+        self.connections = [Connection(self, source, streams, keys) for source, streams in by_source.items()]
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            tasks.create_task(self._load_bars())
+            for connection in self.connections:
+                tasks.create_task(connection.run())
+
+    async def _insistently(self, what: str, attempt: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Try until it works, ever more patiently."""
+        pause = RETRY_S
+        while True:
+            try:
+                await attempt()
+            except VenueThrottled as error:
+                log.warning("%s: %s: %s", self.market.venue, what, error)
+                await asyncio.sleep(error.retry_after_s)
+            except FeedError as error:
+                log.warning("%s: %s: %s; next try in %.1f s", self.market.venue, what, error, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, RETRY_MOST_S)
+            else:
+                return
+
+    async def _list(self) -> None:
+        body = await self.rest.exchange_info(self.symbols)
+        found, limit = instruments(self.market, body, set(self.symbols))
+        missing = [symbol for symbol in self.symbols if symbol not in found]
+        if missing:
+            raise ProtocolError(f"{self.market.venue} does not list {', '.join(missing)}")
+        self.rest.budget.limit = limit
+        for symbol, instrument in found.items():
+            self._listed(symbol, instrument, entry_of(body, symbol) or b"")
+
+    def _listed(self, symbol: str, instrument: Instrument, entry: bytes) -> None:
+        self.codec.add(instrument)
+        self._symbol_of[instrument.key] = symbol
+        stamp = self.sink.stamp()
+        event = InstrumentListed(instrument=instrument, trade_stream=self.market.trade_stream)
+        note = envelope.Note(
+            e="exchangeInfo",
+            source=self.market.venue,
+            symbol=symbol,
+            trade_stream=self.market.trade_stream,
+            body=msgspec.Raw(entry),
+        )
+        self.sink.deliver(stamp, self._source, event, b"", [instrument.key], note)
+
+    # Requests of the core. ----------------------------------------------------------------------------------------
+
+    def fetch_snapshot(self, command: FetchSnapshot) -> None:
+        """Ask for a depth snapshot until one has come; a request under way is not doubled."""
+        symbol = self._symbol_of[command.instrument]
+        running = self._snapshots.get(symbol)
+        if self._tasks is None or (running is not None and not running.done()):
+            return
+        self._snapshots[symbol] = self._tasks.create_task(self._snapshot(symbol))
+
+    async def _snapshot(self, symbol: str) -> None:
+        async def attempt() -> None:
+            body = await self.rest.depth(symbol, self._depth_limit)
+            event = self.codec.snapshot(symbol, body)
+            stamp = self.sink.stamp()
+            # The request is over before the answer is applied, which may well ask for the next one.
+            self._snapshots.pop(symbol, None)
+            self.sink.deliver(stamp, self._source, event, body)
+
+        await self._insistently(f"depth of {symbol}", attempt)
+
+    def fetch_bars(self, command: FetchBars) -> None:
+        """Ask for candles, one request after the other; when too many wait, the newest is dropped and asked later."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._bars.put_nowait(command)
+
+    async def _load_bars(self) -> None:
+        while True:
+            command = await self._bars.get()
+            try:
+                await self._page(command)
+            except VenueThrottled as error:
+                await asyncio.sleep(error.retry_after_s)
+            except FeedError as error:
+                log.warning("%s: klines: %s", self.market.venue, error)
+                await asyncio.sleep(RETRY_S)
+
+    async def _page(self, command: FetchBars) -> None:
+        symbol = self._symbol_of[command.instrument]
+        length = TIMEFRAME_SECONDS[command.timeframe] * 1000
+        start = command.start_ms
+        while start <= command.end_ms:
+            end = min(command.end_ms, start + (self.market.kline_limit - 1) * length)
+            body = await self.rest.klines(symbol, command.timeframe, start, end)
+            event = self.codec.klines(symbol, command.timeframe, body)
+            stamp = self.sink.stamp()
+            note = envelope.Note(e="klines", symbol=symbol, interval=command.timeframe, body=msgspec.Raw(body))
+            self.sink.deliver(stamp, self._source, event, b"", [command.instrument], note)
+            start = end + length
+
+    async def fetch_price(self, key: str) -> None:
+        """Ask for the last price, behind a circuit breaker.
+
+        Raises:
+            FeedUnavailable: No answer, or the breaker is open after failures in a row.
+        """
+        now = self.monotonic()
+        if not self.breaker.allows(now):
+            raise FeedUnavailable(f"{self.market.venue}: price requests rest after {self.breaker.failures} failures")
+        symbol = self._symbol_of[key]
+        try:
+            body = await self.rest.price(symbol)
+            event = self.codec.price(symbol, body)
+        except FeedError:
+            self.breaker.failed(self.monotonic())
+            raise
+        self.breaker.succeeded()
+        stamp = self.sink.stamp()
+        note = envelope.Note(e="price", symbol=symbol, body=msgspec.Raw(body))
+        self.sink.deliver(stamp, self._source, event, b"", [key], note)
+
+
+async def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

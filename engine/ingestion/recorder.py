@@ -1,0 +1,130 @@
+"""Writing a recording: the frames as received, one file per market and symbol, made whole on disk every second."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+
+from engine.ingestion import envelope
+from engine.types import SECOND, Instrument
+
+LEVEL = 6
+HELD = 64 << 20
+"""Bytes kept per file while the disk refuses to take them; more is lost, and said."""
+
+
+class RecorderView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a recording goes and how it fares."""
+
+    path: str
+    bytes_raw: int
+    bytes_written: int
+    lost_lines: int
+    error: str
+
+
+class _Track:
+    """One file: lines not yet written, and the length up to which it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.pending: list[bytes] = []
+        self.held = 0
+        self.whole = 0
+        self.raw = 0
+        self.lost = 0
+        self.error = ""
+
+    def write(self, lines: list[bytes]) -> None:
+        """Append lines as one compressed member; after a failure the file is cut back to its whole members."""
+        packed = gzip.compress(b"".join(lines), LEVEL)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as stream:
+            try:
+                stream.write(packed)
+                stream.flush()
+            except OSError:
+                os.ftruncate(stream.fileno(), self.whole)
+                raise
+            self.whole = stream.tell()
+
+
+class Recorder:
+    """Takes every frame, answer and connection event with its stamp, in the order in which the engine takes them."""
+
+    def __init__(self, folder: Path, now: Callable[[], int]) -> None:
+        self.folder = folder
+        self._now = now
+        self._tracks: dict[str, _Track] = {}
+        self._closed = False
+
+    def open(self, instrument: Instrument) -> None:
+        """Begin the file of an instrument."""
+        if instrument.key not in self._tracks:
+            start = self._now() // SECOND
+            name = f"{instrument.symbol.lower()}_{start}.gz"
+            self._tracks[instrument.key] = _Track(self.folder / instrument.venue / name)
+
+    def frame(self, instrument: str, stamp: int, frame: bytes) -> None:
+        """Keep a frame or a raw answer of an instrument."""
+        track = self._tracks.get(instrument)
+        if track is None:
+            return
+        if b"\n" in frame or b"\r" in frame:
+            frame = envelope.encode(envelope.garbage(frame))
+        line = b"%d %s\n" % (stamp, frame)
+        if track.held > HELD:
+            track.lost += 1
+            return
+        track.pending.append(line)
+        track.held += len(line)
+        track.raw += len(line)
+
+    def note(self, instruments: Iterable[str], stamp: int, note: envelope.Note) -> None:
+        """Keep what is no frame, in the file of every instrument concerned."""
+        line = envelope.encode(note)
+        for instrument in instruments:
+            self.frame(instrument, stamp, line)
+
+    async def run(self) -> None:
+        """Write once a second until cancelled."""
+        while True:
+            await asyncio.sleep(1)
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is pending; a disk that refuses is tried again at the next call."""
+        for track in self._tracks.values():
+            lines, track.pending = track.pending, []
+            if not lines:
+                continue
+            try:
+                await asyncio.to_thread(track.write, lines)
+                track.held -= sum(map(len, lines))
+                track.error = ""
+            except OSError as error:
+                track.error = f"{track.path}: {error.strerror or error}"
+                track.pending = lines + track.pending
+
+    async def close(self, stamp: int) -> None:
+        """Mark the end, write everything, and take no more."""
+        if not self._closed:
+            self.note(self._tracks, stamp, envelope.Note(e="end"))
+            self._closed = True
+            await self.flush()
+
+    def view(self) -> RecorderView:
+        """Return the figures for people."""
+        tracks = self._tracks.values()
+        return RecorderView(
+            path=str(self.folder),
+            bytes_raw=sum(track.raw for track in tracks),
+            bytes_written=sum(track.whole for track in tracks),
+            lost_lines=sum(track.lost for track in tracks),
+            error="; ".join(track.error for track in tracks if track.error),
+        )

@@ -1,0 +1,104 @@
+"""REST requests to one market: several addresses in turn, within the request budget, heeding the venue's stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from engine.errors import FeedUnavailable, ProtocolError, VenueThrottled
+from engine.ingestion.budget import Budget
+from engine.ingestion.markets import Market
+from engine.ports import Response, Transport
+
+TIMEOUT_S = 10.0
+STOP = 5.0
+"""Seconds to keep still after a 429 or 418 that does not say how long."""
+
+
+class Rest:
+    """The public endpoints of one market."""
+
+    def __init__(
+        self,
+        market: Market,
+        hosts: tuple[str, ...],
+        transport: Transport,
+        monotonic: Callable[[], float],
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.market = market
+        self.budget = Budget(market.venue, market.weight_limit)
+        self._hosts = hosts
+        self._host = 0
+        self._transport = transport
+        self._monotonic = monotonic
+        self._timeout_s = timeout_s
+
+    async def exchange_info(self, symbols: list[str]) -> bytes:
+        """Return exchangeInfo; spot answers for the given symbols alone."""
+        query = {} if self.market.futures else {"symbols": "[" + ",".join(f'"{symbol}"' for symbol in symbols) + "]"}
+        return await self._get("exchangeInfo", query, self.market.info_weight)
+
+    async def depth(self, symbol: str, limit: int) -> bytes:
+        """Return a depth snapshot of `limit` levels a side."""
+        weight = self.market.depth_weight(limit)
+        return await self._get("depth", {"symbol": symbol, "limit": str(limit)}, weight)
+
+    async def klines(self, symbol: str, interval: str, start_ms: int, end_ms: int) -> bytes:
+        """Return one page of candles that open in [start_ms, end_ms], oldest first."""
+        query = {
+            "symbol": symbol,
+            "interval": interval,
+            "startTime": str(start_ms),
+            "endTime": str(end_ms),
+            "limit": str(self.market.kline_limit),
+        }
+        return await self._get("klines", query, self.market.kline_weight)
+
+    async def price(self, symbol: str) -> bytes:
+        """Return the last price."""
+        return await self._get("ticker/price", {"symbol": symbol}, self.market.price_weight)
+
+    async def _get(self, path: str, query: dict[str, str], weight: int) -> bytes:
+        """Ask the current address; an address that does not answer is left for the next one.
+
+        Raises:
+            VenueThrottled: The venue told us to wait.
+            FeedUnavailable: No usable answer.
+            ProtocolError: The venue refused the request itself.
+        """
+        await self._allowed(weight)
+        host = self._hosts[self._host % len(self._hosts)]
+        self.budget.spend(weight, self._monotonic())
+        try:
+            url = f"{host}{self.market.api}/{path}" + (f"?{urlencode(query)}" if query else "")
+            response = await self._transport.get(url, timeout_s=self._timeout_s)
+        except FeedUnavailable:
+            self._host += 1
+            raise
+        return self._read(path, host, response)
+
+    async def _allowed(self, weight: int) -> None:
+        wait = self.budget.wait(weight, self._monotonic())
+        if wait > 0:
+            await asyncio.sleep(wait)
+            await self._allowed(weight)
+
+    def _read(self, path: str, host: str, response: Response) -> bytes:
+        used = response.headers.get("x-mbx-used-weight-1m", "")
+        if used.isdecimal():
+            self.budget.correct(int(used), self._monotonic())
+        if response.status in (418, 429):
+            said = response.headers.get("retry-after", "")
+            pause = float(said) if said.isdecimal() else STOP
+            self.budget.block(pause, self._monotonic())
+            raise VenueThrottled(self.market.venue, pause, f"HTTP {response.status} from {host} on {path}")
+        if response.status >= 500:
+            self._host += 1
+            raise FeedUnavailable(f"{host}: HTTP {response.status} on {path}")
+        if response.status != 200:
+            excerpt = response.body[:120].decode("ascii", "replace")
+            raise ProtocolError(f"{host} refused {path}: HTTP {response.status} {excerpt!r}", response.body)
+        return response.body

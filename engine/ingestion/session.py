@@ -1,0 +1,121 @@
+"""The policy of one connection, without a socket: when to ping, when to give up, how long to wait, when to rotate.
+
+All times are seconds of a monotonic clock, handed in by the caller.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Limits of a connection, in seconds where not said otherwise."""
+
+    ping_after_s: float = 2.0
+    """Silence after which a ping is sent."""
+    pong_within_s: float = 5.0
+    """Time for the pong; later the connection counts as lost."""
+    silence_s: float = 15.0
+    """Silence of all streams after which the connection is opened anew, pongs or not."""
+    rotate_after_s: float = 23.5 * 3600
+    """Age at which a connection is replaced; the venue cuts it at 24 h."""
+    max_errors: int = 10
+    """Protocol errors in a row that count as a lost connection."""
+    reconnect_delay: float = 1.0
+    """First reconnect delay; it doubles with every failure."""
+    max_reconnect_delay: float = 60.0
+    """Largest reconnect delay."""
+    settle_s: float = 1.0
+    """Good data for this long resets the delay."""
+    connect_timeout_s: float = 10.0
+    """Time for a connection to be opened."""
+
+
+class Due(StrEnum):
+    """What a connection needs now."""
+
+    NOTHING = "nothing"
+    PING = "ping"
+    ROTATE = "rotate"
+    RECONNECT = "reconnect"
+
+
+class Session:
+    """State of one connection over its whole life, reconnects included."""
+
+    __slots__ = ("_errors", "_failures", "_frame_at", "_good_since", "_opened_at", "_pinged_at", "reason", "settings")
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self.settings = settings
+        self.reason = ""
+        self._failures = 0
+        self._errors = 0
+        self._opened_at = 0.0
+        self._frame_at = 0.0
+        self._pinged_at: float | None = None
+        self._good_since: float | None = None
+
+    @property
+    def failures(self) -> int:
+        """Connections lost or refused since data last flowed."""
+        return self._failures
+
+    def opened(self, now: float) -> None:
+        """A connection was opened."""
+        self._opened_at = self._frame_at = now
+        self._pinged_at = None
+        self._good_since = None
+        self._errors = 0
+
+    def frame(self, now: float) -> None:
+        """A good frame came."""
+        self._frame_at = now
+        self._pinged_at = None
+        self._errors = 0
+        if self._good_since is None:
+            self._good_since = now
+        elif self._failures and now - self._good_since >= self.settings.settle_s:
+            self._failures = 0
+
+    def refused(self, now: float) -> bool:
+        """A bad frame came; return True when the connection is to be given up."""
+        self._frame_at = now
+        self._errors += 1
+        if self._errors < self.settings.max_errors:
+            return False
+        self.reason = f"{self._errors} protocol errors in a row"
+        return True
+
+    def pinged(self, now: float) -> None:
+        """A ping was sent."""
+        self._pinged_at = now
+
+    def pong(self) -> None:
+        """The pong came: the connection is alive, only silent."""
+        self._pinged_at = None
+
+    def due(self, now: float) -> Due:
+        """Return what is to be done now."""
+        settings = self.settings
+        silent = now - self._frame_at
+        if silent >= settings.silence_s:
+            self.reason = f"no data for {silent:.0f} s"
+            return Due.RECONNECT
+        if self._pinged_at is not None:
+            if now - self._pinged_at >= settings.pong_within_s:
+                self.reason = f"no pong within {settings.pong_within_s:.0f} s"
+                return Due.RECONNECT
+        elif silent >= settings.ping_after_s:
+            return Due.PING
+        if now - self._opened_at >= settings.rotate_after_s:
+            return Due.ROTATE
+        return Due.NOTHING
+
+    def delay(self, dice: float) -> float:
+        """Count a failure; return the seconds to wait: min(60, 2^n) x U(0.5, 1), `dice` uniform in [0, 1)."""
+        settings = self.settings
+        delay = min(settings.max_reconnect_delay, settings.reconnect_delay * 2.0 ** min(self._failures, 30))
+        self._failures += 1
+        return delay * (0.5 + 0.5 * dice)

@@ -1,0 +1,230 @@
+"""The engine at work: feeds on one side, one queue, `step`, and the commands carried out on the other side.
+
+Control records leave the queue before market records; market records leave it in the order of their stamps. Timers
+are placed before the first record that is later than their boundary, as in a replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from engine.core import TENTH, Commands, step
+from engine.digest import state_hash
+from engine.distribution import Distributor
+from engine.errors import FeedUnavailable, ProtocolError
+from engine.ingestion import envelope
+from engine.ingestion.feed import VenueFeed
+from engine.ingestion.recorder import Recorder
+from engine.latency import Latency
+from engine.market.price import Price
+from engine.replay import Observer, Refusals
+from engine.snapshot import cob_view
+from engine.state import EngineState, MarketSettings
+from engine.types import SECOND, Event, FetchBars, FetchSnapshot, Record, TimerFired
+
+log = logging.getLogger(__name__)
+
+LANE = 50_000
+"""Market records that may wait; more are dropped, which the sequence check sees as a gap."""
+
+SLICE = 256
+"""Records applied before other tasks get a turn."""
+
+_Item = tuple[int, str, Event, bytes]
+
+
+class EngineClock(Protocol):
+    """The clock that the engine runs by."""
+
+    def now(self) -> int:
+        """Return the time, UTC ns."""
+
+    def stamp(self) -> int:
+        """Return the time as a receive stamp, above every stamp before."""
+
+    def pass_by(self, boundary: int) -> None:
+        """Promise that every later stamp is above `boundary`."""
+
+
+class Engine:
+    """State, queue and feeds of one process. It is every feed's sink."""
+
+    def __init__(
+        self,
+        clock: EngineClock,
+        settings: MarketSettings | None = None,
+        *,
+        recorder: Recorder | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self.clock = clock
+        self.state = EngineState(settings)
+        self.feeds: list[VenueFeed] = []
+        self.recorder = recorder
+        self.observer = observer
+        self.distributor = Distributor()
+        self.latency = Latency()
+        self.refusals = Refusals()
+        self.overflow = 0
+        self.messages = 0
+        self.final_hash = ""
+        self.closing: list[Callable[[], Awaitable[None]]] = []
+        self._market: deque[_Item] = deque()
+        self._wake = asyncio.Event()
+        self._boundary = 0
+
+    # What feeds call. ---------------------------------------------------------------------------------------------
+
+    def stamp(self) -> int:
+        """Return the next receive stamp."""
+        return self.clock.stamp()
+
+    def deliver(
+        self,
+        stamp: int,
+        source: str,
+        event: Event,
+        frame: bytes,
+        keys: Sequence[str] = (),
+        note: envelope.Note | None = None,
+    ) -> None:
+        """Queue an event and record what it was made from."""
+        if len(self._market) >= LANE and frame:
+            self.overflow += 1
+            return
+        recorder = self.recorder
+        if recorder is not None:
+            if note is not None:
+                if note.e == "exchangeInfo":
+                    recorder.open(event.instrument)  # type: ignore[union-attr, arg-type]
+                recorder.note(keys, stamp, note)
+            else:
+                recorder.frame(event.instrument, stamp, frame)  # type: ignore[union-attr, arg-type]
+        self._market.append((stamp, source, event, frame))
+        self._wake.set()
+
+    def refuse(self, stamp: int, source: str, error: ProtocolError, frame: bytes, keys: Sequence[str]) -> None:
+        """Count a frame that gave no event."""
+        self.refusals.add(error)
+        if self.recorder is not None:
+            self.recorder.note(keys, stamp, envelope.garbage(frame))
+        if self.refusals.count < 10 or not self.refusals.count % 1000:
+            log.warning("%s: frame refused: %s: %r", source, error.reason, error.excerpt)
+
+    # The path. ----------------------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run feeds and queue until `stop` is set, then finish what is queued and close the recording."""
+        tasks = [asyncio.create_task(feed.run(), name=feed.market.venue) for feed in self.feeds]
+        pump = asyncio.create_task(self._pump(), name="pump")
+        ended = asyncio.create_task(stop.wait(), name="stop")
+        if self.recorder is not None:
+            tasks.append(asyncio.create_task(self.recorder.run(), name="recorder"))
+        try:
+            done, _ = await asyncio.wait((*tasks, pump, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (*tasks, pump, ended):
+                task.cancel()
+            results = await asyncio.gather(*tasks, pump, ended, return_exceptions=True)
+            await self._finish()
+        for task, result in zip((*tasks, pump, ended), results, strict=True):
+            if task in done and isinstance(result, Exception):
+                raise result
+
+    async def _finish(self) -> None:
+        """Apply what is queued, pass the last timers, and mark the end of the recording at the same place."""
+        while self._market:
+            self._drain(SLICE)
+        end = self.clock.stamp()
+        if self._boundary:
+            self._timers(end)
+        self.final_hash = state_hash(self.state)
+        if self.recorder is not None:
+            await self.recorder.close(end)
+        for close in self.closing:
+            await close()
+
+    async def _pump(self) -> None:
+        while True:
+            if self._market:
+                self._drain(SLICE)
+                await asyncio.sleep(0)
+                continue
+            self._wake.clear()
+            now = self.clock.now()
+            if self._boundary and now > self._boundary:
+                self.clock.pass_by(now)
+                self._timers(now)
+                continue
+            pause = (self._boundary - now) / SECOND + 0.0005 if self._boundary else None
+            timer = asyncio.get_running_loop().call_later(pause, self._wake.set) if pause is not None else None
+            await self._wake.wait()
+            if timer is not None:
+                timer.cancel()
+
+    def _drain(self, most: int) -> None:
+        queue, state = self._market, self.state
+        observer, latency, now = self.observer, self.latency, self.clock.now
+        for _ in range(min(most, len(queue))):
+            stamp, source, event, frame = queue.popleft()
+            if stamp > self._boundary:
+                self._timers(stamp)
+            self.messages += bool(frame)
+            record = Record(seq=state.seq + 1, ts_recv=stamp, source=source, event=event, frame=frame)
+            commands = step(state, record)
+            if commands:
+                self._carry_out(commands)
+            if observer is not None:
+                observer(record, state)
+            if frame:
+                latency.add(now() - stamp)
+
+    def _timers(self, stamp: int) -> None:
+        """Fire the boundaries before `stamp`."""
+        if not self._boundary:
+            self._boundary = (stamp - 1) // TENTH * TENTH + TENTH
+        while self._boundary < stamp:
+            boundary, self._boundary = self._boundary, self._boundary + TENTH
+            record = Record(
+                seq=self.state.seq + 1, ts_recv=boundary, source="timer", event=TimerFired(boundary=boundary)
+            )
+            self._carry_out(step(self.state, record))
+            if self._boundary >= stamp:
+                for key in self.distributor.wanted & self.state.markets.keys():
+                    self.distributor.publish(cob_view(self.state, key, boundary))
+
+    def _carry_out(self, commands: Commands) -> None:
+        for command in commands:
+            feed = self._feed_of(command.instrument)
+            if feed is None:
+                continue
+            match command:
+                case FetchSnapshot():
+                    feed.fetch_snapshot(command)
+                case FetchBars():
+                    feed.fetch_bars(command)
+
+    def _feed_of(self, key: str) -> VenueFeed | None:
+        venue = key.partition(":")[0]
+        return next((feed for feed in self.feeds if feed.market.venue == venue), None)
+
+    # Queries. -----------------------------------------------------------------------------------------------------
+
+    async def price(self, key: str) -> Price | None:
+        """Return the best price there is; when all are stale, the venue is asked, and failing that the age tells."""
+        market = self.state.markets[key]
+        price = market.price(self.clock.now())
+        feed = self._feed_of(key)
+        if feed is not None and (price is None or price.stale):
+            try:
+                await feed.fetch_price(key)
+            except FeedUnavailable as error:
+                log.warning("price of %s: %s", key, error)
+            else:
+                self._drain(len(self._market))
+            price = market.price(self.clock.now())
+        return price

@@ -1,0 +1,21 @@
+"""The command `tradetui`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; errors that a person can mend are one line, not a traceback."""
+    from engine.errors import ConsoleError
+    from tradetui.cli.app import app
+
+    try:
+        app()
+    except ConsoleError as error:
+        sys.stderr.write(f"tradetui: {error}\n")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

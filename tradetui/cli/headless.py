@@ -1,0 +1,176 @@
+"""The engine in the foreground: live, or on a recording."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.errors import SettingsInvalid
+from engine.ingestion.markets import MARKETS
+from engine.replay import Player, Recording, Replay, iso
+from engine.report import Report
+from engine.runtime import Engine
+from engine.types import SECOND
+from tradetui import bootstrap
+from tradetui.config import load
+
+log = logging.getLogger("tradetui")
+
+SPEEDS = {"1x": 1.0, "2x": 2.0, "5x": 5.0, "10x": 10.0, "100x": 100.0, "max": inf}
+
+
+def replay(
+    paths: list[Path],
+    speed: str,
+    seek: str,
+    until: str,
+    market: str,
+    report: Path | None,
+    config: Path | None,
+    *,
+    debug: bool,
+) -> None:
+    """Replay a recording through the live path and report.
+
+    Raises:
+        SettingsInvalid: An option has no such value.
+        RecordingUnusable: The recording cannot be used, or does not reach the asked time.
+    """
+    _log(debug=debug)
+    settings = load(config)
+    if speed not in SPEEDS:
+        raise SettingsInvalid(f"--speed {speed!r}: expected {', '.join(SPEEDS)}")
+    if market and market not in MARKETS:
+        raise SettingsInvalid(f"--market {market!r}: expected {', '.join(MARKETS)}")
+    end = _time("--until", until) if until else inf
+    _calm_collector()
+    began = time.perf_counter()
+    watch = Report()
+    played = Replay(Recording(paths, MARKETS.get(market)), settings.market, watch)
+    log.info("replay of %d files from %s", len(played.recording.paths), iso(played.recording.start))
+    if seek:
+        played.seek(_time("--seek", seek))
+        log.info("at %s", iso(played.position))
+    asyncio.run(_interruptible(Player(played, SPEEDS[speed]).play(until=end)))
+    seconds = time.perf_counter() - began
+    for note in played.recording.notes():
+        log.warning("%s", note)
+    for reason, number in played.refusals.reasons.most_common(10):
+        log.warning("%d lines refused: %s", number, reason)
+    result = watch.build(played.state, played.messages, seconds)
+    result["recording"] = {
+        "start": iso(played.recording.start),
+        "end": iso(played.position),
+        "notes": played.recording.notes(),
+        "refused": played.refusals.count,
+        "refusals": dict(played.refusals.reasons.most_common(50)),
+    }
+    _write(result, report)
+
+
+def live(
+    symbols: list[str], record: Path | None, report: Path | None, duration: float, config: Path | None, *, debug: bool
+) -> None:
+    """Follow instruments live until interrupted, or for `duration` seconds.
+
+    Raises:
+        SettingsInvalid: A setting or an instrument is wrong.
+    """
+    _log(debug=debug)
+    settings = load(config)
+    watch = Report() if report is not None else None
+    chosen = symbols or list(settings.data.symbols)
+    began = time.perf_counter()
+
+    async def follow() -> Engine:
+        engine = bootstrap.build_engine(settings, chosen, record=record, observer=watch)
+        log.info("following %s", ", ".join(bootstrap.full_key(symbol) for symbol in chosen))
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        if duration > 0:
+            loop.call_later(duration, stop.set)
+        await engine.run(stop)
+        return engine
+
+    _calm_collector()
+    engine = asyncio.run(follow())
+    if watch is None:
+        return
+    result = watch.build(engine.state, engine.messages, time.perf_counter() - began)
+    result["state_hash"] = engine.final_hash
+    result["latency"] = msgspec.to_builtins(engine.latency.view())
+    result["feeds"] = [
+        msgspec.to_builtins(connection.view()) for feed in engine.feeds for connection in feed.connections
+    ]
+    result["refused"] = engine.refusals.count
+    result["overflow"] = engine.overflow
+    if engine.recorder is not None:
+        result["recorder"] = msgspec.to_builtins(engine.recorder.view())
+    _write(result, report)
+
+
+async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
+    """Run until done, or until SIGINT or SIGTERM asks for the report so far."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        log.warning("interrupted; the report covers what was replayed")
+
+
+def _calm_collector() -> None:
+    """Nothing on the path makes reference cycles; rarer collections keep pauses out of it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 50, 100)
+
+
+def _time(option: str, text: str) -> int:
+    """Return UTC nanoseconds.
+
+    Raises:
+        SettingsInvalid: Not a time.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsInvalid(f"{option} {text!r}: expected a UTC time such as 2024-08-09T00:00:00") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    whole = moment.replace(microsecond=0)
+    return int(whole.timestamp()) * SECOND + moment.microsecond * 1000
+
+
+def _log(*, debug: bool) -> None:
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+    )
+    logging.Formatter.converter = time.gmtime
+
+
+def _write(result: dict[str, Any], report: Path | None) -> None:
+    if report is None:
+        return
+    text = msgspec.json.format(msgspec.json.encode(result), indent=1)
+    try:
+        report.write_bytes(text + b"\n")
+    except OSError as error:
+        raise SettingsInvalid(f"--report {report}: {error.strerror or error}") from error
