@@ -272,6 +272,9 @@ def _up(state: EngineState, record: Record, up: FeedUp) -> Commands:
         return _NOTHING
     commands: list[Command] = []
     for market in state.markets.values():
+        if market.book_source == up.source and not market.asked_snapshot:
+            market.asked_snapshot = True
+            commands.append(FetchSnapshot(instrument=market.instrument.key))
         if market.trade_source == up.source:
             commands.extend(_history(market, record.ts_recv))
     return tuple(commands)

@@ -226,6 +226,8 @@ class Connection:
                     async with asyncio.timeout(feed.settings.pong_within_s):
                         await socket.ping()
                 except (TimeoutError, FeedUnavailable):
+                    if not session.awaits_pong:
+                        continue  # data came meanwhile, which is as good
                     session.reason = f"no pong within {feed.settings.pong_within_s:.0f} s"
                     return Due.RECONNECT
                 session.pong()

@@ -11,7 +11,7 @@ from engine.ingestion.budget import Budget
 from engine.ingestion.markets import Market
 from engine.ports import Response, Transport
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 5.0
 STOP = 5.0
 """Seconds to keep still after a 429 or 418 that does not say how long."""
 

@@ -62,6 +62,11 @@ class Session:
         """Connections lost or refused since data last flowed."""
         return self._failures
 
+    @property
+    def awaits_pong(self) -> bool:
+        """True from a ping until its pong, or data, comes."""
+        return self._pinged_at is not None
+
     def opened(self, now: float) -> None:
         """A connection was opened."""
         self._opened_at = self._frame_at = now

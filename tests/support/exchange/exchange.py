@@ -256,7 +256,7 @@ class RecordedExchange:
         if trouble is not None and trouble.stale:
             joined = [first for c in self.connections if (first := c.first_depth.get(listing.instrument)) is not None]
             older = listing.history.before(min([*joined, book.update_id]))
-            if older is not None and joined:
+            if older is not None and self.connections:
                 self.faults.stale_served(trouble.fault, self.now_ns())
                 book = older
         return self._rest.depth(book, limit, self.server_ms(), self.timeline.shifts_ms)
