@@ -308,34 +308,26 @@ class Codec:
         return found
 
 
-def _scaled(frame: bytes, first: bytes, second: bytes, instrument: Instrument) -> bytes | None:
-    """Write the exponents behind the numbers of both sides of a book; None if the sides do not stand as usual."""
-    at = frame.find(first)
-    if not 0 <= at < frame.find(second):
-        return None
+def _scaler(first: bytes, second: bytes, instrument: Instrument) -> Callable[[bytes], bytes | None]:
+    """Return what writes the exponents behind the numbers of a book message.
+
+    It gives None where the two sides do not stand as usual: an untouched side would be read at the wrong scale.
+    """
     price, size = b'e%d","' % instrument.price_decimals, b'e%d"]' % instrument.size_decimals
-    return frame[:at] + size.join(frame[at:].replace(b'","', price).split(b'"]'))
 
+    def scale(frame: bytes) -> bytes | None:
+        at = frame.find(first)
+        if not 0 <= at < frame.find(second, at):
+            return None
+        return frame[:at] + size.join(price.join(frame[at:].split(b'","')).split(b'"]'))
 
-def _read_depth(
-    frame: bytes, instrument: Instrument
-) -> tuple[_Depth | _DepthText, tuple[Level, ...], tuple[Level, ...]]:
-    scaled = _scaled(frame, b'"b":[', b'"a":[', instrument)
-    if scaled is not None:
-        try:
-            depth: _Depth = _depth(scaled).data
-        except msgspec.ValidationError:
-            pass
-        else:
-            return depth, depth.b, depth.a
-    text: _DepthText = _depth_text(frame).data
-    return text, _exact_levels(text.b, instrument), _exact_levels(text.a, instrument)
+    return scale
 
 
 def _read_snapshot(
     body: bytes, instrument: Instrument
 ) -> tuple[_Snapshot | _SnapshotText, tuple[Level, ...], tuple[Level, ...]]:
-    scaled = _scaled(body, b'"bids":[', b'"asks":[', instrument)
+    scaled = _scaler(b'"bids":[', b'"asks":[', instrument)(body)
     if scaled is not None:
         try:
             answer: _Snapshot = _snapshot(scaled)
@@ -393,9 +385,25 @@ def _positive(text: str, decimals: int, what: str) -> int:
 
 def _deltas(instrument: Instrument) -> Callable[[bytes], BookDelta]:
     key, symbol = instrument.key, instrument.symbol
+    scale = _scaler(b'"b":[', b'"a":[', instrument)
+
+    def exactly(frame: bytes) -> tuple[_DepthText, tuple[Level, ...], tuple[Level, ...]]:
+        text: _DepthText = _depth_text(frame).data
+        return text, _exact_levels(text.b, instrument), _exact_levels(text.a, instrument)
 
     def decode(frame: bytes) -> BookDelta:
-        depth, bids, asks = _read_depth(frame, instrument)
+        depth: _Depth | _DepthText
+        bids: tuple[Level, ...]
+        asks: tuple[Level, ...]
+        scaled = scale(frame)
+        if scaled is None:
+            depth, bids, asks = exactly(frame)
+        else:
+            try:
+                read: _Depth = _depth(scaled).data
+                depth, bids, asks = read, read.b, read.a
+            except msgspec.ValidationError:
+                depth, bids, asks = exactly(frame)
         if depth.s != symbol or depth.e != "depthUpdate":
             _same(depth.s, symbol, depth.e, "depthUpdate")
         if depth.u < depth.U or depth.U < 0 or depth.pu >= depth.u:

@@ -25,8 +25,8 @@ from engine.types import (
     Trade,
 )
 
-T0 = 1_723_161_240
-"""A full minute (UTC seconds) near the recordings."""
+T0 = 1_723_161_600
+"""A midnight (UTC seconds) inside the recordings."""
 
 BTC = guess(SPOT, "BTCUSDT", 2, 5)
 ETH = guess(SPOT, "ETHUSDT", 2, 4)

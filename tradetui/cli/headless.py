@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from engine.collector import calm_collector
 from engine.errors import SettingsInvalid
 from engine.ingestion.markets import MARKETS
 from engine.replay import Player, Recording, Replay, iso
@@ -54,7 +54,7 @@ def replay(
     if market and market not in MARKETS:
         raise SettingsInvalid(f"--market {market!r}: expected {', '.join(MARKETS)}")
     end = _time("--until", until) if until else inf
-    _calm_collector()
+    calm_collector()
     began = time.perf_counter()
     watch = Report()
     played = Replay(Recording(paths, MARKETS.get(market)), settings.market, watch)
@@ -105,7 +105,7 @@ def live(
         await engine.run(stop)
         return engine
 
-    _calm_collector()
+    calm_collector()
     engine = asyncio.run(follow())
     if watch is None:
         return
@@ -132,13 +132,6 @@ async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
         await task
     except asyncio.CancelledError:
         log.warning("interrupted; the report covers what was replayed")
-
-
-def _calm_collector() -> None:
-    """Nothing on the path makes reference cycles; rarer collections keep pauses out of it."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
 
 
 def _time(option: str, text: str) -> int:

@@ -32,8 +32,7 @@ def test_any_sequence_of_diffs(
     reference: tuple[dict[int, int], dict[int, int]] = ({}, {})
 
     def take(levels: list[tuple[int, int]], side: dict[int, int]) -> None:
-        for price, size in levels:
-            side[price] = size
+        side.update(dict(levels))
         for price in [price for price, size in side.items() if not size]:
             del side[price]
 

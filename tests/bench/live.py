@@ -1,0 +1,83 @@
+"""Sustained live load over loopback: the engine as a user starts it, the recorded exchange in a process of its own.
+
+    python -m tests.bench.live [--seconds 600] [--rate 1000]
+
+The exchange serves `--rate` messages a second of each of two symbols (any kind, in recorded order; recordings are
+tiled). Latency is from the frame's receive stamp until its effect is in the state. Prints JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.exchange import recordings_root
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.live", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600.0)
+    parser.add_argument("--rate", type=float, default=1000.0)
+    given = parser.parse_args()
+    root = recordings_root()
+    if root is None:
+        raise SystemExit("no recordings: set TRADETUI_RECORDINGS")
+    spot = root / "hftbacktest-binance-ws" / "spot"
+    serve = [sys.executable, "-m", "tests.support.exchange", "--recordings", str(spot), "--rate", str(given.rate)]
+    exchange = subprocess.Popen(serve, stdout=subprocess.PIPE, text=True)
+    try:
+        assert exchange.stdout is not None
+        address = json.loads(exchange.stdout.readline())["address"]
+        print(json.dumps(measure(address, given.seconds)))
+    finally:
+        exchange.kill()
+        exchange.wait()
+
+
+def measure(address: str, seconds: float) -> dict[str, object]:
+    """Run the engine against an exchange and return the figures."""
+    with tempfile.TemporaryDirectory() as folder:
+        config, report = Path(folder) / "config.toml", Path(folder) / "report.json"
+        ws = address.replace("http", "ws", 1)
+        config.write_text(f'[venues.binance]\nrest = ["{address}/spot"]\nws = ["{ws}/spot"]\n')
+        command = [sys.executable, "-m", "tradetui", "--headless", "--config", str(config), "--duration", str(seconds)]
+        engine = subprocess.Popen([*command, "--report", str(report)], stderr=subprocess.DEVNULL)
+        began = time.monotonic()
+        memory = []
+        while engine.poll() is None:
+            time.sleep(1)
+            if engine.poll() is None:
+                memory.append(rss_mb(engine.pid))
+        took = time.monotonic() - began
+        result = json.loads(report.read_bytes())
+    streams = result["streams"]
+    return {
+        "seconds": round(took, 1),
+        "messages": result["throughput"]["messages"],
+        "messages_per_s": round(result["throughput"]["messages"] / seconds),
+        "latency": result["latency"],
+        "rss_mb": {"after_60_s": memory[min(60, len(memory) - 1)], "end": memory[-1], "max": max(memory)},
+        "gaps": sum(stream["gaps"] for stream in streams.values()),
+        "live": all(stream["live"] for stream in streams.values()),
+        "quote_check": {key: stream["quote_check"] for key, stream in streams.items()},
+        "overflow": result["overflow"],
+        "refused": result["refused"],
+    }
+
+
+if __name__ == "__main__":
+    main()
