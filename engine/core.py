@@ -49,6 +49,9 @@ IMPLAUSIBLE = 3600 * SECOND
 SETTLED_MS = 1000
 """A candle of the venue counts as final this long after its end."""
 
+UNSURE_MS = 30_000
+"""The same while the offset between our clock and the exchange's is not known yet."""
+
 Commands = tuple[Command, ...]
 _NOTHING: Commands = ()
 
@@ -69,7 +72,7 @@ def step(state: EngineState, record: Record) -> Commands:
     if market is None:
         return _NOTHING
     source = state.sources.get(record.source) or state.source(record.source)
-    source.last_recv = record.ts_recv
+    source.last_recv = source.last_frame = record.ts_recv
     source.up = True
     try:
         return apply(state, market, source, record, event)
@@ -224,11 +227,9 @@ def _bars(
     _state: EngineState, market: MarketState, _source: SourceState, record: Record, loaded: BarsLoaded
 ) -> Commands:
     length = TIMEFRAME_SECONDS[loaded.timeframe] * 1000
-    if market.offset is None:
-        final = loaded.bars[:-1]
-    else:
-        now_ms = (record.ts_recv + market.offset) // MS
-        final = tuple(bar for bar in loaded.bars if bar.open_ms + length + SETTLED_MS <= now_ms)
+    settled = SETTLED_MS if market.offset is not None else UNSURE_MS
+    now_ms = (record.ts_recv + (market.offset or 0)) // MS
+    final = tuple(bar for bar in loaded.bars if bar.open_ms + length + settled <= now_ms)
     market.bars.load(BarsLoaded(instrument=loaded.instrument, timeframe=loaded.timeframe, bars=final))
     return _NOTHING
 
@@ -329,7 +330,7 @@ def _timer(state: EngineState, _record: Record, timer: TimerFired) -> Commands:
                 commands.extend(_heal(market, boundary))
             depth = state.sources.get(market.book_source)
             cob = market.cob
-            if cob is None or not market.sync.live or depth is None or boundary - depth.last_recv > stale:
+            if cob is None or not market.sync.live or depth is None or boundary - depth.last_frame > stale:
                 continue
             book = market.sync.book
             if not (book.best_bid and book.best_ask):
@@ -354,18 +355,26 @@ HEAL_AT = 30
 """The tenth of that period at which it is done: late enough for the venue's candle to be final."""
 
 
+HEAL_TRIES = 3
+"""Times the same bars are asked for; what the venue does not have stays missing."""
+
+
 def _heal(market: MarketState, boundary: int) -> list[Command]:
-    """Ask the venue for the bars that the feed did not wholly cover."""
+    """Ask the venue for bars that are missing or not complete."""
     venue = MARKETS[market.instrument.venue]
+    key = market.instrument.key
     now_ms = (boundary + (market.offset or 0)) // MS
     commands: list[Command] = []
     for timeframe in venue.kline_timeframes:
-        length = TIMEFRAME_SECONDS[timeframe] * 1000
-        damaged = [bar.open_ms for bar in market.bars.incomplete(timeframe) if bar.open_ms + length < now_ms]
-        if damaged:
-            key = market.instrument.key
-            end = damaged[-1] + length
-            commands.append(FetchBars(instrument=key, timeframe=timeframe, start_ms=damaged[0], end_ms=end))
+        damage = market.bars.damage(timeframe, now_ms - SETTLED_MS)
+        if damage is None:
+            market.asked_bars.pop(timeframe, None)
+            continue
+        start, end, times = market.asked_bars.get(timeframe, (0, 0, 0))
+        times = times + 1 if (start, end) == damage else 1
+        market.asked_bars[timeframe] = (*damage, times)
+        if times <= HEAL_TRIES:
+            commands.append(FetchBars(instrument=key, timeframe=timeframe, start_ms=damage[0], end_ms=damage[1]))
     return commands
 
 

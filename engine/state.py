@@ -76,14 +76,19 @@ class Counters:
 
 
 class SourceState:
-    """One connection as the core knows it. `covered`: its instruments were told where their coverage begins."""
+    """One connection as the core knows it.
 
-    __slots__ = ("covered", "last_recv", "name", "reason", "up")
+    `last_frame` is the stamp of its last message, `last_recv` of its last sign of life, pongs included. `covered`: its
+    instruments were told where their coverage begins.
+    """
+
+    __slots__ = ("covered", "last_frame", "last_recv", "name", "reason", "up")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.up = False
         self.covered = False
+        self.last_frame = 0
         self.last_recv = 0
         self.reason = "not connected yet"
 
@@ -93,6 +98,7 @@ class MarketState:
 
     __slots__ = (
         "aggregate",
+        "asked_bars",
         "asked_deeper",
         "asked_snapshot",
         "bars",
@@ -155,6 +161,7 @@ class MarketState:
         self.suspects = 0
         self.asked_snapshot = False
         self.asked_deeper = 0
+        self.asked_bars: dict[Timeframe, tuple[int, int, int]] = {}
         self.failed = ""
 
     def open_cob(self) -> Cob:

@@ -284,6 +284,21 @@ class Bars:
                 whole.merge(part)
         return whole.bar(complete=False) if whole.close else None
 
+    def damage(self, timeframe: Timeframe, until_ms: int) -> tuple[int, int] | None:
+        """Return the opens of the first and the last bar, ended by `until_ms`, that are missing or not complete."""
+        length = TIMEFRAME_SECONDS[timeframe] * 1000
+        first = last = expected = None
+        for bar in self.closed[timeframe]:
+            if bar.open_ms + length > until_ms:
+                break
+            hole = expected is not None and bar.open_ms != expected
+            if hole or not bar.complete:
+                if first is None:
+                    first = expected if hole else bar.open_ms
+                last = bar.open_ms if not bar.complete else bar.open_ms - length
+            expected = bar.open_ms + length
+        return None if first is None or last is None else (first, last)
+
     def incomplete(self, timeframe: Timeframe) -> Iterable[Bar]:
         """Return the closed bars that the feed did not wholly cover."""
         return [bar for bar in self.closed[timeframe] if not bar.complete]

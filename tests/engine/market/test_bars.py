@@ -532,9 +532,7 @@ def test_recorded_trades_give_the_exchanges_own_candles(symbol: str, name: str, 
                 bars.cover(event.ts_exch)
             seen.append(event)
             bars.trade(event)
-    table = polars.read_ipc(
-        data_root / "candles-1m-binance-spot" / "2024-07_08" / f"{name}-1m.feather"
-    )
+    table = polars.read_ipc(data_root / "candles-1m-binance-spot" / "2024-07_08" / f"{name}-1m.feather")
     first = (seen[0].ts_exch // (60 * SECOND) + 1) * 60
     minutes = [bar for bar in bars.closed[Timeframe.M1] if bar.complete]
     assert [bar.open_ms // 1000 for bar in minutes] == [first + 60 * place for place in range(10)]

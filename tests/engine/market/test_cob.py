@@ -104,9 +104,7 @@ def test_a_view_is_the_forty_buckets_round_the_mid(
         assert column.partial[place] == any(not low <= p <= high for p in prices)
     assert (column.best_bid, column.best_ask) == (bid, ask)
     whole = all(
-        not cob.column(T0, book, low, high).partial[place]
-        for place in range(40)
-        if (middle - 20 + place) * bucket >= 0
+        not cob.column(T0, book, low, high).partial[place] for place in range(40) if (middle - 20 + place) * bucket >= 0
     )
     if cob.covers(book, low, high, 0):
         assert whole
@@ -213,9 +211,7 @@ def test_gv10_imbalance() -> None:
 
 def test_gv10_the_band_is_five_buckets_to_each_side() -> None:
     """Mid 2000 in $1 buckets (100 ticks): the band is [1995, 2005); a cent outside does not count."""
-    book, cob = made(
-        {199_999: 1, 199_500: 10, 199_499: 100}, {200_001: 2, 200_499: 20, 200_500: 200}, 100
-    )
+    book, cob = made({199_999: 1, 199_500: 10, 199_499: 100}, {200_001: 2, 200_499: 20, 200_500: 200}, 100)
     cob.sample(T0 * RATE, book)
     (sample,) = cob.samples
     assert (sample.bid, sample.ask) == (11, 22)

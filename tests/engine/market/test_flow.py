@@ -13,9 +13,7 @@ from tests.engine.support import BTC, BTC_COINM, T0, trade
 
 
 @given(
-    trades=st.lists(
-        st.tuples(st.integers(0, 2500), st.integers(1, 1000), st.booleans()), min_size=1, max_size=50
-    ),
+    trades=st.lists(st.tuples(st.integers(0, 2500), st.integers(1, 1000), st.booleans()), min_size=1, max_size=50),
     window=st.sampled_from([1, 5, 15, 60]),
     wait=st.integers(0, 5),
 )

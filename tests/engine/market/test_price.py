@@ -43,9 +43,7 @@ def test_sources_of_a_market_in_their_order() -> None:
     market = driver.market()
     assert market.price(NOW) is None
     driver.at(NOW, PriceReported(instrument=BTC.key, price=10))
-    ticker = Ticker(
-        instrument=BTC.key, ts_exch=NOW, last=20, open=1, high=1, low=1, volume=1, trades=1, change_pct=0.0
-    )
+    ticker = Ticker(instrument=BTC.key, ts_exch=NOW, last=20, open=1, high=1, low=1, volume=1, trades=1, change_pct=0.0)
     for event, source, ticks in [
         (PriceReported(instrument=BTC.key, price=10), PriceSource.REST, 10),
         (ticker, PriceSource.TICKER, 20),

@@ -1,0 +1,82 @@
+"""The three markets: what they are asked for, and by which way."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import SettingsInvalid
+from engine.ingestion.markets import COINM, MARKETS, SPOT, USDM, market_of
+from engine.types import Timeframe
+
+
+def test_streams_dp5() -> None:
+    """Diff depth (never partial depth), one trade stream, best quotes, 24 h statistics; marks on futures."""
+    assert set(SPOT.streams("BTCUSDT")) == {
+        "btcusdt@depth@100ms",
+        "btcusdt@trade",
+        "btcusdt@bookTicker",
+        "btcusdt@ticker",
+    }
+    for market in (USDM, COINM):
+        kinds = {stream.partition("@")[2] for stream in market.streams("X")}
+        assert "aggTrade" in kinds
+        assert "trade" not in kinds
+        assert "markPrice" in kinds
+        assert not any(kind.startswith(("depth5", "depth10", "depth20")) for kind in kinds)
+
+
+def test_routes_of_usdm_are_two_connections() -> None:
+    sources = {USDM.source(stream) for stream in USDM.streams("BTCUSDT")}
+    assert sources == {"binanceusdm/public", "binanceusdm/market"}
+    assert USDM.route("btcusdt@depth@100ms") == "/public"
+    assert USDM.route("btcusdt@aggTrade") == "/market"
+    for market in (SPOT, COINM):
+        assert {market.source(stream) for stream in market.streams("X")} == {market.venue}
+
+
+@pytest.mark.parametrize(
+    ("venue", "limit", "weight"),
+    [
+        ("binance", 100, 5),
+        ("binance", 101, 25),
+        ("binance", 500, 25),
+        ("binance", 1000, 50),
+        ("binance", 5000, 250),
+        ("binanceusdm", 50, 2),
+        ("binanceusdm", 1000, 20),
+        ("binancecoinm", 500, 10),
+    ],
+)
+def test_depth_weights(venue: str, limit: int, weight: int) -> None:
+    assert MARKETS[venue].depth_weight(limit) == weight
+
+
+def test_the_deepest_snapshot_has_a_weight() -> None:
+    for market in MARKETS.values():
+        assert market.depth_weight(market.depth_limit) > 0
+        assert market.depth_weight(market.depth_limit) < market.weight_limit // 2
+    assert SPOT.depth_limit == 5000
+
+
+def test_second_candles_only_where_the_venue_has_them() -> None:
+    assert Timeframe.S1 in SPOT.kline_timeframes
+    assert Timeframe.S1 not in USDM.kline_timeframes
+    assert Timeframe.S1 not in COINM.kline_timeframes
+    assert set(USDM.kline_timeframes) == set(Timeframe) - {Timeframe.S1}
+
+
+def test_addresses_are_the_real_exchange_with_a_second_one_for_spot() -> None:
+    assert SPOT.rest[0] == "https://api.binance.com"
+    assert SPOT.ws[0] == "wss://stream.binance.com:9443"
+    assert USDM.rest[0] == "https://fapi.binance.com"
+    assert COINM.rest[0] == "https://dapi.binance.com"
+    assert len(SPOT.rest) > 1
+    assert len(SPOT.ws) > 1
+    for market in MARKETS.values():
+        assert all(url.startswith("https://") for url in market.rest)
+        assert all(url.startswith("wss://") for url in market.ws)
+
+
+def test_an_unknown_venue_is_named_with_the_known_ones() -> None:
+    with pytest.raises(SettingsInvalid, match=r"'kraken'.*binance"):
+        market_of("kraken:BTC/USD")
