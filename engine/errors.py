@@ -5,6 +5,7 @@
     |-- RecordingUnusable    exit     the path given holds nothing that can be replayed
     |-- FeedError
     |   |-- FeedUnavailable  retry    reconnect with back-off, next address
+    |   |-- RequestRefused   retry    the venue answered that the request itself is wrong
     |   |-- ProtocolError    retry    the peer sent what its specification forbids; counted, excerpt kept
     |   `-- VenueThrottled   retry    wait as long as the venue says
     `-- InvariantBroken      halt     our bug: the instrument is frozen and resynchronised, the others go on
@@ -53,6 +54,15 @@ class FeedError(ConsoleError):
 
 class FeedUnavailable(FeedError):
     """No connection, a broken one, or no answer in time; tried again after a delay at the next address."""
+
+
+class RequestRefused(FeedError):
+    """The venue answered that the request itself is wrong; an unknown symbol is left out, the others are followed."""
+
+    def __init__(self, what: str, status: int, answer: bytes) -> None:
+        super().__init__(f"{what}: HTTP {status} {answer[:120].decode('ascii', 'replace')!r}")
+        self.status = status
+        self.answer = answer
 
 
 class ProtocolError(FeedError):

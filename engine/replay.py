@@ -67,6 +67,16 @@ class Recording:
         self.tapes = [TapeFile(path, index) for index, path in enumerate(self.paths)]
         return merge(self.tapes)
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.paths)
+
+    @property
+    def consumed(self) -> int:
+        """Bytes on disk read so far."""
+        return sum(tape.consumed for tape in self.tapes)
+
     def notes(self) -> list[str]:
         """Return what was skipped so far, by file."""
         said = []
@@ -231,6 +241,7 @@ class Player:
 
     def __init__(self, replay: Replay, speed: float = 1.0) -> None:
         self.replay = replay
+        self.progress: Callable[[], None] | None = None
         self._speed = speed
         self._paused = False
         self._changed = asyncio.Event()
@@ -285,6 +296,8 @@ class Player:
                 await self._changed.wait()
                 continue
             stamp = replay.next_stamp()
+            if self.progress is not None:
+                self.progress()
             if stamp is None or stamp > until:
                 return
             if self._speed == inf:

@@ -2,22 +2,73 @@
 
 from __future__ import annotations
 
-from array import array
+from bisect import bisect_right
+from collections import deque
 from typing import Any
-
-import numpy as np
 
 from engine.digest import state_hash
 from engine.state import EngineState, MarketState
 from engine.types import Bar, BookDelta, Instrument, Quote, Record, Timeframe
+
+KEPT_QUOTES = 20_000
+"""Quotes kept per instrument for books that come later than the quote of the same update."""
+
+
+class QuoteCheck:
+    """Compares each book with the venue's newest quote of an update id not above the book's, whichever comes first.
+
+    A book waits until a quote of a higher id has come: only then is the newest one not above known.
+    """
+
+    __slots__ = ("_asks", "_bids", "_ids", "_waiting", "checked", "matched")
+
+    def __init__(self) -> None:
+        self.checked = 0
+        self.matched = 0
+        self._ids: list[int] = []
+        self._bids: list[int] = []
+        self._asks: list[int] = []
+        self._waiting: deque[tuple[int, int, int]] = deque()
+
+    def quote(self, update_id: int, bid: int, ask: int) -> None:
+        """Take a quote; one that is not newer than the last is a double."""
+        ids = self._ids
+        if ids and update_id <= ids[-1]:
+            return
+        waiting = self._waiting
+        while waiting and waiting[0][0] < update_id:
+            self._settle(*waiting.popleft())
+        ids.append(update_id)
+        self._bids.append(bid)
+        self._asks.append(ask)
+        if len(ids) > KEPT_QUOTES:
+            for kept in (ids, self._bids, self._asks):
+                del kept[: KEPT_QUOTES // 2]
+
+    def book(self, update_id: int, bid: int, ask: int) -> None:
+        """Take the best prices after a diff."""
+        if self._ids and self._ids[-1] > update_id:
+            self._settle(update_id, bid, ask)
+        else:
+            self._waiting.append((update_id, bid, ask))
+
+    def finish(self) -> None:
+        """No more quotes will come."""
+        while self._waiting:
+            self._settle(*self._waiting.popleft())
+
+    def _settle(self, update_id: int, bid: int, ask: int) -> None:
+        place = bisect_right(self._ids, update_id) - 1
+        if place >= 0:
+            self.checked += 1
+            self.matched += self._bids[place] == bid and self._asks[place] == ask
 
 
 class Report:
     """Watches a run record by record; `build` tells the result."""
 
     def __init__(self) -> None:
-        self._quotes: dict[str, array[int]] = {}
-        self._tops: dict[str, array[int]] = {}
+        self._checks: dict[str, QuoteCheck] = {}
 
     def __call__(self, record: Record, state: EngineState) -> None:
         """Keep the venue's quotes, and the best prices after each diff."""
@@ -25,20 +76,20 @@ class Report:
         kind = type(event)
         if kind is Quote:
             assert isinstance(event, Quote)
-            kept = self._quotes.get(event.instrument)
-            if kept is None:
-                kept = self._quotes[event.instrument] = array("q")
-            kept.extend((event.update_id, event.bid, event.ask))
+            check = self._checks.get(event.instrument)
+            if check is None:
+                check = self._checks[event.instrument] = QuoteCheck()
+            check.quote(event.update_id, event.bid, event.ask)
         elif kind is BookDelta:
             assert isinstance(event, BookDelta)
             market = state.markets.get(event.instrument)
             if market is None or not market.sync.live:
                 return
-            kept = self._tops.get(event.instrument)
-            if kept is None:
-                kept = self._tops[event.instrument] = array("q")
+            check = self._checks.get(event.instrument)
+            if check is None:
+                check = self._checks[event.instrument] = QuoteCheck()
             book = market.sync.book
-            kept.extend((book.update_id, book.best_bid, book.best_ask))
+            check.book(book.update_id, book.best_bid, book.best_ask)
 
     def streams(self, state: EngineState) -> dict[str, Any]:
         """Return the findings per instrument."""
@@ -90,16 +141,11 @@ class Report:
         }
 
     def _check(self, key: str) -> dict[str, int]:
-        """Compare each book with the venue's newest quote of an update id not above the book's."""
-        tops = np.frombuffer(self._tops.get(key, array("q")), dtype=np.int64).reshape(-1, 3)
-        quotes = np.frombuffer(self._quotes.get(key, array("q")), dtype=np.int64).reshape(-1, 3)
-        if not len(tops) or not len(quotes):
+        check = self._checks.get(key)
+        if check is None:
             return {"checked": 0, "matched": 0}
-        quotes = quotes[np.argsort(quotes[:, 0], kind="stable")]
-        place = np.searchsorted(quotes[:, 0], tops[:, 0], side="right") - 1
-        known = place >= 0
-        same = (tops[known, 1:] == quotes[place[known], 1:]).all(axis=1)
-        return {"checked": int(known.sum()), "matched": int(same.sum())}
+        check.finish()
+        return {"checked": check.checked, "matched": check.matched}
 
 
 def _row(bar: Bar, instrument: Instrument) -> list[float]:

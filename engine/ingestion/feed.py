@@ -13,7 +13,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from engine.errors import FeedError, FeedUnavailable, ProtocolError, VenueThrottled
+from engine.errors import (
+    FeedError,
+    FeedUnavailable,
+    ProtocolError,
+    RequestRefused,
+    SettingsInvalid,
+    VenueThrottled,
+)
 from engine.ingestion import envelope
 from engine.ingestion.binance import Codec
 from engine.ingestion.budget import Breaker
@@ -50,6 +57,10 @@ RETRY_MOST_S = 10.0
 
 OVERLAP_S = 2.0
 """Seconds for which both connections are read at a rotation."""
+
+
+BARS_TRIES = 5
+"""Times a request for candles is tried; what is still missing then is asked for again a minute later."""
 
 
 class Sink(Protocol):
@@ -307,12 +318,30 @@ class VenueFeed:
                 return
 
     async def _list(self) -> None:
-        body = await self.rest.exchange_info(self.symbols)
-        found, limit = instruments(self.market, body, set(self.symbols))
-        missing = [symbol for symbol in self.symbols if symbol not in found]
+        """Learn the scales of all symbols; one that the venue does not know is left out and said.
+
+        Raises:
+            SettingsInvalid: The venue knows none of them.
+        """
+        try:
+            await self._list_some(self.symbols)
+        except RequestRefused as error:
+            # Spot refuses the whole request for one unknown symbol.
+            if error.status != 400:
+                raise
+            for symbol in self.symbols:
+                with contextlib.suppress(RequestRefused):
+                    await self._list_some([symbol])
+        known = set(self._symbol_of.values())
+        missing = [symbol for symbol in self.symbols if symbol not in known]
+        if not known:
+            raise SettingsInvalid(f"{self.market.venue} does not list {', '.join(missing)}")
         if missing:
-            raise ProtocolError(f"{self.market.venue} does not list {', '.join(missing)}")
-        self.rest.budget.limit = limit
+            log.error("%s does not list %s: not followed", self.market.venue, ", ".join(missing))
+
+    async def _list_some(self, symbols: list[str]) -> None:
+        body = await self.rest.exchange_info(symbols)
+        found, self.rest.budget.limit = instruments(self.market, body, set(symbols))
         for symbol, instrument in found.items():
             self._listed(symbol, instrument, entry_of(body, symbol) or b"")
 
@@ -359,13 +388,16 @@ class VenueFeed:
     async def _load_bars(self) -> None:
         while True:
             command = await self._bars.get()
-            try:
-                await self._page(command)
-            except VenueThrottled as error:
-                await asyncio.sleep(error.retry_after_s)
-            except FeedError as error:
-                log.warning("%s: klines: %s", self.market.venue, error)
-                await asyncio.sleep(RETRY_S)
+            for _ in range(BARS_TRIES):
+                try:
+                    await self._page(command)
+                except VenueThrottled as error:
+                    await asyncio.sleep(error.retry_after_s)
+                except FeedError as error:
+                    log.warning("%s: klines: %s", self.market.venue, error)
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    break
 
     async def _page(self, command: FetchBars) -> None:
         symbol = self._symbol_of[command.instrument]

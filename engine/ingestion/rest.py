@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from urllib.parse import urlencode
 
-from engine.errors import FeedUnavailable, ProtocolError, VenueThrottled
+from engine.errors import FeedUnavailable, RequestRefused, VenueThrottled
 from engine.ingestion.budget import Budget
 from engine.ingestion.markets import Market
 from engine.ports import Response, Transport
@@ -67,7 +67,7 @@ class Rest:
         Raises:
             VenueThrottled: The venue told us to wait.
             FeedUnavailable: No usable answer.
-            ProtocolError: The venue refused the request itself.
+            RequestRefused: The venue refused the request itself.
         """
         await self._allowed(weight)
         host = self._hosts[self._host % len(self._hosts)]
@@ -99,6 +99,5 @@ class Rest:
             self._host += 1
             raise FeedUnavailable(f"{host}: HTTP {response.status} on {path}")
         if response.status != 200:
-            excerpt = response.body[:120].decode("ascii", "replace")
-            raise ProtocolError(f"{host} refused {path}: HTTP {response.status} {excerpt!r}", response.body)
+            raise RequestRefused(f"{host} refused {path}", response.status, response.body)
         return response.body

@@ -43,7 +43,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 class TapeFile:
-    """One file of a recording, read forwards once; `notes` says what was skipped."""
+    """One file of a recording, read forwards once; `notes` says what was skipped, `consumed` counts bytes on disk."""
 
     def __init__(self, path: Path, index: int) -> None:
         self.path = path
@@ -51,6 +51,7 @@ class TapeFile:
         self.notes: list[str] = []
         self.malformed = 0
         self.backwards = 0
+        self.consumed = 0
         self._last = 0
 
     def lines(self) -> Iterator[list[Line]]:
@@ -95,6 +96,7 @@ class TapeFile:
                     yield from self._inflate(stream, zstandard.ZstdDecompressor().decompressobj)
                 else:
                     while chunk := stream.read(CHUNK):
+                        self.consumed += len(chunk)
                         yield chunk
         except OSError as error:
             raise RecordingUnusable(f"{self.path}: {error.strerror or error}") from error
@@ -105,6 +107,7 @@ class TapeFile:
         fresh = True
         try:
             while packed := stream.read(CHUNK // 8):
+                self.consumed += len(packed)
                 while packed:
                     fresh = False
                     if chunk := inflater.decompress(packed):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import typer
 
 from engine.collector import calm_collector
 from engine.errors import SettingsInvalid
@@ -23,6 +24,7 @@ from engine.report import Report
 from engine.runtime import Engine
 from engine.types import SECOND
 from tradetui import bootstrap
+from tradetui.cli.summary import summary
 from tradetui.config import load
 
 log = logging.getLogger("tradetui")
@@ -62,7 +64,12 @@ def replay(
     if seek:
         played.seek(_time("--seek", seek))
         log.info("at %s", iso(played.position))
-    asyncio.run(_interruptible(Player(played, SPEEDS[speed]).play(until=end)))
+    player = Player(played, SPEEDS[speed])
+    with typer.progressbar(
+        length=played.recording.size, label=str(paths[0]), file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        player.progress = lambda: bar.update(played.recording.consumed - bar.pos)
+        asyncio.run(_interruptible(player.play(until=end)))
     seconds = time.perf_counter() - began
     for note in played.recording.notes():
         log.warning("%s", note)
@@ -89,7 +96,7 @@ def live(
     """
     _log(debug=debug)
     settings = load(config)
-    watch = Report() if report is not None else None
+    watch = Report()
     chosen = symbols or list(settings.data.symbols)
     began = time.perf_counter()
 
@@ -107,8 +114,6 @@ def live(
 
     calm_collector()
     engine = asyncio.run(follow())
-    if watch is None:
-        return
     result = watch.build(engine.state, engine.messages, time.perf_counter() - began)
     result["state_hash"] = engine.final_hash
     result["latency"] = msgspec.to_builtins(engine.latency.view())
@@ -160,6 +165,7 @@ def _log(*, debug: bool) -> None:
 
 
 def _write(result: dict[str, Any], report: Path | None) -> None:
+    typer.echo(summary(result))
     if report is None:
         return
     text = msgspec.json.format(msgspec.json.encode(result), indent=1)

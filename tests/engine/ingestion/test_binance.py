@@ -163,6 +163,13 @@ def sound(event: Event, instrument: Instrument) -> None:
         assert event.mark < float("inf")
 
 
+def said(error: ProtocolError, frame: bytes | None = None) -> None:
+    """A refusal tells why, and keeps the beginning of the frame."""
+    assert error.reason.strip()
+    if frame is not None:
+        assert error.excerpt == frame[:120]
+
+
 # Recorded frames. -------------------------------------------------------------------------------------------------
 
 
@@ -208,7 +215,7 @@ def test_recorded_sample_is_large(recordings: Path) -> None:
 @pytest.mark.parametrize("kind", ["depth5", "depth20", "depth10@100ms", "depth20@0ms", "depth20@500ms"])
 def test_partial_depth_is_refused(entry: tuple, kind: str, recordings: Path) -> None:
     """Partial depth has the shape of a diff on futures; applied as one it would leave old levels standing."""
-    codec, instrument = codec_of(entry)
+    codec, _ = codec_of(entry)
     frame = next(f for _, f in frames(recordings / entry[1], 100) if b"@depth" in f[:40])
     assert isinstance(codec.decode(frame)[0], BookDelta)
     changed = frame.replace(b"@depth@0ms", b"@" + kind.encode(), 1)
@@ -236,8 +243,7 @@ def outcome(codec: Codec, raw: bytes) -> str:
     try:
         event, _ = codec.decode(raw)
     except ProtocolError as error:
-        assert error.reason.strip()
-        assert error.excerpt == raw[:120]
+        said(error, raw)
         return "refused"
     found = re.match(rb'\{"stream":"([a-z0-9_]+)@', raw)
     assert found is not None
@@ -259,7 +265,7 @@ def every_reader(codec: Codec, symbol: str, body: bytes) -> list[str]:
         try:
             read()
         except ProtocolError as error:
-            assert error.reason.strip()
+            said(error)
         else:
             took.append(name)
     return took
@@ -442,7 +448,7 @@ def test_ten_thousand_damaged_frames(entry: tuple, recordings: Path) -> None:
             try:
                 event, _ = read(frame)
             except ProtocolError as error:
-                assert error.reason.strip()
+                said(error)
                 continue
             taken += 1
             sound(event, instrument)
@@ -455,7 +461,7 @@ def test_ten_thousand_damaged_frames(entry: tuple, recordings: Path) -> None:
 )
 def test_small_rubbish(body: bytes) -> None:
     codec = Codec(SPOT, [guess(SPOT, "BTCUSDT", 2, 8)])
-    with pytest.raises(ProtocolError, match="."):
+    with pytest.raises(ProtocolError, match=r"."):
         codec.decode(body)
     assert every_reader(codec, "BTCUSDT", body) in ([], ["klines"] if body == b"[]" else [])
 
@@ -495,20 +501,20 @@ def depth_frame(price: str, size: str) -> bytes:
 
 def trade_frame(price: str, size: str, extra: str = "") -> bytes:
     return (
-        '{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":5,"p":"%s","q":"%s",'
-        '"T":1723161255342,"m":true,"M":true%s}}' % (price, size, extra)
+        '{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":5,'
+        f'"p":"{price}","q":"{size}","T":1723161255342,"m":true,"M":true{extra}}}}}'
     ).encode()
 
 
 def quote_frame(price: str, size: str) -> bytes:
     return (
-        '{"stream":"btcusdt@bookTicker","data":{"u":5,"s":"BTCUSDT","b":"%s","B":"%s","a":"%s","A":"%s"}}'
-        % (price, size, price, size)
+        '{"stream":"btcusdt@bookTicker","data":{"u":5,"s":"BTCUSDT",'
+        f'"b":"{price}","B":"{size}","a":"{price}","A":"{size}"}}}}'
     ).encode()
 
 
 def snapshot_body(price: str, size: str) -> bytes:
-    return ('{"lastUpdateId":5,"bids":[["%s","%s"]],"asks":[["%s","%s"]]}' % (price, size, price, size)).encode()
+    return f'{{"lastUpdateId":5,"bids":[["{price}","{size}"]],"asks":[["{price}","{size}"]]}}'.encode()
 
 
 @settings(max_examples=400)
@@ -533,7 +539,8 @@ def test_scaling_is_exact_or_refused(price: str, size: str, price_decimals: int,
         try:
             (found,) = read()
         except ProtocolError as error:
-            assert refused, (name, error.reason)
+            said(error)
+            assert refused, name
             continue
         if name == "exact":
             assert found == (want_price, want_size)
@@ -733,7 +740,7 @@ def test_ticker() -> None:
 
 @pytest.mark.parametrize(
     ("good", "bad"),
-    (
+    [
         ('"c":"4.00"', '"c":"0.00"'),
         ('"c":"4.00"', '"c":"-4.00"'),
         ('"P":"-95.960"', '"P":"NaN"'),
@@ -741,7 +748,7 @@ def test_ticker() -> None:
         ('"v":"8913.30000000"', '"v":"-1"'),
         ('"s":"BTCUSDT"', '"s":"ETHUSDT"'),
         ('"n":18151', '"n":-1'),
-    ),
+    ],
 )
 def test_ticker_that_cannot_be(good: str, bad: str) -> None:
     codec = Codec(SPOT, [guess(SPOT, "BTCUSDT", 2, 8)])

@@ -15,7 +15,8 @@ import msgspec
 import pytest
 
 from engine.digest import state_hash
-from engine.ingestion import envelope, recorder as recorder_module
+from engine.ingestion import envelope
+from engine.ingestion import recorder as recorder_module
 from engine.ingestion.binance import PREFIX, Codec
 from engine.ingestion.envelope import Note
 from engine.ingestion.markets import SPOT
@@ -38,6 +39,10 @@ def path_of(made: Recorder) -> Path:
     return made._tracks[BTC.key].path
 
 
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.gz"))
+
+
 def lines(path: Path) -> list[bytes]:
     return gzip.decompress(path.read_bytes()).splitlines()
 
@@ -53,7 +58,7 @@ async def test_one_file_per_market_and_symbol_in_members_that_are_whole(tmp_path
     made.frame(ETH.key, NOW, b"{}")
     made.frame("binance:SOL/USDT", NOW, b"{}")
     await made.close(NOW + 99)
-    assert [p.relative_to(tmp_path).as_posix() for p in sorted(tmp_path.rglob("*.gz"))] == [
+    assert [p.relative_to(tmp_path).as_posix() for p in files(tmp_path)] == [
         f"binance/btcusdt_{T0}.gz",
         f"binance/ethusdt_{T0}.gz",
     ]
@@ -63,7 +68,7 @@ async def test_one_file_per_market_and_symbol_in_members_that_are_whole(tmp_path
     assert envelope.decode(found[-1].partition(b" ")[2]).e == "end"
     view = made.view()
     assert (view.lost_lines, view.error) == (0, "")
-    assert view.bytes_written == sum(p.stat().st_size for p in tmp_path.rglob("*.gz"))
+    assert view.bytes_written == sum(p.stat().st_size for p in files(tmp_path))
 
 
 async def test_what_was_recorded_replays_to_the_same_state(tmp_path: Path, recordings: Path) -> None:
@@ -250,7 +255,7 @@ async def test_a_second_run_in_the_same_second_does_not_damage_the_first(tmp_pat
     with disk_of(path_of(second).stat().st_size):
         second.frame(BTC.key, NOW + 6, b'{"run":2}')
         await second.flush()
-    found = b"".join(b"\n".join(lines(path)) for path in sorted(tmp_path.rglob("*.gz")))
+    found = b"".join(b"\n".join(lines(path)) for path in files(tmp_path))
     assert b'{"run":1}' in found
     assert b'{"run":2}' in found
 
@@ -264,4 +269,4 @@ async def test_a_failed_first_write_does_not_empty_a_file_that_was_there(tmp_pat
     second.frame(BTC.key, NOW + 5, b'{"run":2}')
     with disk_of(size):
         await second.flush()
-    assert b'{"run":1}' in b"".join(b"\n".join(lines(path)) for path in tmp_path.rglob("*.gz"))
+    assert b'{"run":1}' in b"".join(b"\n".join(lines(path)) for path in files(tmp_path))

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from engine.errors import FeedUnavailable, ProtocolError, VenueThrottled
+from engine.errors import FeedUnavailable, RequestRefused, VenueThrottled
 from engine.ingestion.markets import SPOT, USDM, Market
 from engine.ingestion.rest import STOP, Rest
 from engine.ports import Response, Socket
@@ -138,9 +138,9 @@ async def test_the_venue_says_stop(status: int, headers: dict[str, str], pause: 
 async def test_a_refused_request_is_not_repeated_elsewhere(status: int, time: Time) -> None:
     body = b'{"code":-1121,"msg":"Invalid symbol."}\xff'
     transport = Answers(answer(status, body))
-    with pytest.raises(ProtocolError, match=rf"{status}.*Invalid symbol") as caught:
+    with pytest.raises(RequestRefused, match=rf"{status}.*Invalid symbol") as caught:
         await rest(transport, time).price("NOSUCH")
-    assert caught.value.excerpt == body
+    assert (caught.value.status, caught.value.answer) == (status, body)
     assert len(transport.urls) == 1
 
 

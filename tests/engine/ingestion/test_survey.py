@@ -136,10 +136,12 @@ def test_damaged_lines_are_passed_over(damage: str, recordings: Path, tmp_path: 
     replay = Replay(Recording([path]))
     assert replay.run() == 31
     assert replay.state.markets["binance:BTC/USDT"].sync.live
+    refusal = ""
     try:
         Contents([write(tmp_path / "y.gz", DAMAGE[damage])])
     except RecordingUnusable as error:
-        assert "y.gz" in str(error)
+        refusal = str(error)
+    assert not refusal or "y.gz" in refusal
 
 
 def test_nothing_usable_is_said_with_the_expected_format(tmp_path: Path) -> None:

@@ -100,8 +100,7 @@ def test_a_view_is_the_forty_buckets_round_the_mid(
         assert column.bid_notional[place] == sum(p * q for p, q in bids.items() if p in inside)
         assert column.ask_notional[place] == sum(p * q for p, q in asks.items() if p in inside)
         # A bucket is whole when each of its prices lies in the known range; prices below one tick do not exist.
-        prices = [p for p in (inside[0], inside[-1])]
-        assert column.partial[place] == any(not low <= p <= high for p in prices)
+        assert column.partial[place] == any(not low <= p <= high for p in (inside[0], inside[-1]))
     assert (column.best_bid, column.best_ask) == (bid, ask)
     whole = all(
         not cob.column(T0, book, low, high).partial[place] for place in range(40) if (middle - 20 + place) * bucket >= 0

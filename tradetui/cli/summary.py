@@ -1,0 +1,62 @@
+"""A report in a few lines, for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+COLUMNS = (
+    "instrument",
+    "book",
+    "best bid",
+    "best ask",
+    "depth",
+    "trades",
+    "quotes",
+    "gaps",
+    "agree",
+    "1m bars",
+    "partial",
+)
+
+
+def summary(result: dict[str, Any]) -> str:
+    """Return the report's figures as a table, and what holds for the whole run."""
+    rows = [COLUMNS, *(_row(key, stream) for key, stream in result["streams"].items())]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    throughput = result["throughput"]
+    lines.append("")
+    lines.append(
+        f"{throughput['messages']:,} messages in {throughput['seconds']:.2f} s"
+        f" ({throughput['messages_per_s'] or 0:,} per second)"
+    )
+    latency = result.get("latency")
+    if latency and latency["samples"]:
+        lines.append(f"latency p50 {latency['p50_ms']} ms, p99 {latency['p99_ms']} ms, max {latency['max_ms']} ms")
+    lines.append(f"state {result['state_hash']}")
+    return "\n".join(lines)
+
+
+def _row(key: str, stream: dict[str, Any]) -> tuple[str, ...]:
+    book, check = stream["book"], stream["quote_check"]
+    agree = f"{100 * check['matched'] / check['checked']:.2f} %" if check["checked"] else "-"
+    partial = "-" if stream["partial_buckets"] is None else f"{stream['partial_buckets']}/40"
+    return (
+        key,
+        "live" if stream["live"] else "NOT LIVE",
+        "-" if book["best_bid"] is None else f"{book['best_bid']:,}",
+        "-" if book["best_ask"] is None else f"{book['best_ask']:,}",
+        f"{stream['depth_updates']:,}",
+        f"{stream['trades']:,}",
+        f"{stream['quotes']:,}",
+        str(stream["gaps"]),
+        agree,
+        f"{len(stream['bars_1m']):,}",
+        partial,
+    )
