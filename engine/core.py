@@ -46,6 +46,9 @@ DEEPER_PAUSE = 30 * SECOND
 IMPLAUSIBLE = 3600 * SECOND
 """A trade time this far from the exchange's clock is damage, unless ten in a row agree."""
 
+LATE_TRADES = 1000
+"""Missing trade ids of the last hole that are still taken when they come late."""
+
 SETTLED_MS = 1000
 """A candle of the venue counts as final this long after its end."""
 
@@ -114,9 +117,11 @@ def _delta(state: EngineState, market: MarketState, source: SourceState, record:
 
 
 def _snapshot(
-    _state: EngineState, market: MarketState, _source: SourceState, _record: Record, snapshot: BookSnapshot
+    state: EngineState, market: MarketState, _source: SourceState, _record: Record, snapshot: BookSnapshot
 ) -> Commands:
     market.counters.snapshots += 1
+    if state.source(market.book_source).lost:
+        return _NOTHING  # an answer that came after its connection was lost; the next connection asks again
     market.asked_snapshot = False
     return _after(market, market.sync.snapshot(snapshot))
 
@@ -181,8 +186,8 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
             market.missing_trades.discard(number)
         else:
             counters.trade_gaps += 1
-            if len(market.missing_trades) + number - market.trade_id < 10_000:
-                market.missing_trades.update(range(market.trade_id + 1, number))
+            first_missing = max(market.trade_id + 1, number - LATE_TRADES)
+            market.missing_trades = set(range(first_missing, number))
             if market.last_trade is not None:
                 market.bars.hole(market.last_trade.ts_exch)
             market.bars.cover(ts_exch)
@@ -268,6 +273,7 @@ def _up(state: EngineState, record: Record, up: FeedUp) -> Commands:
     source = state.source(up.source)
     source.last_recv = record.ts_recv
     source.up = True
+    source.lost = False
     source.reason = ""
     if up.rotated:
         return _NOTHING
@@ -298,6 +304,7 @@ def _history(market: MarketState, ts_recv: int) -> list[Command]:
 def _lost(state: EngineState, _record: Record, lost: FeedLost) -> Commands:
     source = state.source(lost.source)
     source.up = source.covered = False
+    source.lost = True
     source.reason = lost.reason
     for market in state.markets.values():
         if market.book_source == lost.source:

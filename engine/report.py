@@ -120,6 +120,7 @@ class Report:
             "resyncs": max(sync.resyncs - 1, 0),
             "crossed": counters.crossed,
             "live": sync.live,
+            "tick": instrument.price(instrument.tick),
             "book": {
                 "update_id": book.update_id,
                 "best_bid": instrument.price(book.best_bid) if book.best_bid else None,

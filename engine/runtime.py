@@ -15,7 +15,7 @@ from typing import Protocol
 from engine.core import TENTH, Commands, step
 from engine.digest import state_hash
 from engine.distribution import Distributor
-from engine.errors import FeedUnavailable, ProtocolError
+from engine.errors import ConsoleError, FeedUnavailable, Policy, ProtocolError
 from engine.ingestion import envelope
 from engine.ingestion.feed import VenueFeed
 from engine.ingestion.recorder import Recorder
@@ -119,7 +119,7 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run feeds and queue until `stop` is set, then finish what is queued and close the recording."""
-        tasks = [asyncio.create_task(feed.run(), name=feed.market.venue) for feed in self.feeds]
+        tasks = [asyncio.create_task(self._keep(feed), name=feed.market.venue) for feed in self.feeds]
         pump = asyncio.create_task(self._pump(), name="pump")
         ended = asyncio.create_task(stop.wait(), name="stop")
         if self.recorder is not None:
@@ -134,6 +134,24 @@ class Engine:
         for task, result in zip((*tasks, pump, ended), results, strict=True):
             if task in done and isinstance(result, Exception):
                 raise result
+
+    async def _keep(self, feed: VenueFeed) -> None:
+        """Run a feed; one that fails for a reason of ours is started again, and the other feeds go on.
+
+        Raises:
+            ConsoleError: Its policy is to exit.
+        """
+        pause = 1.0
+        while True:
+            try:
+                await feed.run()
+            except Exception as error:
+                if isinstance(error, ConsoleError) and error.policy is Policy.EXIT:
+                    raise
+                log.exception("%s: the feed failed; it starts again in %.0f s", feed.market.venue, pause)
+                feed.lose(f"the feed failed: {type(error).__name__}")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 60.0)
 
     async def _finish(self) -> None:
         """Apply what is queued, pass the last timers, and mark the end of the recording at the same place."""

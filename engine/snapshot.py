@@ -66,7 +66,7 @@ class BookView(msgspec.Struct, frozen=True, kw_only=True):
 def is_live(state: EngineState, market: MarketState, now: int) -> bool:
     """Tell whether the book is the market at `now` (ns): in sequence, and its connection not silent for long."""
     source = state.sources.get(market.book_source)
-    fresh = source is not None and now - source.last_frame <= state.settings.stale_after_s * SECOND
+    fresh = source is not None and source.up and now - source.last_frame <= state.settings.stale_after_s * SECOND
     return market.sync.live and fresh and bool(market.sync.book.best_bid and market.sync.book.best_ask)
 
 

@@ -79,14 +79,15 @@ class SourceState:
     """One connection as the core knows it.
 
     `last_frame` is the stamp of its last message, `last_recv` of its last sign of life, pongs included. `covered`: its
-    instruments were told where their coverage begins.
+    instruments were told where their coverage begins. `reason` says why it was lost.
     """
 
-    __slots__ = ("covered", "last_frame", "last_recv", "name", "reason", "up")
+    __slots__ = ("covered", "last_frame", "last_recv", "lost", "name", "reason", "up")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.up = False
+        self.lost = False
         self.covered = False
         self.last_frame = 0
         self.last_recv = 0

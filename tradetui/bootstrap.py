@@ -48,6 +48,11 @@ def build_engine(
         SettingsInvalid: An instrument or an address is wrong.
     """
     clock = clock or Clock()
+    if record is not None:
+        try:
+            record.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsInvalid(f"cannot record into {record}: {error.strerror or error}") from error
     recorder = Recorder(record, clock.now) if record is not None else None
     engine = Engine(clock, settings.market, recorder=recorder, observer=observer)
     by_venue: dict[str, list[str]] = {}

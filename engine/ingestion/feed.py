@@ -132,12 +132,16 @@ class Connection:
                 self._host += 1
                 log.warning("%s: %s", self.source, error)
             else:
-                reason = await self._serve(socket)
-                self.up = False
-                self._tell(FeedLost(source=self.source, reason=reason))
-                log.warning("%s: lost: %s", self.source, reason)
+                self.lose(await self._serve(socket))
             self.reconnects += 1
             await asyncio.sleep(self.session.delay(feed.dice()))
+
+    def lose(self, reason: str) -> None:
+        """Tell that the connection is gone."""
+        if self.up:
+            self.up = False
+            self._tell(FeedLost(source=self.source, reason=reason))
+            log.warning("%s: lost: %s", self.source, reason)
 
     async def _connect(self) -> Socket:
         feed = self._feed
@@ -300,6 +304,11 @@ class VenueFeed:
             tasks.create_task(self._load_bars())
             for connection in self.connections:
                 tasks.create_task(connection.run())
+
+    def lose(self, reason: str) -> None:
+        """Tell that every connection is gone."""
+        for connection in self.connections:
+            connection.lose(reason)
 
     async def _insistently(self, what: str, attempt: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Try until it works, ever more patiently."""

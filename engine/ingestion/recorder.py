@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,6 +13,8 @@ import msgspec
 
 from engine.ingestion import envelope
 from engine.types import SECOND, Instrument
+
+log = logging.getLogger(__name__)
 
 LEVEL = 6
 HELD = 64 << 20
@@ -75,9 +78,8 @@ class Recorder:
         track = self._tracks.get(instrument)
         if track is None:
             return
-        if b"\n" in frame or b"\r" in frame:
-            frame = envelope.encode(envelope.garbage(frame))
-        line = b"%d %s\n" % (stamp, frame)
+        # A line break in a message that was understood is white space of its JSON.
+        line = b"%d %s\n" % (stamp, frame.replace(b"\n", b" ").replace(b"\r", b" "))
         if track.held > HELD:
             track.lost += 1
             return
@@ -108,7 +110,9 @@ class Recorder:
                 track.held -= sum(map(len, lines))
                 track.error = ""
             except OSError as error:
-                track.error = f"{track.path}: {error.strerror or error}"
+                said, track.error = track.error, f"{track.path}: {error.strerror or error}"
+                if not said:
+                    log.warning("recording: %s; lines are kept in memory", track.error)
                 track.pending = lines + track.pending
 
     async def close(self, stamp: int) -> None:

@@ -136,6 +136,7 @@ class Contents:
         self.files = [Survey(path, index) for index, path in enumerate(paths)]
         for survey in self.files:
             survey.look(market)
+        self.skipped = [survey.path for survey in self.files if not survey.symbols]
         self.files = [survey for survey in self.files if survey.symbols]
         if not self.files:
             names = ", ".join(str(path) for path in paths[:3])

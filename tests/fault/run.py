@@ -101,6 +101,8 @@ class Watch:
             market = state.markets[event.instrument]
             self.note(market)
             if market.sync.live:
+                if state.source(market.book_source).lost:
+                    self.outcome.complaints.append(f"{market.instrument.key} live without a connection")
                 self.compare(market)
         elif isinstance(event, FeedLost):
             for market in state.markets.values():

@@ -50,6 +50,7 @@ def replay(
         RecordingUnusable: The recording cannot be used, or does not reach the asked time.
     """
     _log(debug=debug)
+    _check(report)
     settings = load(config)
     if speed not in SPEEDS:
         raise SettingsInvalid(f"--speed {speed!r}: expected {', '.join(SPEEDS)}")
@@ -95,6 +96,7 @@ def live(
         SettingsInvalid: A setting or an instrument is wrong.
     """
     _log(debug=debug)
+    _check(report)
     settings = load(config)
     watch = Report()
     chosen = symbols or list(settings.data.symbols)
@@ -139,6 +141,19 @@ async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
         log.warning("interrupted; the report covers what was replayed")
 
 
+def _check(report: Path | None) -> None:
+    """Find out before the run whether the report can be written after it.
+
+    Raises:
+        SettingsInvalid: It cannot.
+    """
+    if report is not None:
+        try:
+            report.open("ab").close()
+        except OSError as error:
+            raise SettingsInvalid(f"--report {report}: {error.strerror or error}") from error
+
+
 def _time(option: str, text: str) -> int:
     """Return UTC nanoseconds.
 
@@ -168,8 +183,4 @@ def _write(result: dict[str, Any], report: Path | None) -> None:
     typer.echo(summary(result))
     if report is None:
         return
-    text = msgspec.json.format(msgspec.json.encode(result), indent=1)
-    try:
-        report.write_bytes(text + b"\n")
-    except OSError as error:
-        raise SettingsInvalid(f"--report {report}: {error.strerror or error}") from error
+    report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")

@@ -45,13 +45,14 @@ def summary(result: dict[str, Any]) -> str:
 
 def _row(key: str, stream: dict[str, Any]) -> tuple[str, ...]:
     book, check = stream["book"], stream["quote_check"]
+    decimals = len(f"{stream['tick']:.10f}".rstrip("0").partition(".")[2])
     agree = f"{100 * check['matched'] / check['checked']:.2f} %" if check["checked"] else "-"
     partial = "-" if stream["partial_buckets"] is None else f"{stream['partial_buckets']}/40"
     return (
         key,
         "live" if stream["live"] else "NOT LIVE",
-        "-" if book["best_bid"] is None else f"{book['best_bid']:,}",
-        "-" if book["best_ask"] is None else f"{book['best_ask']:,}",
+        "-" if book["best_bid"] is None else f"{book['best_bid']:,.{decimals}f}",
+        "-" if book["best_ask"] is None else f"{book['best_ask']:,.{decimals}f}",
         f"{stream['depth_updates']:,}",
         f"{stream['trades']:,}",
         f"{stream['quotes']:,}",
