@@ -250,23 +250,27 @@ def _cover(state: EngineState, source: SourceState, ts_exch: int) -> None:
             market.bars.cover(ts_exch)
 
 
-def _listed(state: EngineState, _record: Record, listed: InstrumentListed) -> Commands:
+def _listed(state: EngineState, record: Record, listed: InstrumentListed) -> Commands:
+    """Follow an instrument, or begin it again where its scales have changed: old integers mean something else."""
     instrument = listed.instrument
     old = state.markets.get(instrument.key)
     if old is not None and old.instrument == instrument:
         return _NOTHING
     venue = MARKETS[instrument.venue]
     symbol = instrument.symbol.lower()
-    state.add(
-        MarketState(
-            instrument,
-            state.settings,
-            book_source=venue.source(f"{symbol}@depth"),
-            trade_source=venue.source(f"{symbol}@{listed.trade_stream or venue.trade_stream}"),
-            aggregate=(listed.trade_stream or venue.trade_stream) == "aggTrade",
-        )
+    trade_stream = listed.trade_stream or venue.trade_stream
+    market = MarketState(
+        instrument,
+        state.settings,
+        book_source=venue.source(f"{symbol}@depth"),
+        trade_source=venue.source(f"{symbol}@{trade_stream}"),
+        aggregate=trade_stream == "aggTrade",
     )
-    return _NOTHING
+    state.add(market)
+    if old is None:
+        return _NOTHING
+    market.asked_snapshot = True
+    return (FetchSnapshot(instrument=instrument.key), *_history(market, record.ts_recv))
 
 
 def _up(state: EngineState, record: Record, up: FeedUp) -> Commands:

@@ -7,6 +7,7 @@
     |   |-- FeedUnavailable  retry    reconnect with back-off, next address
     |   |-- RequestRefused   retry    the venue answered that the request itself is wrong
     |   |-- ProtocolError    retry    the peer sent what its specification forbids; counted, excerpt kept
+    |   |   `-- ScaleOutdated retry   a number is finer than the instrument's scale; the scale is asked for again
     |   `-- VenueThrottled   retry    wait as long as the venue says
     `-- InvariantBroken      halt     our bug: the instrument is frozen and resynchronised, the others go on
 
@@ -75,6 +76,10 @@ class ProtocolError(FeedError):
         super().__init__(reason)
         self.reason = reason
         self.excerpt = frame[:120]
+
+
+class ScaleOutdated(ProtocolError):
+    """A number is finer than the scale we know: the venue changed the instrument, which is listed and begun again."""
 
 
 class VenueThrottled(FeedError):

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from engine.errors import ProtocolError
+from engine.errors import ProtocolError, ScaleOutdated
 from engine.ingestion.markets import Market
 from engine.types import (
     MS,
@@ -189,13 +189,14 @@ def exact(text: str, decimals: int) -> int:
     """Return a non-negative decimal number as an integer count of 10**-decimals.
 
     Raises:
-        ProtocolError: Not a plain decimal number, negative, or finer than `decimals`.
+        ScaleOutdated: Finer than `decimals`.
+        ProtocolError: Not a plain decimal number, or negative.
     """
     whole, _, part = text.partition(".")
     if not (whole.isdecimal() and whole.isascii()) or (part and not (part.isdecimal() and part.isascii())):
         raise ProtocolError(f"{text!r} is not a plain number")
     if part[decimals:].strip("0"):
-        raise ProtocolError(f"{text} is finer than {decimals} decimals: the instrument's scale is out of date")
+        raise ScaleOutdated(f"{text} is finer than {decimals} decimals: the instrument's scale is out of date")
     return int(whole + part[:decimals].ljust(decimals, "0"))
 
 
@@ -229,7 +230,7 @@ class Codec:
                 found = self._choose(frame)
             return found[0](frame), found[1]
         except ProtocolError as error:
-            raise ProtocolError(error.reason, frame) from None
+            raise type(error)(error.reason, frame) from None
         except _BAD as error:
             raise ProtocolError(str(error), frame) from error
 

@@ -18,6 +18,7 @@ from engine.errors import (
     FeedUnavailable,
     ProtocolError,
     RequestRefused,
+    ScaleOutdated,
     SettingsInvalid,
     VenueThrottled,
 )
@@ -61,6 +62,10 @@ OVERLAP_S = 2.0
 
 BARS_TRIES = 5
 """Times a request for candles is tried; what is still missing then is asked for again a minute later."""
+
+
+RELIST_S = 60.0
+"""Least time between two requests for changed scales."""
 
 
 class Sink(Protocol):
@@ -220,6 +225,8 @@ class Connection:
             except ProtocolError as error:
                 self.refused += 1
                 sink.refuse(stamp, self.source, error, frame, self.keys[:1])
+                if isinstance(error, ScaleOutdated):
+                    feed.relist()
                 if session.refused(monotonic()):
                     return session.reason
                 continue
@@ -284,6 +291,7 @@ class VenueFeed:
         self._symbol_of: dict[str, str] = {}
         self._snapshots: dict[str, asyncio.Task[None]] = {}
         self._bars: asyncio.Queue[FetchBars] = asyncio.Queue(maxsize=1000)
+        self._relist_after = 0.0
         self._tasks: asyncio.TaskGroup | None = None
 
     @property
@@ -347,6 +355,13 @@ class VenueFeed:
             raise SettingsInvalid(f"{self.market.venue} does not list {', '.join(missing)}")
         if missing:
             log.error("%s does not list %s: not followed", self.market.venue, ", ".join(missing))
+
+    def relist(self) -> None:
+        """Ask for the scales again, at most once a minute: the venue has changed one."""
+        now = self.monotonic()
+        if self._tasks is not None and now >= self._relist_after:
+            self._relist_after = now + RELIST_S
+            self._tasks.create_task(self._insistently("exchangeInfo", self._list))
 
     async def _list_some(self, symbols: list[str]) -> None:
         body = await self.rest.exchange_info(symbols)

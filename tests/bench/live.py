@@ -14,7 +14,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.support.exchange import recordings_root
 
@@ -33,29 +36,36 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--rate", type=float, default=1000.0)
     given = parser.parse_args()
+    with exchange(given.rate) as address:
+        print(json.dumps(measure(address, given.seconds)[0]))
+
+
+@contextmanager
+def exchange(rate: float) -> Iterator[str]:
+    """Run the recorded exchange in a process of its own; give its address."""
     root = recordings_root()
     if root is None:
         raise SystemExit("no recordings: set TRADETUI_RECORDINGS")
     spot = root / "hftbacktest-binance-ws" / "spot"
-    serve = [sys.executable, "-m", "tests.support.exchange", "--recordings", str(spot), "--rate", str(given.rate)]
-    exchange = subprocess.Popen(serve, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "tests.support.exchange", "--recordings", str(spot), "--rate", str(rate)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
-        assert exchange.stdout is not None
-        address = json.loads(exchange.stdout.readline())["address"]
-        print(json.dumps(measure(address, given.seconds)))
+        assert server.stdout is not None
+        yield json.loads(server.stdout.readline())["address"]
     finally:
-        exchange.kill()
-        exchange.wait()
+        server.kill()
+        server.wait()
 
 
-def measure(address: str, seconds: float) -> dict[str, object]:
-    """Run the engine against an exchange and return the figures."""
+def measure(address: str, seconds: float) -> tuple[dict[str, Any], list[float]]:
+    """Run the engine against an exchange; return the figures, and its memory in MB each second."""
     with tempfile.TemporaryDirectory() as folder:
         config, report = Path(folder) / "config.toml", Path(folder) / "report.json"
         ws = address.replace("http", "ws", 1)
         config.write_text(f'[venues.binance]\nrest = ["{address}/spot"]\nws = ["{ws}/spot"]\n')
         command = [sys.executable, "-m", "tradetui", "--headless", "--config", str(config), "--duration", str(seconds)]
-        engine = subprocess.Popen([*command, "--report", str(report)], stderr=subprocess.DEVNULL)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        engine = subprocess.Popen([*command, "--report", str(report)], **quiet)
         began = time.monotonic()
         memory = []
         while engine.poll() is None:
@@ -65,7 +75,7 @@ def measure(address: str, seconds: float) -> dict[str, object]:
         took = time.monotonic() - began
         result = json.loads(report.read_bytes())
     streams = result["streams"]
-    return {
+    figures = {
         "seconds": round(took, 1),
         "messages": result["throughput"]["messages"],
         "messages_per_s": round(result["throughput"]["messages"] / seconds),
@@ -77,6 +87,7 @@ def measure(address: str, seconds: float) -> dict[str, object]:
         "overflow": result["overflow"],
         "refused": result["refused"],
     }
+    return figures, memory
 
 
 if __name__ == "__main__":

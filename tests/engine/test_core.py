@@ -480,6 +480,26 @@ def test_flat_seconds_on_a_healthy_feed_stop_with_it() -> None:
     assert all(bar.complete for second, bar in found.items() if second > 0)
 
 
+def test_bars_are_complete_again_after_a_reconnect() -> None:
+    """The coverage of a new connection begins with its first stamp, whatever kind of message brings it."""
+    driver = Driver(BTC)
+    driver.up(START - 2 * SECOND)
+    trading(driver, range(1, 4), 1)
+    driver.at(START + 3 * SECOND, FeedLost(source="binance", reason="gone"), "binance")
+    driver.up(START + 10 * SECOND)
+    driver.at(START + 10 * SECOND + MS, delta(5, ts=START + 10 * SECOND))
+    # No trade was missed, so nothing but the connection tells that it is whole again.
+    trading(driver, range(4, 72), -8)
+    found = seconds_of(driver)
+    assert all(found[second].complete for second in range(11, 70) if second in found)
+    assert set(range(12, 70)) <= set(found)
+    assert not found[2].complete
+    trading(driver, range(72, 117), -8)
+    minutes = seconds_of(driver, Timeframe.M1)
+    assert not minutes[0].complete
+    assert minutes[60].complete
+
+
 def test_without_a_sign_of_life_no_second_is_called_flat() -> None:
     """Silence alone proves nothing: seconds are flat only up to the last frame or pong."""
     driver = Driver(BTC)

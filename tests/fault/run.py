@@ -14,7 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from engine.digest import state_hash
 from engine.ingestion.markets import MARKETS
+from engine.replay import Recording, Replay
 from engine.runtime import Engine
 from engine.state import EngineState, MarketState
 from engine.types import BookDelta, BookSnapshot, FeedLost, Record, Timeframe, TimerFired
@@ -153,8 +155,11 @@ class Watch:
         return max(seen[-1][0], ns)
 
 
-def run(root: Path, seed: int) -> Outcome:
-    """Run a seed: even ones script a single fault, odd ones several that may overlap; markets take turns."""
+def run(root: Path, seed: int, record: Path | None = None) -> Outcome:
+    """Run a seed: even ones script a single fault, odd ones several that may overlap; markets take turns.
+
+    With `record`, the run is recorded there and its replay must give the same state.
+    """
     market = tuple(FOLDERS)[seed // 2 % 3] if seed % 4 else "spot"
     tape = tape_of(root, market)
     single = seed % 2 == 0
@@ -180,6 +185,7 @@ def run(root: Path, seed: int) -> Outcome:
             monotonic=loop.time,
             dice=random.Random(seed).random,
             observer=watch,
+            record=record,
         )
         stop = asyncio.Event()
         running = asyncio.create_task(engine.run(stop))
@@ -190,6 +196,11 @@ def run(root: Path, seed: int) -> Outcome:
         judge(script, watch, engine, outcome)
         stop.set()
         await running
+        if record is not None:
+            replay = Replay(Recording([record]))
+            replay.run()
+            if state_hash(replay.state) != engine.final_hash:
+                outcome.complaints.append("the replay of the recording gives another state")
 
     run_virtual(main, start_ns=tape.aligned(START_NS))
     return outcome

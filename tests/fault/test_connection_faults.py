@@ -18,3 +18,10 @@ def test_books_are_right_or_not_live(seed: int, recordings_root_path: Path) -> N
     assert outcome.wrong == 0
     assert outcome.complaints == []
     assert outcome.checks > 100
+
+
+@pytest.mark.parametrize("seed", [3, 7, 11, 19, 22, 30, 35])
+def test_a_recording_full_of_faults_replays_to_the_same_state(
+    seed: int, recordings_root_path: Path, tmp_path: Path
+) -> None:
+    assert run(recordings_root_path, seed, tmp_path).complaints == []

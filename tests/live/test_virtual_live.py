@@ -223,3 +223,28 @@ def test_addresses_are_tried_in_turn(recordings_root_path: Path) -> None:
         assert {market.sync.state for market in engine.state.markets.values()} == {SyncState.LIVE}
 
     assert play(recordings_root_path, scene, settings(venues=venues)).complaints == []
+
+
+def test_an_instrument_whose_scale_changed_begins_again(recordings_root_path: Path) -> None:
+    """The engine starts with a tick of 0.1; the first finer price makes it ask, and follow with the right one."""
+
+    async def scene(engine: Engine, _exchange: RecordedExchange) -> None:
+        real = engine.feeds[0].transport.get
+        lies = [1]
+
+        async def get(url: str, *, timeout_s: float) -> object:  # noqa: ASYNC109, RUF100
+            response = await real(url, timeout_s=timeout_s)
+            if "exchangeInfo" in url and lies:
+                lies.pop()
+                coarse = response.body.replace(b'"tickSize":"0.01000000"', b'"tickSize":"0.10000000"')
+                assert coarse != response.body
+                return msgspec.structs.replace(response, body=coarse)
+            return response
+
+        engine.feeds[0].transport.get = get  # type: ignore[method-assign, assignment]
+        await asyncio.sleep(20)
+        for market in engine.state.markets.values():
+            assert market.instrument.price_decimals == 2
+            assert market.sync.live
+
+    assert play(recordings_root_path, scene, settings()).complaints == []
