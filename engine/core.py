@@ -43,6 +43,9 @@ DEEPER_MARGIN = 5
 DEEPER_PAUSE = 30 * SECOND
 """Least time between two requests for a deeper snapshot."""
 
+FAIL_PAUSE = 10 * SECOND
+"""Least time between two new beginnings of a book that fails."""
+
 IMPLAUSIBLE = 3600 * SECOND
 """A trade time this far from the exchange's clock is damage, unless ten in a row agree."""
 
@@ -80,14 +83,21 @@ def step(state: EngineState, record: Record) -> Commands:
     try:
         return apply(state, market, source, record, event)
     except Exception as error:  # noqa: BLE001 - one failing instrument must not stop the others
-        return _fail(market, error)
+        return _fail(market, record.ts_recv, error)
 
 
-def _fail(market: MarketState, error: Exception) -> Commands:
+def _fail(market: MarketState, now: int, error: Exception) -> Commands:
+    """Begin the book again, at most every `FAIL_PAUSE`; what the bars may have missed is not complete."""
     market.failed = f"{type(error).__name__}: {error}"
     market.counters.failures += 1
     _lose_book(market)
-    market.asked_snapshot = True
+    if market.last_trade is not None:
+        market.bars.hole(market.last_trade.ts_exch)
+    market.bars.uncover()
+    market.asked_snapshot = True  # when a pause is on, the timer asks at its end
+    if market.counters.failures > 1 and now - market.failed_at < FAIL_PAUSE:
+        return _NOTHING
+    market.failed_at = now
     return (FetchSnapshot(instrument=market.instrument.key),)
 
 
@@ -102,7 +112,7 @@ def _delta(state: EngineState, market: MarketState, source: SourceState, record:
         _cover(state, source, delta.ts_exch)
     raw = market.raw
     raw.append((record.ts_recv, record.frame))
-    if raw[0][0] < record.ts_recv - RAW_AGE:
+    while raw[0][0] < record.ts_recv - RAW_AGE:
         raw.popleft()
     sync = market.sync
     cob = market.cob
@@ -171,12 +181,15 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
         if market.suspects < 10:
             return _NOTHING
         market.offsets.clear()
+        market.offset = None
         market.bars.uncover()
         source.covered = False
     market.suspects = 0
     market.offsets.append(trade.ts_sent - ts_recv)
     if not source.covered:
         _cover(state, source, trade.ts_sent)
+    if not market.bars.covered:
+        market.bars.cover(trade.ts_sent)
     number = trade.id
     if number != market.trade_id + 1 and market.trade_id >= 0:
         if number <= market.trade_id:
@@ -339,6 +352,9 @@ def _timer(state: EngineState, _record: Record, timer: TimerFired) -> Commands:
                 market.bars.advance(trades.last_recv + market.offset - silence)
             if tenth % HEAL_EVERY == HEAL_AT:
                 commands.extend(_heal(market, boundary))
+            if market.failed and not market.sync.live and boundary - market.failed_at >= FAIL_PAUSE:
+                market.failed_at = boundary
+                commands.append(FetchSnapshot(instrument=market.instrument.key))
             depth = state.sources.get(market.book_source)
             cob = market.cob
             if cob is None or not market.sync.live or depth is None or boundary - depth.last_frame > stale:
@@ -355,7 +371,7 @@ def _timer(state: EngineState, _record: Record, timer: TimerFired) -> Commands:
                     market.asked_deeper = boundary
                     commands.append(FetchSnapshot(instrument=market.instrument.key, deeper=True))
         except Exception as error:  # noqa: BLE001 - one failing instrument must not stop the others
-            commands.extend(_fail(market, error))
+            commands.extend(_fail(market, boundary, error))
     return tuple(commands)
 
 

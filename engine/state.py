@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
@@ -18,6 +19,8 @@ from engine.types import SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe
 RAW_UPDATES = 180_000
 """Most raw book updates kept in memory per instrument."""
 
+Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
+
 RAW_AGE = 1800 * SECOND
 """Oldest raw book update kept in memory, by receive stamp."""
 
@@ -25,17 +28,17 @@ RAW_AGE = 1800 * SECOND
 class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the market state can be told; prices are decimals in quote units, keyed by BASE/QUOTE."""
 
-    bucket_sizes: dict[str, str] = msgspec.field(
+    bucket_sizes: dict[str, str | int | float] = msgspec.field(
         default_factory=lambda: {"ETH/USDT": "1", "BTC/USDT": "10", "ETH/USD": "1", "BTC/USD": "10"}
     )
-    """COB bucket size; without an entry one of about 2.5 bps of the first mid is chosen."""
-    price_ranges: dict[str, str] = msgspec.field(default_factory=dict)
+    """COB bucket size, added to the defaults; without an entry about 2.5 bps of the first mid."""
+    price_ranges: dict[str, str | int | float] = msgspec.field(default_factory=dict)
     """Half-width of the imbalance band; without an entry five buckets."""
-    large_trade: float = 100_000.0
+    large_trade: Positive = 100_000.0
     """Quote value from which a trade is marked as large."""
-    stale_after_s: float = 5.0
+    stale_after_s: Positive = 5.0
     """Silence of a connection after which what it feeds is shown as stale."""
-    silence_s: float = 0.5
+    silence_s: Positive = 0.5
     """Time without trades after which bars close by the exchange's clock."""
 
 
@@ -102,11 +105,14 @@ class MarketState:
         "asked_bars",
         "asked_deeper",
         "asked_snapshot",
+        "band",
         "bars",
         "book_source",
+        "bucket",
         "cob",
         "counters",
         "failed",
+        "failed_at",
         "instrument",
         "last_trade",
         "mark",
@@ -146,6 +152,7 @@ class MarketState:
         self.sync = BookSync()
         self.bars = Bars()
         self.cob: Cob | None = None
+        self.bucket, self.band = self._configured()
         self.tape = Tape(settings.large_trade)
         self.counters = Counters()
         self.raw: deque[tuple[int, bytes]] = deque(maxlen=RAW_UPDATES)
@@ -164,20 +171,28 @@ class MarketState:
         self.asked_deeper = 0
         self.asked_bars: dict[Timeframe, tuple[int, int, int]] = {}
         self.failed = ""
+        self.failed_at = 0
+
+    def _configured(self) -> tuple[int | None, int | None]:
+        """Return bucket size and band width in ticks, None where the settings say nothing.
+
+        Raises:
+            SettingsInvalid: They do not fit the instrument.
+        """
+        instrument = self.instrument
+        name = f"{instrument.base}/{instrument.quote}"
+        size, width = self.settings.bucket_sizes.get(name), self.settings.price_ranges.get(name)
+        return (
+            None if size is None else in_ticks(size, instrument, "bucket size"),
+            None if width is None else in_ticks(width, instrument, "imbalance range"),
+        )
 
     def open_cob(self) -> Cob:
         """Return the COB, made when the first live book tells the price level."""
         if self.cob is None:
             book = self.sync.book
-            name = f"{self.instrument.base}/{self.instrument.quote}"
-            size = self.settings.bucket_sizes.get(name)
-            if size is None:
-                bucket = nice_bucket((book.best_bid + book.best_ask) / 2, self.instrument.tick)
-            else:
-                bucket = in_ticks(size, self.instrument, "bucket size")
-            width = self.settings.price_ranges.get(name)
-            band = in_ticks(width, self.instrument, "imbalance range") // bucket if width is not None else 5
-            self.cob = Cob(bucket, max(band, 1))
+            bucket = self.bucket or nice_bucket((book.best_bid + book.best_ask) / 2, self.instrument.tick)
+            self.cob = Cob(bucket, max(self.band // bucket, 1) if self.band else 5)
             self.cob.rebuild(book)
         return self.cob
 
@@ -235,14 +250,14 @@ class EngineState:
         self.markets[market.instrument.key] = market
 
 
-def in_ticks(amount: str, instrument: Instrument, what: str) -> int:
+def in_ticks(amount: str | float, instrument: Instrument, what: str) -> int:
     """Return an amount of quote units as ticks.
 
     Raises:
         SettingsInvalid: Not positive, not a number, or not a multiple of the instrument's price step.
     """
     try:
-        ticks = Decimal(amount) * instrument.price_scale
+        ticks = Decimal(str(amount)) * instrument.price_scale
     except ArithmeticError as error:
         raise SettingsInvalid(f"{what} {amount!r} of {instrument.key} is not a number") from error
     if not ticks.is_finite() or ticks <= 0 or ticks % instrument.tick:

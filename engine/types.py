@@ -95,7 +95,8 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
 
     Units: `open_ms` UTC milliseconds; `volume`, `taker_buy` lots; `quote_volume` ticks x lots, -1 where the
     source does not tell; `first_id`, `last_id` venue trade ids that fix open and close, -1 when unknown.
-    `complete` is False where the feed did not cover the whole interval.
+    `complete` is False where the feed did not cover the whole interval. `source` is `trades`, `venue` (its own candle)
+    or `mixed` (built here, partly from candles of the venue).
     """
 
     open_ms: int

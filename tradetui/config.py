@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -44,7 +44,7 @@ class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     symbols: tuple[str, ...] = ("binance:ETH/USDT", "binance:BTC/USDT")
     """Instruments, primary first; without a venue, spot is meant."""
-    max_depth: int = 5000
+    max_depth: Annotated[int, msgspec.Meta(ge=5)] = 5000
     """Levels a side of a depth snapshot, as far as the market gives them."""
 
 
@@ -81,24 +81,32 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
             _set(tree, name, value)
     _check_keys(tree, Settings, "")
     try:
-        return msgspec.convert(tree, Settings, strict=False)
+        settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsInvalid(f"settings: {error}") from error
+    sizes = {**MarketSettings().bucket_sizes, **settings.market.bucket_sizes}
+    return msgspec.structs.replace(settings, market=msgspec.structs.replace(settings.market, bucket_sizes=sizes))
 
 
 def _set(tree: dict[str, Any], name: str, text: str) -> None:
     """Put one environment variable into the tree; its value is read as TOML, or failing that as text."""
-    keys = name.removeprefix(PREFIX).lower().split("__")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    for key in keys[:-1]:
-        branch = tree.setdefault(key, {})
-        if not isinstance(branch, dict):
-            raise SettingsInvalid(f"{name}: {key!r} is not a section")
-        tree = branch
-    tree[keys[-1]] = value
+    kind: Any = Settings
+    keys = name.removeprefix(PREFIX).split("__")
+    for place, key in enumerate(keys):
+        # Names of settings are in lower case; keys of a table, such as BTC/USDT, stand as they are.
+        inside = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+        here = key.lower() if inside else key
+        kind = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(here) if inside else None
+        if place == len(keys) - 1:
+            tree[here] = value
+        else:
+            tree = tree.setdefault(here, {})
+            if not isinstance(tree, dict):
+                raise SettingsInvalid(f"{name}: {here!r} is not a section")
 
 
 def _check_keys(tree: object, kind: type[msgspec.Struct], at: str) -> None:

@@ -44,7 +44,8 @@ PREFIX = b'{"stream":"'
 _START = len(PREFIX)
 _LATEST_MS = 4_102_444_800_000
 """The year 2100; a later stamp is damage."""
-_BAD = (msgspec.MsgspecError, RecursionError, ValueError, OverflowError, KeyError, TypeError, AttributeError)
+DAMAGE = (msgspec.MsgspecError, RecursionError, ValueError, OverflowError, KeyError, TypeError, AttributeError)
+"""What reading a damaged message can raise."""
 
 _Price = Annotated[int, msgspec.Meta(gt=0, lt=_EXACT)]
 _Size = Annotated[int, msgspec.Meta(ge=0, lt=_EXACT)]
@@ -231,7 +232,7 @@ class Codec:
             return found[0](frame), found[1]
         except ProtocolError as error:
             raise type(error)(error.reason, frame) from None
-        except _BAD as error:
+        except DAMAGE as error:
             raise ProtocolError(str(error), frame) from error
 
     def snapshot(self, symbol: str, body: bytes) -> BookSnapshot:
@@ -243,7 +244,7 @@ class Codec:
         instrument = self._known(symbol)
         try:
             answer, bids, asks = _read_snapshot(body, instrument)
-        except _BAD as error:
+        except DAMAGE as error:
             raise ProtocolError(f"depth answer: {error}", body) from error
         if answer.symbol and answer.symbol != symbol:
             raise ProtocolError(f"depth answer of {answer.symbol} where {symbol} was asked", body)
@@ -263,7 +264,7 @@ class Codec:
             bars = tuple(_bar(row, instrument) for row in rows)
         except ProtocolError as error:
             raise ProtocolError(f"klines answer: {error.reason}", body) from None
-        except _BAD as error:
+        except DAMAGE as error:
             raise ProtocolError(f"klines answer: {error}", body) from error
         if any(later.open_ms <= bar.open_ms for bar, later in pairwise(bars)):
             raise ProtocolError("klines answer: candles are not in order of time", body)
@@ -278,7 +279,7 @@ class Codec:
         instrument = self._known(symbol)
         try:
             answer = _prices(body)
-        except _BAD as error:
+        except DAMAGE as error:
             raise ProtocolError(f"price answer: {error}", body) from error
         for entry in answer if isinstance(answer, list) else [answer]:
             if entry.symbol == symbol:
@@ -354,6 +355,9 @@ def _bar(row: tuple[int, str, str, str, str, str, int, str, int, str, str, Any],
     prices = [_positive(text, decimals, "a candle's price") for text in (o, h, l, c)]
     if max(prices) != prices[1] or min(prices) != prices[2]:
         raise ProtocolError(f"candle {open_ms}: open {o} and close {c} are not between low {l} and high {h}")
+    volume, taker_buy = exact(v, instrument.size_decimals), exact(taker, instrument.size_decimals)
+    if not 0 <= open_ms < _LATEST_MS or trades < 0 or taker_buy > volume:
+        raise ProtocolError(f"candle {open_ms}: {trades} trades, volume {v}, of it bought {taker}")
     try:
         quote_volume = -1 if instrument.contract_size else exact(quote, decimals + instrument.size_decimals)
     except ProtocolError:
@@ -364,9 +368,9 @@ def _bar(row: tuple[int, str, str, str, str, str, int, str, int, str, str, Any],
         high=prices[1],
         low=prices[2],
         close=prices[3],
-        volume=exact(v, instrument.size_decimals),
+        volume=volume,
         trades=trades,
-        taker_buy=exact(taker, instrument.size_decimals),
+        taker_buy=taker_buy,
         quote_volume=quote_volume,
         source="venue",
     )
@@ -409,6 +413,8 @@ def _deltas(instrument: Instrument) -> Callable[[bytes], BookDelta]:
             _same(depth.s, symbol, depth.e, "depthUpdate")
         if depth.u < depth.U or depth.U < 0 or depth.pu >= depth.u:
             raise ProtocolError(f"update ids run backwards: U {depth.U}, u {depth.u}, pu {depth.pu}")
+        if not 0 < depth.E < _LATEST_MS or not 0 <= depth.T < _LATEST_MS:
+            raise ProtocolError(f"stamps T {depth.T}, E {depth.E} are no times")
         return BookDelta(
             instrument=key,
             first_id=depth.U,
@@ -425,14 +431,14 @@ def _deltas(instrument: Instrument) -> Callable[[bytes], BookDelta]:
 def _trades(instrument: Instrument) -> Callable[[bytes], Trade]:
     key, symbol = instrument.key, instrument.symbol
     price_scale, size_scale = instrument.price_scale, instrument.size_scale
-    largest = _EXACT / size_scale
+    dearest, largest = _EXACT / price_scale, _EXACT / size_scale
 
     def decode(frame: bytes) -> Trade:
         trade: _Trade = _trade(frame).data
         p, q = trade.p, trade.q
         price = int(p * price_scale + 0.5)
         size = int(q * size_scale + 0.5)
-        if not (price / price_scale == p > 0 and size / size_scale == q < largest):
+        if not (0 < price / price_scale == p < dearest and size / size_scale == q < largest):
             price, size = _exact_trade(frame, instrument)
         aggregate = trade.e == "aggTrade"
         number, count = (trade.a, trade.l - trade.f + 1) if aggregate else (trade.t, 1)
@@ -469,7 +475,7 @@ def _exact_trade(frame: bytes, instrument: Instrument) -> tuple[int, int]:
 def _quotes(instrument: Instrument) -> Callable[[bytes], Quote]:
     key, symbol = instrument.key, instrument.symbol
     price_scale, size_scale = instrument.price_scale, instrument.size_scale
-    largest = _EXACT / size_scale
+    dearest, largest = _EXACT / price_scale, _EXACT / size_scale
 
     def decode(frame: bytes) -> Quote:
         quote: _Quote = _quote(frame).data
@@ -479,8 +485,8 @@ def _quotes(instrument: Instrument) -> Callable[[bytes], Quote]:
         bid_size = int(bs * size_scale + 0.5)
         ask_size = int(as_ * size_scale + 0.5)
         if not (
-            bid / price_scale == b > 0
-            and ask / price_scale == a > 0
+            0 < bid / price_scale == b < dearest
+            and 0 < ask / price_scale == a < dearest
             and bid_size / size_scale == bs < largest
             and ask_size / size_scale == as_ < largest
         ):
@@ -489,6 +495,8 @@ def _quotes(instrument: Instrument) -> Callable[[bytes], Quote]:
             ask = exact(str(data["a"]), instrument.price_decimals)
             bid_size = exact(str(data["B"]), instrument.size_decimals)
             ask_size = exact(str(data["A"]), instrument.size_decimals)
+            if (bid_size and not bid) or (ask_size and not ask):
+                raise ProtocolError("a best price of zero with a size")
         if quote.s != symbol or quote.u < 0:
             _same(quote.s, symbol, "bookTicker", "bookTicker")
             raise ProtocolError(f"bookTicker with update id {quote.u}")
@@ -510,6 +518,8 @@ def _tickers(instrument: Instrument) -> Callable[[bytes], Ticker]:
         ticker: _Ticker = _ticker(frame).data
         _same(ticker.s, instrument.symbol, ticker.e, "24hrTicker")
         decimals = instrument.price_decimals
+        if not isfinite(ticker.P) or ticker.n < 0 or not 0 < ticker.E < _LATEST_MS:
+            raise ProtocolError(f"ticker with change {ticker.P}, {ticker.n} trades, stamp {ticker.E}")
         return Ticker(
             instrument=instrument.key,
             ts_exch=ticker.E * MS,
@@ -530,7 +540,7 @@ def _marks(instrument: Instrument) -> Callable[[bytes], MarkPrice]:
         mark: _Mark = _mark(frame).data
         _same(mark.s, instrument.symbol, mark.e, "markPriceUpdate")
         rate = float(mark.r) if mark.r else None
-        if not mark.p > 0 or not isfinite(mark.p + (rate or 0) + (mark.i or 0)):
+        if not mark.p > 0 or not 0 < mark.E < _LATEST_MS or not isfinite(mark.p + (rate or 0) + (mark.i or 0)):
             raise ProtocolError(f"mark price {mark.p}, index {mark.i}, rate {mark.r}")
         return MarkPrice(
             instrument=instrument.key,

@@ -11,7 +11,7 @@ import base64
 import msgspec
 
 from engine.errors import ProtocolError
-from engine.ingestion.binance import Codec
+from engine.ingestion.binance import DAMAGE, Codec
 from engine.ingestion.symbols import instruments
 from engine.types import Event, FeedAlive, FeedLost, FeedUp, InstrumentListed, Timeframe
 
@@ -74,7 +74,7 @@ def decode(frame: bytes) -> Note:
     """
     try:
         return _decode(frame).data
-    except msgspec.MsgspecError as error:
+    except DAMAGE as error:
         raise ProtocolError(f"note in the recording: {error}", frame) from error
 
 
@@ -84,6 +84,15 @@ def to_event(note: Note, codec: Codec, symbol: str) -> tuple[Event, str] | None:
     Raises:
         ProtocolError: Unknown or damaged.
     """
+    try:
+        return _event_of(note, codec, symbol)
+    except ProtocolError:
+        raise
+    except DAMAGE as error:
+        raise ProtocolError(f"note {note.e!r} in the recording: {error}") from error
+
+
+def _event_of(note: Note, codec: Codec, symbol: str) -> tuple[Event, str] | None:
     rest = codec.market.venue + REST_SUFFIX
     match note.e:
         case "feedUp":

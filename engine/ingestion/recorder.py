@@ -47,14 +47,17 @@ class _Track:
         """Append lines as one compressed member; after a failure the file is cut back to its whole members."""
         packed = gzip.compress(b"".join(lines), LEVEL)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as stream:
+        # Unbuffered: a buffer would be written once more at closing, behind the cut.
+        with self.path.open("ab", buffering=0) as stream:
+            start = stream.seek(0, os.SEEK_END)
+            rest = memoryview(packed)
             try:
-                stream.write(packed)
-                stream.flush()
+                while rest:
+                    rest = rest[stream.write(rest) :]
             except OSError:
-                os.ftruncate(stream.fileno(), self.whole)
+                os.ftruncate(stream.fileno(), start)
                 raise
-            self.whole = stream.tell()
+        self.whole = start + len(packed)
 
 
 class Recorder:
@@ -65,6 +68,7 @@ class Recorder:
         self._now = now
         self._tracks: dict[str, _Track] = {}
         self._closed = False
+        self._writing = asyncio.Lock()
 
     def open(self, instrument: Instrument) -> None:
         """Begin the file of an instrument."""
@@ -76,7 +80,7 @@ class Recorder:
     def frame(self, instrument: str, stamp: int, frame: bytes) -> None:
         """Keep a frame or a raw answer of an instrument."""
         track = self._tracks.get(instrument)
-        if track is None:
+        if track is None or self._closed:
             return
         # A line break in a message that was understood is white space of its JSON.
         line = b"%d %s\n" % (stamp, frame.replace(b"\n", b" ").replace(b"\r", b" "))
@@ -97,10 +101,15 @@ class Recorder:
         """Write once a second until cancelled."""
         while True:
             await asyncio.sleep(1)
-            await self.flush()
+            # A flush under way is not cut off by a stop: its lines are out of memory and not yet on disk.
+            await asyncio.shield(asyncio.create_task(self.flush()))
 
     async def flush(self) -> None:
         """Write what is pending; a disk that refuses is tried again at the next call."""
+        async with self._writing:
+            await self._flush()
+
+    async def _flush(self) -> None:
         for track in self._tracks.values():
             lines, track.pending = track.pending, []
             if not lines:

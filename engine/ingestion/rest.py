@@ -92,7 +92,7 @@ class Rest:
             self.budget.correct(int(used), self._monotonic())
         if response.status in (418, 429):
             said = response.headers.get("retry-after", "")
-            pause = float(said) if said.isdecimal() else STOP
+            pause = float(said) if said.replace(".", "", 1).isdecimal() else STOP
             self.budget.block(pause, self._monotonic())
             raise VenueThrottled(self.market.venue, pause, f"HTTP {response.status} from {host} on {path}")
         if response.status >= 500:

@@ -6,30 +6,33 @@ All times are seconds of a monotonic clock, handed in by the caller.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, lt=1e9)]
 
 
 class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of a connection, in seconds where not said otherwise."""
 
-    ping_after_s: float = 2.0
+    ping_after_s: Seconds = 2.0
     """Silence after which a ping is sent."""
-    pong_within_s: float = 5.0
+    pong_within_s: Seconds = 5.0
     """Time for the pong; later the connection counts as lost."""
-    silence_s: float = 15.0
+    silence_s: Seconds = 15.0
     """Silence of all streams after which the connection is opened anew, pongs or not."""
-    rotate_after_s: float = 23.5 * 3600
+    rotate_after_s: Seconds = 23.5 * 3600
     """Age at which a connection is replaced; the venue cuts it at 24 h."""
-    max_errors: int = 10
+    max_errors: Annotated[int, msgspec.Meta(ge=1)] = 10
     """Protocol errors in a row that count as a lost connection."""
-    reconnect_delay: float = 1.0
+    reconnect_delay: Seconds = 1.0
     """First reconnect delay; it doubles with every failure."""
-    max_reconnect_delay: float = 60.0
+    max_reconnect_delay: Seconds = 60.0
     """Largest reconnect delay."""
-    settle_s: float = 1.0
+    settle_s: Seconds = 1.0
     """Good data for this long resets the delay."""
-    connect_timeout_s: float = 10.0
+    connect_timeout_s: Seconds = 10.0
     """Time for a connection to be opened."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import msgspec
 
 from engine.errors import ProtocolError, RecordingUnusable
 from engine.ingestion import envelope
-from engine.ingestion.binance import PREFIX
+from engine.ingestion.binance import DAMAGE, PREFIX
 from engine.ingestion.markets import COINM, MARKETS, SPOT, USDM, Market
 from engine.ingestion.symbols import guess, instruments
 from engine.ingestion.tape import TapeFile
@@ -65,10 +66,12 @@ class Survey:
             if note.source in MARKETS:
                 self.market = MARKETS[note.source]
         for note in self._notes:
-            self._list(note, note.symbol)
+            with suppress(ProtocolError):
+                self._list(note, note.symbol)
         for snapshot in self._snapshots:
-            if self.symbol:
-                self._scale(self.symbol, snapshot.get("bids", []) + snapshot.get("asks", []))
+            with suppress(*DAMAGE):
+                if self.symbol:
+                    self._scale(self.symbol, snapshot.get("bids", []) + snapshot.get("asks", []))
 
     def _list(self, note: envelope.Note, symbol: str) -> None:
         found, _ = instruments(self.market, bytes(note.body), {symbol})
@@ -102,7 +105,7 @@ class Survey:
     def _keep_snapshot(self, frame: bytes) -> None:
         try:
             self._snapshots.append(_decode(frame))
-        except msgspec.MsgspecError:
+        except DAMAGE:
             return
 
     def _sample(self, symbol: str, kind: str, frame: bytes) -> None:
@@ -116,7 +119,7 @@ class Survey:
                 self._scale(symbol, [(data["p"], data["q"])])
             elif kind == "bookTicker":
                 self._scale(symbol, [(data["b"], data["B"]), (data["a"], data["A"])])
-        except (msgspec.MsgspecError, KeyError, TypeError, AttributeError):
+        except DAMAGE:
             return
 
     def _scale(self, symbol: str, levels: Iterable[Any]) -> None:

@@ -154,8 +154,10 @@ def instruments(market: Market, body: bytes, wanted: set[str]) -> tuple[dict[str
         step = next((f.tickSize for f in entry.filters if f.filterType == "PRICE_FILTER"), "")
         if not step:
             raise ProtocolError(f"exchangeInfo: {entry.symbol} has no PRICE_FILTER", body)
-        digits = step.rstrip("0").partition(".")[2] if "." in step else ""
-        tick = int(digits or step.partition(".")[0] or "1")
+        whole, _, digits = step.partition(".")
+        digits = digits.rstrip("0")
+        if not (whole + digits).isdecimal() or not (tick := int(whole + digits)):
+            raise ProtocolError(f"exchangeInfo: {entry.symbol} has the price step {step!r}", body)
         size_decimals = entry.baseAssetPrecision if not market.futures else entry.quantityPrecision or 0
         expiry = entry.symbol.partition("_")[2]
         found[entry.symbol] = _build(

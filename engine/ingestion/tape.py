@@ -15,6 +15,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Protocol, TypeAlias
 
+import msgspec
 import zstandard
 
 from engine.errors import RecordingUnusable
@@ -62,7 +63,7 @@ class TapeFile:
             rest = pieces.pop()
             yield self._parse(pieces)
         if rest:
-            if rest.endswith(b"}"):
+            if _is_whole(rest):
                 yield self._parse([rest])
             else:
                 self.notes.append(f"torn tail: the last {len(rest)} bytes are not a whole line and were skipped")
@@ -122,6 +123,15 @@ class TapeFile:
             return
         if not fresh:
             self.notes.append("torn tail: the compressed data ends in the middle of a member")
+
+
+def _is_whole(line: bytes) -> bool:
+    """Tell whether a line without its line break is all there."""
+    try:
+        msgspec.json.decode(line.partition(b" ")[2])
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
 
 
 class _Inflater(Protocol):

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from engine.market.candle import Candle, flat, moved, revised
 from engine.types import SECOND, TIMEFRAME_SECONDS, Bar, BarsLoaded, Timeframe, Trade
 
 KEPT = 1500
@@ -25,95 +26,16 @@ _PARENT = dict(zip(list(Timeframe)[:-1], list(Timeframe)[1:], strict=True))
 _CHILD = {parent: child for child, parent in _PARENT.items()}
 
 
-class Candle:
-    """A bar being built. `children` counts the shorter bars in it that are known and complete."""
-
-    __slots__ = (
-        "children",
-        "close",
-        "first_id",
-        "high",
-        "last_id",
-        "low",
-        "open",
-        "open_s",
-        "quote_volume",
-        "taker_buy",
-        "trades",
-        "volume",
-    )
-
-    def __init__(self, open_s: int) -> None:
-        self.open_s = open_s
-        self.open = self.high = self.low = self.close = 0
-        self.volume = self.trades = self.taker_buy = self.quote_volume = 0
-        self.first_id = self.last_id = -1
-        self.children = 0
-
-    def add(self, trade: Trade) -> None:
-        """Take in a trade, in any order; ids decide which trade opened and which closed."""
-        price, size = trade.price, trade.size
-        if not self.trades:
-            self.open = self.high = self.low = self.close = price
-            self.first_id = self.last_id = trade.id
-        else:
-            if price > self.high:
-                self.high = price
-            elif price < self.low:
-                self.low = price
-            if trade.id > self.last_id:
-                self.close = price
-                self.last_id = trade.id
-            elif trade.id < self.first_id:
-                self.open = price
-                self.first_id = trade.id
-        self.volume += size
-        self.trades += trade.count
-        self.quote_volume += price * size
-        if not trade.sell:
-            self.taker_buy += size
-
-    def merge(self, bar: Bar | Candle) -> None:
-        """Append a shorter bar that is later than everything in this one; a flat bar adds no price."""
-        if bar.trades or bar.volume:
-            if not (self.trades or self.volume):
-                self.open, self.high, self.low, self.first_id = bar.open, bar.high, bar.low, bar.first_id
-            self.high = max(self.high, bar.high)
-            self.low = min(self.low, bar.low)
-            self.close, self.last_id = bar.close, bar.last_id
-        elif not self.open:
-            self.open = self.high = self.low = self.close = bar.close
-        self.volume += bar.volume
-        self.trades += bar.trades
-        self.taker_buy += bar.taker_buy
-        known = self.quote_volume >= 0 and bar.quote_volume >= 0
-        self.quote_volume = self.quote_volume + bar.quote_volume if known else -1
-
-    def bar(self, *, complete: bool) -> Bar:
-        """Return the values as they stand."""
-        return Bar(
-            open_ms=self.open_s * 1000,
-            open=self.open,
-            high=self.high,
-            low=self.low,
-            close=self.close,
-            volume=self.volume,
-            trades=self.trades,
-            taker_buy=self.taker_buy,
-            quote_volume=self.quote_volume,
-            first_id=self.first_id,
-            last_id=self.last_id,
-            complete=complete,
-        )
-
-
 class Bars:
     """All timeframes of one instrument.
 
+    `last_close` is the last price, 0 if unknown; it is certain while nothing can have traded unseen since.
     `revisions` counts trades that came for a closed bar; `unplaced` those older than every bar in memory.
+    Holds: closed bars of a timeframe are in order of time, each once; a running bar holds exactly the closed bars of
+    the next shorter timeframe inside its interval.
     """
 
-    __slots__ = ("_covered", "_running", "_second", "closed", "last_close", "revisions", "unplaced")
+    __slots__ = ("_certain", "_covered", "_running", "_second", "closed", "last_close", "revisions", "unplaced")
 
     def __init__(self) -> None:
         self.closed: dict[Timeframe, deque[Bar]] = {timeframe: deque(maxlen=KEPT) for timeframe in Timeframe}
@@ -123,6 +45,14 @@ class Bars:
         self._second: Candle | None = None
         self._running: dict[Timeframe, Candle] = {}
         self._covered: int | None = None
+        self._certain = False
+
+    # Coverage. ----------------------------------------------------------------------------------------------------
+
+    @property
+    def covered(self) -> bool:
+        """True while the trade stream is whole."""
+        return self._covered is not None
 
     def cover(self, ts_exch: int) -> None:
         """The trade stream is whole from `ts_exch` on (exchange time, ns); says nothing if it was already."""
@@ -130,35 +60,43 @@ class Bars:
             self._covered = ts_exch // SECOND + 1
 
     def uncover(self) -> None:
-        """The trade stream broke: the running second, and what contains it, stay incomplete."""
+        """The trade stream broke: the running second, and what contains it, stay incomplete; the price is unknown."""
         self._covered = None
+        self.last_close = 0
+        self._certain = False
 
     def hole(self, since: int) -> None:
-        """Trades after `since` (exchange time, ns) were lost: what has been closed from then on is not complete."""
+        """Trades after `since` (exchange time, ns) were lost: what our trades made from then on is not complete."""
         first_ms = since // SECOND * 1000
         for timeframe, seconds in TIMEFRAME_SECONDS.items():
             bars = self.closed[timeframe]
             for place in range(len(bars) - 1, -1, -1):
-                if bars[place].open_ms + seconds * 1000 <= first_ms:
+                bar = bars[place]
+                if bar.open_ms + seconds * 1000 <= first_ms:
                     break
-                bars[place] = msgspec.structs.replace(bars[place], complete=False)
-        self._rebuild()
+                if bar.source != "venue":
+                    bars[place] = msgspec.structs.replace(bar, complete=False)
         self.uncover()
+        self._rebuild()
+
+    # Trades and time. ---------------------------------------------------------------------------------------------
 
     def trade(self, trade: Trade) -> None:
         """Take in a trade."""
         second = trade.ts_exch // SECOND
         candle = self._second
         if candle is None:
-            candle = self._start(second)
+            candle = self._second = Candle(second)
             self._rebuild()
         elif second != candle.open_s:
             if second < candle.open_s:
                 self._revise(trade, second)
                 return
             self._close_until(second)
-            candle = self._start(second)
+            candle = self._second = Candle(second)
         candle.add(trade)
+        if self._covered is not None:
+            self._certain = True
 
     def advance(self, ts_exch: int) -> None:
         """The exchange's clock has reached `ts_exch` and no earlier trade is outstanding: close what ended by then."""
@@ -166,11 +104,7 @@ class Bars:
         second = ts_exch // SECOND
         if candle is not None and candle.open_s < second:
             self._close_until(second)
-            self._start(second)
-
-    def _start(self, second: int) -> Candle:
-        self._second = Candle(second)
-        return self._second
+            self._second = Candle(second)
 
     def _close_until(self, second: int) -> None:
         """Close the running second and write flat ones up to, not including, `second`."""
@@ -180,7 +114,8 @@ class Bars:
         covered = self._covered
         complete = covered is not None and candle.open_s >= covered
         if candle.trades:
-            self.last_close = candle.close
+            if self._certain:
+                self.last_close = candle.close
             self._close(Timeframe.S1, candle.bar(complete=complete))
         elif complete:
             self._close_flat(candle.open_s)
@@ -192,14 +127,14 @@ class Bars:
                 self._close_flat(empty)
 
     def _close_flat(self, second: int) -> None:
-        flat = Candle(second)
-        flat.open = flat.high = flat.low = flat.close = self.last_close
-        self._close(Timeframe.S1, flat.bar(complete=True))
+        """An unknown price makes no bar, but the second is known to be empty; a doubtful one is left to be healed."""
+        self._close(Timeframe.S1, flat(second, self.last_close, complete=self._certain or not self.last_close))
 
     def _close(self, timeframe: Timeframe, bar: Bar) -> None:
         """Keep a closed bar and carry it into the longer one. A bar before the first price is carried, not kept."""
-        if bar.close:
-            self.closed[timeframe].append(bar)
+        if bar.close and not self._keep(timeframe, bar):
+            self._rebuild()
+            return
         parent = _PARENT.get(timeframe)
         if parent is None:
             return
@@ -217,13 +152,43 @@ class Bars:
         if end == opened + length:
             self._finish(parent, running)
 
+    def _keep(self, timeframe: Timeframe, bar: Bar) -> bool:
+        """Put a bar in its place; False when it is not the newest, so that longer bars must be built again."""
+        bars = self.closed[timeframe]
+        if not bars or bar.open_ms > bars[-1].open_ms:
+            bars.append(bar)
+            return True
+        for place in range(len(bars) - 1, -1, -1):
+            old = bars[place]
+            if old.open_ms == bar.open_ms:
+                if not old.complete and (bar.complete or old.source == bar.source):
+                    bars[place] = bar
+                return False
+            if old.open_ms < bar.open_ms:
+                if len(bars) == KEPT:
+                    bars.popleft()
+                    place -= 1
+                bars.insert(place + 1, bar)
+                return False
+        return False
+
     def _finish(self, timeframe: Timeframe, candle: Candle) -> None:
-        del self._running[timeframe]
+        self._running.pop(timeframe, None)
+        self._close(timeframe, self._finished(timeframe, candle))
+
+    @staticmethod
+    def _finished(timeframe: Timeframe, candle: Candle) -> Bar:
         whole = TIMEFRAME_SECONDS[timeframe] // TIMEFRAME_SECONDS[_CHILD[timeframe]]
-        self._close(timeframe, candle.bar(complete=candle.children == whole))
+        return candle.bar(complete=candle.children == whole)
+
+    # Late trades and the venue's candles. -------------------------------------------------------------------------
 
     def _revise(self, trade: Trade, second: int) -> None:
+        """Add a trade to the bars that lack it; the venue's own candles, and what was made of them, hold it already."""
         self.revisions += 1
+        seconds_bar = next((bar for bar in reversed(self.closed[Timeframe.S1]) if bar.open_ms == second * 1000), None)
+        if seconds_bar is not None and seconds_bar.source != "trades":
+            return
         placed = False
         for timeframe, seconds in TIMEFRAME_SECONDS.items():
             opened = second // seconds * seconds
@@ -231,27 +196,47 @@ class Bars:
             if running is not None and running.open_s == opened:
                 running.add(trade)
                 placed = True
-                continue
-            bars = self.closed[timeframe]
-            for place in range(len(bars) - 1, -1, -1):
-                if bars[place].open_ms <= opened * 1000:
-                    if bars[place].open_ms == opened * 1000:
-                        bars[place] = _revised(bars[place], trade)
-                        placed = True
-                    break
+                break  # longer bars do not hold this one yet
+            placed |= self._revise_closed(timeframe, opened * 1000, trade)
         self.unplaced += not placed
+
+    def _revise_closed(self, timeframe: Timeframe, open_ms: int, trade: Trade) -> bool:
+        bars = self.closed[timeframe]
+        for place in range(len(bars) - 1, -1, -1):
+            bar = bars[place]
+            if bar.open_ms < open_ms:
+                return False
+            if bar.open_ms == open_ms:
+                if bar.source != "venue":
+                    bar = bars[place] = revised(bar, trade)
+                    for later in range(place + 1, len(bars)):
+                        if bars[later].trades or bars[later].source != "trades":
+                            break
+                        bars[later] = moved(bars[later], bar.close)
+                    else:
+                        if timeframe is Timeframe.S1 and self.last_close:
+                            self.last_close = bar.close
+                return True
+        return False
 
     def load(self, loaded: BarsLoaded) -> None:
         """Take closed candles of the venue: fill holes and replace what was not complete."""
+        if not loaded.bars:
+            return
         kept = {bar.open_ms: bar for bar in self.closed[loaded.timeframe]}
         for bar in loaded.bars:
             old = kept.get(bar.open_ms)
-            if old is None or not old.complete:
+            if old is None or not old.complete or old.source == "mixed":
                 kept[bar.open_ms] = bar
         ordered = sorted(kept.values(), key=lambda bar: bar.open_ms)
         self.closed[loaded.timeframe] = deque(ordered, maxlen=KEPT)
-        if not self.last_close and ordered:
+        candle, last_s = self._second, ordered[-1].open_ms // 1000
+        if loaded.timeframe is Timeframe.S1 and (candle is None or candle.open_s <= last_s):
+            # The venue has closed the second that we were building, and perhaps some after it.
             self.last_close = ordered[-1].close
+            self._certain = self._covered is not None and last_s + 1 >= self._covered
+            if candle is not None:
+                self._second = Candle(last_s + 1)
         self._rebuild()
 
     def _rebuild(self) -> None:
@@ -262,13 +247,24 @@ class Bars:
         for parent, child in _CHILD.items():
             length = TIMEFRAME_SECONDS[parent]
             opened = now // length * length
-            inside = [bar for bar in self.closed[child] if opened * 1000 <= bar.open_ms < (opened + length) * 1000]
-            self._running.pop(parent, None)
-            if inside:
-                running = self._running[parent] = Candle(opened)
-                for bar in inside:
-                    running.merge(bar)
-                running.children = sum(bar.complete for bar in inside)
+            running = self._running.pop(parent, None)
+            if running is not None and running.open_s < opened:
+                ended = self._gathered(child, running.open_s, length)
+                if ended.close:
+                    self._keep(parent, self._finished(parent, ended))
+            gathered = self._gathered(child, opened, length)
+            if gathered.children or gathered.close:
+                self._running[parent] = gathered
+
+    def _gathered(self, child: Timeframe, open_s: int, length: int) -> Candle:
+        candle = Candle(open_s)
+        for bar in self.closed[child]:
+            if open_s * 1000 <= bar.open_ms < (open_s + length) * 1000:
+                candle.merge(bar)
+                candle.children += bar.complete
+        return candle
+
+    # Queries. -----------------------------------------------------------------------------------------------------
 
     def running(self, timeframe: Timeframe) -> Bar | None:
         """Return the bar so far, or None before the first price; never `complete`."""
@@ -277,9 +273,7 @@ class Bars:
             return None
         whole = Candle(self._second.open_s // seconds * seconds)
         for length in reversed(Timeframe):
-            part = self._running.get(length)
-            if length == Timeframe.S1:
-                part = self._second
+            part = self._second if length is Timeframe.S1 else self._running.get(length)
             if TIMEFRAME_SECONDS[length] <= seconds and part is not None and part.open_s >= whole.open_s:
                 whole.merge(part)
         return whole.bar(complete=False) if whole.close else None
@@ -302,10 +296,3 @@ class Bars:
     def incomplete(self, timeframe: Timeframe) -> Iterable[Bar]:
         """Return the closed bars that the feed did not wholly cover."""
         return [bar for bar in self.closed[timeframe] if not bar.complete]
-
-
-def _revised(bar: Bar, trade: Trade) -> Bar:
-    candle = Candle(bar.open_ms // 1000)
-    candle.merge(bar)
-    candle.add(trade)
-    return candle.bar(complete=bar.complete)

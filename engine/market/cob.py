@@ -260,7 +260,8 @@ def _shift(
 ) -> None:
     """Move the sums by the difference between the new sizes and those in `levels`."""
     old = levels.get
-    for price, size in changes:
+    # A price named twice counts once, with its last size, as in the book.
+    for price, size in dict(changes).items():
         change = size - old(price, 0)
         if change:
             k = price // bucket

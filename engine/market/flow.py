@@ -50,7 +50,7 @@ def notional(trade: Trade, instrument: Instrument) -> float:
 def flow(seconds: list[Bar], running: Bar | None, now_s: int, window_s: int) -> Flow:
     """Sum the aggressive volume of the 1s bars that opened within the last `window_s` seconds before `now_s`."""
     recent = [bar for bar in seconds[-window_s:] if bar.open_ms // 1000 > now_s - window_s]
-    if running is not None:
+    if running is not None and running.open_ms // 1000 > now_s - window_s:
         recent.append(running)
     buy = sum(bar.taker_buy for bar in recent)
     volume = sum(bar.volume for bar in recent)

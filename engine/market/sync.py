@@ -97,7 +97,8 @@ class BookSync:
             return Step.CROSSED
         if self._held is not None and self._held.last_id <= book.update_id:
             held, self._held = self._held, None
-            return Step.APPLIED if self._merge(held) is not Step.DIFFERS else Step.GAP
+            merged = self._merge(held)
+            return merged if merged in (Step.MERGED, Step.DIFFERS) else Step.APPLIED
         return Step.APPLIED
 
     def snapshot(self, snapshot: BookSnapshot) -> Step:

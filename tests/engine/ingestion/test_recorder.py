@@ -120,19 +120,23 @@ async def test_what_was_recorded_replays_to_the_same_state(tmp_path: Path, recor
     assert state_hash(replay.state) == state_hash(driver.state)
 
 
-async def test_frames_with_line_breaks_are_kept_whole_and_harm_no_line(tmp_path: Path) -> None:
+async def test_line_breaks_in_frames_harm_no_line(tmp_path: Path) -> None:
+    """In a message that was understood they are white space; one that was refused is kept byte for byte."""
     made = recorder(tmp_path)
-    dirty = [b"a\nb", b"\r", b'{"x":\n1}', b"\n" * 5, b"1 2\n3 {}\n"]
-    for number, frame in enumerate(dirty):
-        made.frame(BTC.key, NOW + 2 * number, frame)
-        made.frame(BTC.key, NOW + 2 * number + 1, b'{"ok":%d}' % number)
+    understood = [b'{"x":\n1}', b'{\r\n"x":1}\n', b'\n\n{"x":1}']
+    refused = [b"a\nb", b"\r", b"\n" * 5, b"1 2\n3 {}\n", b"\xff\x00"]
+    for number, frame in enumerate(understood):
+        made.frame(BTC.key, NOW + number, frame)
+    for number, frame in enumerate(refused):
+        made.note([BTC.key], NOW + 10 + number, envelope.garbage(frame))
+        made.frame(BTC.key, NOW + 20 + number, b'{"ok":1}')
     await made.close(NOW + 99)
-    found = lines(path_of(made))
-    assert len(found) == 2 * len(dirty) + 1
-    assert [line.partition(b" ")[2] for line in found[1:-1:2]] == [b'{"ok":%d}' % n for n in range(len(dirty))]
-    for line, frame in zip(found[:-1:2], dirty, strict=True):
-        note = envelope.decode(line.partition(b" ")[2])
-        assert bytes(note.body) == bytes(envelope.garbage(frame).body)
+    messages = [line.partition(b" ")[2] for line in lines(path_of(made))]
+    assert len(messages) == len(understood) + 2 * len(refused) + 1
+    assert [msgspec.json.decode(message) for message in messages[:3]] == [{"x": 1}] * 3
+    assert messages[4:-1:2] == [b'{"ok":1}'] * len(refused)
+    for message, frame in zip(messages[3:-1:2], refused, strict=True):
+        assert bytes(envelope.decode(message).body) == bytes(envelope.garbage(frame).body)
 
 
 @contextmanager

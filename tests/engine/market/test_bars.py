@@ -370,8 +370,8 @@ def test_seconds_without_trades_while_the_feed_is_down_are_missing() -> None:
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 3), bars)
     bars.uncover()
-    bars.trade(trade(50, 100, 1, (T0 + 10) * SECOND))
     bars.cover((T0 + 10) * SECOND)
+    bars.trade(trade(50, 100, 1, (T0 + 10) * SECOND))
     bars.advance((T0 + 13) * SECOND)
     found = {bar.open_ms // 1000 - T0: (bar.complete, bar.trades) for bar in bars.closed[Timeframe.S1]}
     assert found == {0: (True, 1), 1: (True, 1), 2: (False, 1), 10: (False, 1), 11: (True, 0), 12: (True, 0)}
@@ -424,7 +424,7 @@ def test_candles_loaded_while_the_running_second_is_still_open() -> None:
     assert opens == [*range(90), *range(91, 124)]
     assert bars.closed[Timeframe.S1][30].complete
     assert [bar.open_ms // 1000 - T0 for bar in bars.closed[Timeframe.M1]] == [0, 60]
-    assert [bar.source for bar in bars.closed[Timeframe.M1]] == ["venue", "trades"]
+    assert [bar.source for bar in bars.closed[Timeframe.M1]] == ["venue", "mixed"]
 
 
 def test_candles_loaded_ahead_of_our_own_flat_seconds() -> None:

@@ -198,7 +198,7 @@ class Delivery(RuleBasedStateMachine):
         assert trial.live
 
 
-Delivery.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
+Delivery.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestDelivery = Delivery.TestCase
 
 
