@@ -11,7 +11,8 @@ from typing import Any
 from engine.ingestion.markets import MARKETS
 from engine.market.bars import KEPT
 from engine.market.sync import Step
-from engine.state import RAW_AGE, EngineState, MarketState, SourceState
+from engine.state import DEEPER_PAUSE, RAW_AGE, EngineState, MarketState, SourceState
+from engine.timers import TENTH
 from engine.types import (
     MS,
     SECOND,
@@ -35,19 +36,23 @@ from engine.types import (
     Trade,
 )
 
-TENTH = SECOND // 10
-
 DEEPER_MARGIN = 5
 """Buckets between the view and the edge of the known range at which a deeper snapshot is asked for."""
-
-DEEPER_PAUSE = 30 * SECOND
-"""Least time between two requests for a deeper snapshot."""
 
 FAIL_PAUSE = 10 * SECOND
 """Least time between two new beginnings of a book that fails."""
 
-IMPLAUSIBLE = 3600 * SECOND
-"""A trade time this far from the exchange's clock is damage, unless ten in a row agree."""
+AHEAD = 5 * SECOND
+"""A trade time this far ahead of the exchange's clock is damage, unless ten in a row agree."""
+
+BEHIND = 3600 * SECOND
+"""The same for a trade time behind it; what is less late revises its bar."""
+
+FAR_ID = 10_000_000
+"""A trade id this far ahead of the last is damage, unless ten in a row agree."""
+
+STRAYS = 10
+"""Implausible trades in a row that are believed after all, and known ids on newer trades that show a restart of ids."""
 
 LATE_TRADES = 1000
 """Missing trade ids of the last hole that are still taken when they come late."""
@@ -107,8 +112,9 @@ def _fail(market: MarketState, now: int, error: Exception) -> Commands:
 def _delta(state: EngineState, market: MarketState, source: SourceState, record: Record, delta: BookDelta) -> Commands:
     market.counters.depth_updates += 1
     market.ts_book = record.ts_recv
-    market.offsets.append(delta.ts_exch - record.ts_recv)
-    if not source.covered:
+    if not source.clock.tell(delta.ts_exch, record.ts_recv):
+        pass  # a doubtful stamp says nothing about time; the levels are checked by their ids
+    elif not source.covered:
         _cover(state, source, delta.ts_exch)
     raw = market.raw
     raw.append((record.ts_recv, record.frame))
@@ -143,7 +149,8 @@ def _after(market: MarketState, outcome: Step) -> Commands:
     if outcome in _RELOADED:
         if market.sync.live:
             market.failed = ""
-            market.open_cob()
+            if market.sync.book.best_bid and market.sync.book.best_ask:
+                market.open_cob()
         if market.cob is not None:
             market.cob.rebuild(market.sync.book)
     if outcome in _WANTING and not market.asked_snapshot:
@@ -174,14 +181,15 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
         return _NOTHING
     ts_recv = record.ts_recv
     ts_exch = trade.ts_exch
-    offset = market.offset
-    if offset is not None and not -IMPLAUSIBLE < ts_exch - ts_recv - offset < IMPLAUSIBLE:
+    number = trade.id
+    told = source.clock.tell(trade.ts_sent, ts_recv)
+    now = source.clock.now
+    far = market.trade_id >= 0 and number - market.trade_id > FAR_ID
+    if not told or far or not now - BEHIND < ts_exch < now + AHEAD:
         counters.implausible_trades += 1
         market.suspects += 1
-        if market.suspects < 10:
+        if market.suspects < STRAYS:
             return _NOTHING
-        market.offsets.clear()
-        market.offset = None
         market.bars.uncover()
         source.covered = False
     market.suspects = 0
@@ -190,20 +198,27 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
         _cover(state, source, trade.ts_sent)
     if not market.bars.covered:
         market.bars.cover(trade.ts_sent)
-    number = trade.id
     if number != market.trade_id + 1 and market.trade_id >= 0:
-        if number <= market.trade_id:
-            if number not in market.missing_trades:
+        last = market.last_trade
+        if number <= market.trade_id and number not in market.missing_trades:
+            newer = last is not None and ts_exch > last.ts_exch
+            market.strays = market.strays + 1 if newer else 0
+            if market.strays < STRAYS:
                 counters.duplicate_trades += 1
                 return _NOTHING
+            market.trade_id = -1  # ids have begun again
+            market.bars.hole(last.ts_exch if last is not None else ts_exch)
+            market.bars.cover(ts_exch)
+        elif number <= market.trade_id:
             market.missing_trades.discard(number)
         else:
             counters.trade_gaps += 1
             first_missing = max(market.trade_id + 1, number - LATE_TRADES)
             market.missing_trades = set(range(first_missing, number))
-            if market.last_trade is not None:
-                market.bars.hole(market.last_trade.ts_exch)
+            if last is not None:
+                market.bars.hole(last.ts_exch)
             market.bars.cover(ts_exch)
+    market.strays = 0
     if number > market.trade_id:
         market.trade_id = number
         market.last_trade = trade
@@ -213,7 +228,8 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
     return _NOTHING
 
 
-def _quote(_state: EngineState, market: MarketState, _source: SourceState, record: Record, quote: Quote) -> Commands:
+def _quote(_state: EngineState, market: MarketState, source: SourceState, record: Record, quote: Quote) -> Commands:
+    source.clock.carry(record.ts_recv)
     market.counters.quotes += 1
     if market.quote is None or quote.update_id >= market.quote.update_id:
         market.quote = quote
@@ -221,14 +237,17 @@ def _quote(_state: EngineState, market: MarketState, _source: SourceState, recor
     return _NOTHING
 
 
-def _ticker(_state: EngineState, market: MarketState, _source: SourceState, record: Record, ticker: Ticker) -> Commands:
+def _ticker(_state: EngineState, market: MarketState, source: SourceState, record: Record, ticker: Ticker) -> Commands:
+    source.clock.tell(ticker.ts_exch, record.ts_recv)
+    market.counters.tickers += 1
     market.ticker = ticker
     market.ts_ticker = record.ts_recv
     return _NOTHING
 
 
-def _mark(state: EngineState, market: MarketState, source: SourceState, _record: Record, mark: MarkPrice) -> Commands:
-    if not source.covered:
+def _mark(state: EngineState, market: MarketState, source: SourceState, record: Record, mark: MarkPrice) -> Commands:
+    market.counters.marks += 1
+    if source.clock.tell(mark.ts_exch, record.ts_recv) and not source.covered:
         _cover(state, source, mark.ts_exch)
     market.mark = mark
     return _NOTHING
@@ -237,6 +256,7 @@ def _mark(state: EngineState, market: MarketState, source: SourceState, _record:
 def _price(
     _state: EngineState, market: MarketState, _source: SourceState, record: Record, price: PriceReported
 ) -> Commands:
+    market.counters.prices += 1
     market.rest_price = (price.price, record.ts_recv)
     return _NOTHING
 
@@ -244,6 +264,7 @@ def _price(
 def _bars(
     _state: EngineState, market: MarketState, _source: SourceState, record: Record, loaded: BarsLoaded
 ) -> Commands:
+    market.counters.candles += len(loaded.bars)
     length = TIMEFRAME_SECONDS[loaded.timeframe] * 1000
     settled = SETTLED_MS if market.offset is not None else UNSURE_MS
     now_ms = (record.ts_recv + (market.offset or 0)) // MS
@@ -280,6 +301,7 @@ def _listed(state: EngineState, record: Record, listed: InstrumentListed) -> Com
         aggregate=trade_stream == "aggTrade",
     )
     state.add(market)
+    state.source(market.trade_source).covered = False
     if old is None:
         return _NOTHING
     market.asked_snapshot = True
@@ -287,6 +309,7 @@ def _listed(state: EngineState, record: Record, listed: InstrumentListed) -> Com
 
 
 def _up(state: EngineState, record: Record, up: FeedUp) -> Commands:
+    state.connections += 1
     source = state.source(up.source)
     source.last_recv = record.ts_recv
     source.up = True
@@ -319,7 +342,9 @@ def _history(market: MarketState, ts_recv: int) -> list[Command]:
 
 
 def _lost(state: EngineState, _record: Record, lost: FeedLost) -> Commands:
+    state.connections += 1
     source = state.source(lost.source)
+    source.clock.forget()
     source.up = source.covered = False
     source.lost = True
     source.reason = lost.reason
@@ -332,7 +357,10 @@ def _lost(state: EngineState, _record: Record, lost: FeedLost) -> Commands:
 
 
 def _alive(state: EngineState, record: Record, alive: FeedAlive) -> Commands:
-    state.source(alive.source).last_recv = record.ts_recv
+    state.connections += 1
+    source = state.source(alive.source)
+    source.last_recv = record.ts_recv
+    source.clock.carry(record.ts_recv)
     return _NOTHING
 
 
@@ -348,26 +376,28 @@ def _timer(state: EngineState, _record: Record, timer: TimerFired) -> Commands:
             trades = state.sources.get(market.trade_source)
             if whole and market.offsets:
                 market.offset = sorted(market.offsets)[len(market.offsets) // 2]
-            if trades is not None and trades.up and market.offset is not None:
-                market.bars.advance(trades.last_recv + market.offset - silence)
+            if trades is not None and trades.up and trades.clock.now:
+                market.bars.advance(trades.clock.now - silence)
             if tenth % HEAL_EVERY == HEAL_AT:
                 commands.extend(_heal(market, boundary))
             if market.failed and not market.sync.live and boundary - market.failed_at >= FAIL_PAUSE:
                 market.failed_at = boundary
                 commands.append(FetchSnapshot(instrument=market.instrument.key))
             depth = state.sources.get(market.book_source)
-            cob = market.cob
-            if cob is None or not market.sync.live or depth is None or boundary - depth.last_frame > stale:
-                continue
             book = market.sync.book
-            if not (book.best_bid and book.best_ask):
+            if not market.sync.live or not (book.best_bid and book.best_ask):
                 continue
+            if depth is None or not depth.up or boundary - depth.last_frame > stale:
+                continue
+            cob = market.open_cob()
             cob.sample(tenth, book)
             if whole:
                 cob.columns.append(cob.column(tenth // 10, book, market.sync.low, market.sync.high))
-                if boundary - market.asked_deeper > DEEPER_PAUSE and not cob.covers(
-                    book, market.sync.low, market.sync.high, DEEPER_MARGIN
-                ):
+                if cob.covers(book, market.sync.low, market.sync.high, DEEPER_MARGIN):
+                    market.deeper_pause = DEEPER_PAUSE
+                elif boundary - market.asked_deeper > market.deeper_pause:
+                    if market.asked_deeper:
+                        market.deeper_pause = min(2 * market.deeper_pause, 20 * DEEPER_PAUSE)
                     market.asked_deeper = boundary
                     commands.append(FetchSnapshot(instrument=market.instrument.key, deeper=True))
         except Exception as error:  # noqa: BLE001 - one failing instrument must not stop the others

@@ -3,14 +3,12 @@
     ConsoleError
     |-- SettingsInvalid      exit     the user can fix it; nothing was started
     |-- RecordingUnusable    exit     the path given holds nothing that can be replayed
-    |-- FeedError
-    |   |-- FeedUnavailable  retry    reconnect with back-off, next address
-    |   |-- RequestRefused   retry    the venue answered that the request itself is wrong
-    |   |-- ProtocolError    retry    the peer sent what its specification forbids; counted, excerpt kept
-    |   |   `-- ScaleOutdated retry   a number is finer than the instrument's scale; the scale is asked for again
-    |   `-- VenueThrottled   retry    wait as long as the venue says
-    `-- InvariantBroken      halt     our bug: the instrument is frozen and resynchronised, the others go on
-
+    `-- FeedError
+        |-- FeedUnavailable  retry    reconnect with back-off, next address
+        |-- RequestRefused   retry    the venue answered that the request itself is wrong
+        |-- ProtocolError    retry    the peer sent what its specification forbids; counted, excerpt kept
+        |   `-- ScaleOutdated retry   a number is finer than the instrument's scale; the scale is asked for again
+        `-- VenueThrottled   retry    wait as long as the venue says
 A gap, a refusal or a stale book are values, not exceptions.
 """
 
@@ -24,7 +22,6 @@ class Policy(StrEnum):
     """What the supervisor does with a component that raised."""
 
     RETRY = "retry"
-    DEGRADE = "degrade"
     HALT = "halt"
     EXIT = "exit"
 
@@ -89,9 +86,3 @@ class VenueThrottled(FeedError):
         super().__init__(f"{venue}: {why}; next request in {retry_after_s:.1f} s")
         self.venue = venue
         self.retry_after_s = retry_after_s
-
-
-class InvariantBroken(ConsoleError):
-    """Our own bug: the instrument concerned is frozen and resynchronised; the others go on."""
-
-    policy = Policy.HALT

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from engine.core import TENTH, Commands, step
+from engine.core import Commands, step
 from engine.errors import ProtocolError, RecordingUnusable
 from engine.ingestion import envelope
 from engine.ingestion.binance import PREFIX, Codec
@@ -24,10 +24,8 @@ from engine.ingestion.markets import MARKETS, Market
 from engine.ingestion.survey import Contents
 from engine.ingestion.tape import Line, TapeFile, files_of, merge
 from engine.state import EngineState, MarketSettings
+from engine.timers import Timers
 from engine.types import SECOND, Event, InstrumentListed, Record, TimerFired
-
-LONGEST_SILENCE = 60 * SECOND
-"""A longer silence in a recording is crossed in one step: every feed is stale by then and timers change nothing."""
 
 Observer = Callable[[Record, EngineState], None]
 
@@ -49,7 +47,7 @@ class Recording:
     """A recording opened for replay: what it holds, and its lines from the first on."""
 
     def __init__(self, paths: list[Path], market: Market | None = None) -> None:
-        files = [file for path in paths for file in files_of(path)]
+        files = list(dict.fromkeys(file.resolve() for path in paths for file in files_of(path)))
         self.contents = Contents(files, market)
         self.paths = [survey.path for survey in self.contents.files]
         self.start = min(survey.start for survey in self.contents.files)
@@ -106,12 +104,11 @@ class Replay:
         self.refusals = Refusals()
         self.messages = 0
         self.position = 0
-        self.ended = False
         self._codecs = self.recording.codecs()
         self._batches = self.recording.batches()
         self._batch: list[Line] = []
         self._place = 0
-        self._boundary = 0
+        self._timers = Timers()
         self._noted = (0, b"")
         contents = self.recording.contents
         for (_, _), instrument in sorted(contents.instruments.items()):
@@ -123,7 +120,6 @@ class Replay:
         while self._place >= len(self._batch):
             batch = next(self._batches, None)
             if batch is None:
-                self.ended = True
                 return None
             self._batch = batch
             self._place = 0
@@ -151,12 +147,12 @@ class Replay:
         codecs = self._codecs
         state = self.state
         observer = self.observer
-        boundary = self._boundary
+        timers = self._timers
         seq = state.seq
         for stamp, index, frame in lines:
-            if stamp > boundary:
+            if stamp > timers.next:
                 state.seq = seq
-                boundary = self._timers(stamp)
+                self._fire(stamp)
                 seq = state.seq
             try:
                 event, source = codecs[index][0].decode(frame)
@@ -175,22 +171,9 @@ class Replay:
         self.messages += len(lines)
         self.position = lines[-1][0]
 
-    def _timers(self, stamp: int) -> int:
-        """Fire the boundaries passed before a frame received at `stamp`; return the next one."""
-        boundary = self._boundary
-        if not boundary or stamp - boundary > LONGEST_SILENCE:
-            if boundary:
-                self._fire(boundary, boundary + LONGEST_SILENCE // 2)
-            self._boundary = (stamp - 1) // TENTH * TENTH + TENTH
-            return self._boundary
-        self._boundary = self._fire(boundary, stamp)
-        return self._boundary
-
-    def _fire(self, boundary: int, stamp: int) -> int:
-        while boundary < stamp:
+    def _fire(self, stamp: int) -> None:
+        for boundary in self._timers.before(stamp):
             self._apply(boundary, "timer", TimerFired(boundary=boundary), b"")
-            boundary += TENTH
-        return boundary
 
     def _apply(self, stamp: int, source: str, event: Event, frame: bytes) -> None:
         record = Record(seq=self.state.seq + 1, ts_recv=stamp, source=source, event=event, frame=frame)
@@ -210,7 +193,9 @@ class Replay:
                 self._noted = stamp, frame
                 note = envelope.decode(frame)
                 return envelope.to_event(note, codec, note.symbol or symbol)
-            if not frame.startswith(PREFIX) and symbol:
+            if not frame.startswith(PREFIX) and not symbol:
+                error = ProtocolError("not a stream message, in a file of several symbols", frame)
+            elif not frame.startswith(PREFIX):
                 return codec.snapshot(symbol, frame), codec.market.venue + envelope.REST_SUFFIX
         except ProtocolError as damaged:
             error = damaged
@@ -321,4 +306,7 @@ class Player:
 
 def iso(stamp: int) -> str:
     """Return a stamp in ns as UTC text for people."""
-    return datetime.fromtimestamp(stamp / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    try:
+        return datetime.fromtimestamp(stamp / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    except (ValueError, OverflowError, OSError):
+        return f"{stamp} ns"

@@ -14,6 +14,10 @@ KEPT_QUOTES = 20_000
 """Quotes kept per instrument for books that come later than the quote of the same update."""
 
 
+FAR_ID = 10**11
+"""An update id this far ahead is damage."""
+
+
 class QuoteCheck:
     """Compares each book with the venue's newest quote of an update id not above the book's, whichever comes first.
 
@@ -28,12 +32,12 @@ class QuoteCheck:
         self._ids: list[int] = []
         self._bids: list[int] = []
         self._asks: list[int] = []
-        self._waiting: deque[tuple[int, int, int]] = deque()
+        self._waiting: deque[tuple[int, int, int]] = deque(maxlen=KEPT_QUOTES)
 
     def quote(self, update_id: int, bid: int, ask: int) -> None:
         """Take a quote; one that is not newer than the last is a double."""
         ids = self._ids
-        if ids and update_id <= ids[-1]:
+        if ids and not ids[-1] < update_id < ids[-1] + FAR_ID:
             return
         waiting = self._waiting
         while waiting and waiting[0][0] < update_id:
@@ -139,6 +143,7 @@ class Report:
             "excluded_trades": counters.excluded_trades,
             "implausible_trades": counters.implausible_trades,
             "failures": counters.failures,
+            "failed": market.failed,
         }
 
     def _check(self, key: str) -> dict[str, int]:

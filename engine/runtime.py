@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from engine.core import TENTH, Commands, step
+from engine.core import Commands, step
 from engine.digest import state_hash
 from engine.distribution import Distributor
-from engine.errors import ConsoleError, FeedUnavailable, Policy, ProtocolError
+from engine.errors import ConsoleError, FeedError, ProtocolError, SettingsInvalid
 from engine.ingestion import envelope
 from engine.ingestion.feed import VenueFeed
 from engine.ingestion.recorder import Recorder
@@ -24,6 +24,7 @@ from engine.market.price import Price
 from engine.replay import Observer, Refusals
 from engine.snapshot import cob_view
 from engine.state import EngineState, MarketSettings
+from engine.timers import Timers
 from engine.types import SECOND, Event, FetchBars, FetchSnapshot, Record, TimerFired
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,14 @@ class EngineClock(Protocol):
 
     def pass_by(self, boundary: int) -> None:
         """Promise that every later stamp is above `boundary`."""
+
+
+def _first(error: BaseException, kind: type[ConsoleError]) -> ConsoleError | None:
+    """Find an error of a kind in an exception or a group of them."""
+    if isinstance(error, kind):
+        return error
+    inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return next((found for each in inside if (found := _first(each, kind)) is not None), None)
 
 
 class Engine:
@@ -75,7 +84,8 @@ class Engine:
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self._market: deque[_Item] = deque()
         self._wake = asyncio.Event()
-        self._boundary = 0
+        self._timers = Timers()
+        self._failed: dict[str, str] = {}
 
     # What feeds call. ---------------------------------------------------------------------------------------------
 
@@ -93,7 +103,7 @@ class Engine:
         note: envelope.Note | None = None,
     ) -> None:
         """Queue an event and record what it was made from."""
-        if len(self._market) >= LANE and frame:
+        if len(self._market) >= LANE and frame and not source.endswith(envelope.REST_SUFFIX):
             self.overflow += 1
             return
         recorder = self.recorder
@@ -146,8 +156,12 @@ class Engine:
             try:
                 await feed.run()
             except Exception as error:
-                if isinstance(error, ConsoleError) and error.policy is Policy.EXIT:
-                    raise
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise asyncio.CancelledError from error  # a failure on the way down is no reason to start again
+                settings = _first(error, SettingsInvalid)
+                if settings is not None:
+                    raise settings from error
                 log.exception("%s: the feed failed; it starts again in %.0f s", feed.market.venue, pause)
                 feed.lose(f"the feed failed: {type(error).__name__}")
             await asyncio.sleep(pause)
@@ -155,16 +169,19 @@ class Engine:
 
     async def _finish(self) -> None:
         """Apply what is queued, pass the last timers, and mark the end of the recording at the same place."""
+        self.feeds = []  # requests that the last records would bring are of no use any more
         while self._market:
             self._drain(SLICE)
         end = self.clock.stamp()
-        if self._boundary:
-            self._timers(end)
+        if self._timers.next:
+            self._fire(end)
         self.final_hash = state_hash(self.state)
-        if self.recorder is not None:
-            await self.recorder.close(end)
-        for close in self.closing:
-            await close()
+        try:
+            if self.recorder is not None:
+                await self.recorder.close(end)
+        finally:
+            for close in self.closing:
+                await close()
 
     async def _pump(self) -> None:
         while True:
@@ -174,11 +191,11 @@ class Engine:
                 continue
             self._wake.clear()
             now = self.clock.now()
-            if self._boundary and now > self._boundary:
+            if self._timers.next and now > self._timers.next:
                 self.clock.pass_by(now)
-                self._timers(now)
+                self._fire(now)
                 continue
-            pause = (self._boundary - now) / SECOND + 0.0005 if self._boundary else None
+            pause = (self._timers.next - now) / SECOND + 0.0005 if self._timers.next else None
             timer = asyncio.get_running_loop().call_later(pause, self._wake.set) if pause is not None else None
             await self._wake.wait()
             if timer is not None:
@@ -189,8 +206,8 @@ class Engine:
         observer, latency, now = self.observer, self.latency, self.clock.now
         for _ in range(min(most, len(queue))):
             stamp, source, event, frame = queue.popleft()
-            if stamp > self._boundary:
-                self._timers(stamp)
+            if stamp > self._timers.next:
+                self._fire(stamp)
             self.messages += bool(frame)
             record = Record(seq=state.seq + 1, ts_recv=stamp, source=source, event=event, frame=frame)
             commands = step(state, record)
@@ -201,19 +218,29 @@ class Engine:
             if frame:
                 latency.add(now() - stamp)
 
-    def _timers(self, stamp: int) -> None:
-        """Fire the boundaries before `stamp`."""
-        if not self._boundary:
-            self._boundary = (stamp - 1) // TENTH * TENTH + TENTH
-        while self._boundary < stamp:
-            boundary, self._boundary = self._boundary, self._boundary + TENTH
-            record = Record(
-                seq=self.state.seq + 1, ts_recv=boundary, source="timer", event=TimerFired(boundary=boundary)
-            )
+    def _fire(self, stamp: int) -> None:
+        """Pass the timers before `stamp`; the last of them carries the topics to their subscribers."""
+        last = 0
+        for boundary in self._timers.before(stamp):
+            last = boundary
+            event = TimerFired(boundary=boundary)
+            record = Record(seq=self.state.seq + 1, ts_recv=boundary, source="timer", event=event)
             self._carry_out(step(self.state, record))
-            if self._boundary >= stamp:
-                for key in self.distributor.wanted & self.state.markets.keys():
-                    self.distributor.publish(cob_view(self.state, key, boundary))
+            if self.observer is not None:
+                self.observer(record, self.state)
+        if not last:
+            return
+        for key in self.distributor.wanted & self.state.markets.keys():
+            try:
+                view = cob_view(self.state, key, last)
+            except Exception:
+                log.exception("%s: no COB view", key)
+            else:
+                self.distributor.publish(view)
+        for key, market in self.state.markets.items():
+            if market.failed != self._failed.get(key, ""):
+                self._failed[key] = market.failed
+                log.error("%s: %s", key, market.failed or "works again")
 
     def _carry_out(self, commands: Commands) -> None:
         for command in commands:
@@ -240,7 +267,7 @@ class Engine:
         if feed is not None and (price is None or price.stale):
             try:
                 await feed.fetch_price(key)
-            except FeedUnavailable as error:
+            except FeedError as error:
                 log.warning("price of %s: %s", key, error)
             else:
                 self._drain(len(self._market))

@@ -13,6 +13,7 @@ from engine.market.bars import Bars
 from engine.market.cob import Cob, nice_bucket
 from engine.market.flow import Tape
 from engine.market.price import Price, PriceSource, choose
+from engine.market.stamps import ExchangeClock
 from engine.market.sync import BookSync
 from engine.types import SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe, Trade
 
@@ -20,6 +21,9 @@ RAW_UPDATES = 180_000
 """Most raw book updates kept in memory per instrument."""
 
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
+
+DEEPER_PAUSE = 30 * SECOND
+"""Least time between two requests for a deeper snapshot; it doubles while they do not help, up to 20 times."""
 
 RAW_AGE = 1800 * SECOND
 """Oldest raw book update kept in memory, by receive stamp."""
@@ -36,8 +40,8 @@ class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Half-width of the imbalance band; without an entry five buckets."""
     large_trade: Positive = 100_000.0
     """Quote value from which a trade is marked as large."""
-    stale_after_s: Positive = 5.0
-    """Silence of a connection after which what it feeds is shown as stale."""
+    stale_after_s: Annotated[float, msgspec.Meta(gt=0, lt=30)] = 5.0
+    """Silence of a connection after which what it feeds is shown as stale, below 30."""
     silence_s: Positive = 0.5
     """Time without trades after which bars close by the exchange's clock."""
 
@@ -46,14 +50,18 @@ class Counters:
     """What happened to one instrument since the start."""
 
     __slots__ = (
+        "candles",
         "crossed",
         "depth_updates",
         "duplicate_trades",
         "excluded_trades",
         "failures",
         "implausible_trades",
+        "marks",
+        "prices",
         "quotes",
         "snapshots",
+        "tickers",
         "trade_gaps",
         "trades",
     )
@@ -62,14 +70,18 @@ class Counters:
         for name in self.__slots__:
             setattr(self, name, 0)
 
+    candles: int
     crossed: int
     depth_updates: int
     duplicate_trades: int
     excluded_trades: int
     failures: int
     implausible_trades: int
+    marks: int
+    prices: int
     quotes: int
     snapshots: int
+    tickers: int
     trade_gaps: int
     trades: int
 
@@ -85,10 +97,11 @@ class SourceState:
     instruments were told where their coverage begins. `reason` says why it was lost.
     """
 
-    __slots__ = ("covered", "last_frame", "last_recv", "lost", "name", "reason", "up")
+    __slots__ = ("clock", "covered", "last_frame", "last_recv", "lost", "name", "reason", "up")
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.clock = ExchangeClock()
         self.up = False
         self.lost = False
         self.covered = False
@@ -111,6 +124,7 @@ class MarketState:
         "bucket",
         "cob",
         "counters",
+        "deeper_pause",
         "failed",
         "failed_at",
         "instrument",
@@ -123,6 +137,7 @@ class MarketState:
         "raw",
         "rest_price",
         "settings",
+        "strays",
         "suspects",
         "sync",
         "tape",
@@ -167,8 +182,10 @@ class MarketState:
         self.offsets: deque[int] = deque(maxlen=63)
         self.offset: int | None = None
         self.suspects = 0
+        self.strays = 0
         self.asked_snapshot = False
         self.asked_deeper = 0
+        self.deeper_pause = DEEPER_PAUSE
         self.asked_bars: dict[Timeframe, tuple[int, int, int]] = {}
         self.failed = ""
         self.failed_at = 0
@@ -215,8 +232,9 @@ class MarketState:
         book = self.sync.book
         bars = self.bars
         return [
-            self.instrument.key,
+            self.instrument,
             self.counters.values(),
+            [self.quote, self.ticker, self.mark, self.rest_price],
             [str(self.sync.state), self.sync.gaps, self.sync.resyncs, self.sync.low, self.sync.high],
             [book.update_id, sorted(book.bids.items()), sorted(book.asks.items())],
             [[list(bars.closed[timeframe]), bars.running(timeframe)] for timeframe in Timeframe],
@@ -226,9 +244,13 @@ class MarketState:
 
 
 class EngineState:
-    """Everything. `tenth` is the number of the last timer boundary passed, in tenths of a second since 1970."""
+    """Everything.
 
-    __slots__ = ("markets", "seq", "settings", "sources", "tenth", "ts_recv")
+    `tenth` is the number of the last timer boundary passed, in tenths of a second since 1970; `connections` counts what
+    was heard of connections.
+    """
+
+    __slots__ = ("connections", "markets", "seq", "settings", "sources", "tenth", "ts_recv")
 
     def __init__(self, settings: MarketSettings | None = None) -> None:
         self.settings = settings or MarketSettings()
@@ -237,6 +259,7 @@ class EngineState:
         self.seq = 0
         self.ts_recv = 0
         self.tenth = 0
+        self.connections = 0
 
     def source(self, name: str) -> SourceState:
         """Return a connection by name, known or not yet."""

@@ -26,7 +26,10 @@ def full_key(symbol: str) -> str:
     Raises:
         SettingsInvalid: Not an instrument.
     """
-    key = symbol if symbol.partition(":")[0] in MARKETS else f"binance:{symbol}"
+    venue, colon, name = symbol.partition(":")
+    if not colon or "/" in venue:
+        venue, name = "binance", symbol
+    key = f"{venue}:{name.upper()}"
     symbol_of(key)
     return key
 

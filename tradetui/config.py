@@ -9,6 +9,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,12 +81,30 @@ def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) 
         if name.startswith(PREFIX):
             _set(tree, name, value)
     _check_keys(tree, Settings, "")
+    venues = tree.get("venues", {})
+    for name, addresses in venues.items() if isinstance(venues, dict) else ():
+        usual: Addresses = getattr(Venues(), name)
+        if isinstance(addresses, dict):
+            venues[name] = {"rest": usual.rest, "ws": usual.ws, **addresses}
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsInvalid(f"settings: {error}") from error
+    for name in ("bucket_sizes", "price_ranges"):
+        for pair, amount in getattr(settings.market, name).items():
+            _check_amount(f"market.{name}.{pair}", amount)
     sizes = {**MarketSettings().bucket_sizes, **settings.market.bucket_sizes}
     return msgspec.structs.replace(settings, market=msgspec.structs.replace(settings.market, bucket_sizes=sizes))
+
+
+def _check_amount(key: str, amount: str | float) -> None:
+    """Refuse what is no positive number."""
+    try:
+        number = Decimal(str(amount))
+    except ArithmeticError:
+        number = Decimal(0)
+    if not number.is_finite() or number <= 0:
+        raise SettingsInvalid(f"{key} = {amount!r}: expected a positive number")
 
 
 def _set(tree: dict[str, Any], name: str, text: str) -> None:

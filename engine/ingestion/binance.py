@@ -12,6 +12,7 @@ Source: developers.binance.com, WebSocket streams of the three markets.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import pairwise
 from math import isfinite
 from typing import Annotated, Any
@@ -39,6 +40,9 @@ from engine.types import (
 
 _EXACT = 2**53
 """Integers from here on are not all exact as floats."""
+
+_WIDEST = 10**9
+"""Update ids that one diff can hold; more is damage."""
 
 PREFIX = b'{"stream":"'
 _START = len(PREFIX)
@@ -310,18 +314,22 @@ class Codec:
         return found
 
 
-def _scaler(first: bytes, second: bytes, instrument: Instrument) -> Callable[[bytes], bytes | None]:
-    """Return what writes the exponents behind the numbers of a book message.
+def _scaler(first: bytes, second: bytes, instrument: Instrument) -> Callable[[bytes], tuple[bytes, int]]:
+    """Return what writes the exponents behind the numbers of a book message, and tells how many levels it saw.
 
-    It gives None where the two sides do not stand as usual: an untouched side would be read at the wrong scale.
+    A number that got no exponent would be read at the wrong scale: unless as many levels are read as were seen, the
+    message is read the exact way. It tells -1 where the two sides do not stand as usual.
     """
     price, size = b'e%d","' % instrument.price_decimals, b'e%d"]' % instrument.size_decimals
 
-    def scale(frame: bytes) -> bytes | None:
+    def scale(frame: bytes) -> tuple[bytes, int]:
         at = frame.find(first)
         if not 0 <= at < frame.find(second, at):
-            return None
-        return frame[:at] + size.join(price.join(frame[at:].split(b'","')).split(b'"]'))
+            return frame, -1
+        prices = frame[at:].split(b'","')
+        sizes = price.join(prices).split(b'"]')
+        levels = len(prices) - 1 if len(prices) == len(sizes) else -1
+        return frame[:at] + size.join(sizes), levels
 
     return scale
 
@@ -329,13 +337,10 @@ def _scaler(first: bytes, second: bytes, instrument: Instrument) -> Callable[[by
 def _read_snapshot(
     body: bytes, instrument: Instrument
 ) -> tuple[_Snapshot | _SnapshotText, tuple[Level, ...], tuple[Level, ...]]:
-    scaled = _scaler(b'"bids":[', b'"asks":[', instrument)(body)
-    if scaled is not None:
-        try:
-            answer: _Snapshot = _snapshot(scaled)
-        except msgspec.ValidationError:
-            pass
-        else:
+    scaled, levels = _scaler(b'"bids":[', b'"asks":[', instrument)(body)
+    with suppress(msgspec.ValidationError):
+        answer: _Snapshot = _snapshot(scaled)
+        if len(answer.bids) + len(answer.asks) == levels:
             return answer, answer.bids, answer.asks
     text: _SnapshotText = _snapshot_text(body)
     return text, _exact_levels(text.bids, instrument), _exact_levels(text.asks, instrument)
@@ -400,19 +405,18 @@ def _deltas(instrument: Instrument) -> Callable[[bytes], BookDelta]:
         depth: _Depth | _DepthText
         bids: tuple[Level, ...]
         asks: tuple[Level, ...]
-        scaled = scale(frame)
-        if scaled is None:
-            depth, bids, asks = exactly(frame)
-        else:
-            try:
-                read: _Depth = _depth(scaled).data
-                depth, bids, asks = read, read.b, read.a
-            except msgspec.ValidationError:
+        scaled, levels = scale(frame)
+        try:
+            read: _Depth = _depth(scaled).data
+            depth, bids, asks = read, read.b, read.a
+            if len(bids) + len(asks) != levels:
                 depth, bids, asks = exactly(frame)
+        except msgspec.ValidationError:
+            depth, bids, asks = exactly(frame)
         if depth.s != symbol or depth.e != "depthUpdate":
             _same(depth.s, symbol, depth.e, "depthUpdate")
-        if depth.u < depth.U or depth.U < 0 or depth.pu >= depth.u:
-            raise ProtocolError(f"update ids run backwards: U {depth.U}, u {depth.u}, pu {depth.pu}")
+        if depth.u < depth.U or depth.U < 0 or depth.pu >= depth.u or depth.u - depth.U > _WIDEST:
+            raise ProtocolError(f"update ids make no sense: U {depth.U}, u {depth.u}, pu {depth.pu}")
         if not 0 < depth.E < _LATEST_MS or not 0 <= depth.T < _LATEST_MS:
             raise ProtocolError(f"stamps T {depth.T}, E {depth.E} are no times")
         return BookDelta(

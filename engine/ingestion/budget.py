@@ -38,13 +38,12 @@ class Budget:
         while spent and spent[0][0] <= now - WINDOW_S:
             self._used -= spent.popleft()[1]
 
-    def wait(self, weight: int, now: float, *, urgent: bool = False) -> float:
+    def wait(self, weight: int, now: float) -> float:
         """Return the seconds until a request of `weight` may be sent; 0 means now."""
         self._forget(now)
         if now < self._blocked_until:
             return self._blocked_until - now
-        allowed = self.limit if urgent else int(self.limit * self.share)
-        over = self._used + weight - allowed
+        over = self._used + weight - int(self.limit * self.share)
         if over <= 0 or not self._spent:
             return 0.0
         freed_at = now

@@ -55,6 +55,12 @@ RETRY_S = 0.5
 
 RETRY_MOST_S = 10.0
 
+FIRST_DEPTH = 1000
+"""Levels a side of the snapshot that a book starts from; it comes sooner and weighs less than the deeper one."""
+
+PACE_S = 0.1
+"""First pause between snapshot requests of one symbol in quick succession."""
+
 
 OVERLAP_S = 2.0
 """Seconds for which both connections are read at a rotation."""
@@ -180,10 +186,10 @@ class Connection:
                     return self.session.reason
                 replacement = await self._replace(reader)
                 if replacement is None:
-                    return await reader
+                    return await reader if reader.done() else self.session.reason
             finally:
                 await _cancel(reader, watcher)
-                await socket.close()
+                self._feed.discard(socket)
             socket = replacement
 
     async def _overlap(self, replacement: Socket, reader: asyncio.Task[str]) -> None:
@@ -199,13 +205,14 @@ class Connection:
             await _cancel(second)
 
     async def _replace(self, reader: asyncio.Task[str]) -> Socket | None:
-        """Open the next connection while the old one goes on; None if the old one ended first."""
-        while not reader.done():
+        """Open the next connection while the old one goes on; None if the old one ended or fell silent first."""
+        feed, session = self._feed, self.session
+        while not reader.done() and session.due(feed.monotonic()) is not Due.RECONNECT:
             try:
                 replacement = await self._connect()
             except FeedUnavailable as error:
                 log.warning("%s: rotation: %s", self.source, error)
-                await asyncio.wait((reader,), timeout=RETRY_MOST_S)
+                await asyncio.wait((reader,), timeout=RETRY_S)
             else:
                 await self._overlap(replacement, reader)
                 return replacement
@@ -290,6 +297,8 @@ class VenueFeed:
         self._depth_limit = min(depth_limit, market.depth_limit)
         self._symbol_of: dict[str, str] = {}
         self._snapshots: dict[str, asyncio.Task[None]] = {}
+        self._paces: dict[str, tuple[float, float]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._bars: asyncio.Queue[FetchBars] = asyncio.Queue(maxsize=1000)
         self._relist_after = 0.0
         self._tasks: asyncio.TaskGroup | None = None
@@ -307,11 +316,21 @@ class VenueFeed:
                 by_source.setdefault(self.market.source(stream), []).append(stream)
         keys = list(self._symbol_of)
         self.connections = [Connection(self, source, streams, keys) for source, streams in by_source.items()]
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            tasks.create_task(self._load_bars())
-            for connection in self.connections:
-                tasks.create_task(connection.run())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._load_bars())
+                for connection in self.connections:
+                    tasks.create_task(connection.run())
+        finally:
+            self._tasks = None
+            self._snapshots.clear()
+
+    def discard(self, socket: Socket) -> None:
+        """Close a socket without waiting for the peer."""
+        closing = asyncio.create_task(socket.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def lose(self, reason: str) -> None:
         """Tell that every connection is gone."""
@@ -391,11 +410,22 @@ class VenueFeed:
         running = self._snapshots.get(symbol)
         if self._tasks is None or (running is not None and not running.done()):
             return
-        self._snapshots[symbol] = self._tasks.create_task(self._snapshot(symbol))
+        limit = self._depth_limit if command.deeper else min(self._depth_limit, FIRST_DEPTH)
+        self._snapshots[symbol] = self._tasks.create_task(self._snapshot(symbol, limit, self._pace(symbol)))
 
-    async def _snapshot(self, symbol: str) -> None:
+    def _pace(self, symbol: str) -> float:
+        """Return how long to wait before a snapshot request: requests in quick succession slow down."""
+        now = self.monotonic()
+        last, pause = self._paces.get(symbol, (0.0, 0.0))
+        pause = min(max(2 * pause, PACE_S), RETRY_MOST_S) if last and now - last < pause + 2 * PACE_S else 0.0
+        self._paces[symbol] = now + pause, pause
+        return pause
+
+    async def _snapshot(self, symbol: str, limit: int, pause: float) -> None:
+        await asyncio.sleep(pause)
+
         async def attempt() -> None:
-            body = await self.rest.depth(symbol, self._depth_limit)
+            body = await self.rest.depth(symbol, limit)
             event = self.codec.snapshot(symbol, body)
             stamp = self.sink.stamp()
             # The request is over before the answer is applied, which may well ask for the next one.
@@ -440,7 +470,7 @@ class VenueFeed:
         """Ask for the last price, behind a circuit breaker.
 
         Raises:
-            FeedUnavailable: No answer, or the breaker is open after failures in a row.
+            FeedError: No usable answer, or the breaker is open after failures in a row.
         """
         now = self.monotonic()
         if not self.breaker.allows(now):

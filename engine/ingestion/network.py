@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
 
 import aiohttp
@@ -53,7 +54,8 @@ class AiohttpSocket:
 
     async def close(self) -> None:
         """Close."""
-        await self._socket.close()
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+            await self._socket.close()
 
 
 class AiohttpTransport:
@@ -81,6 +83,8 @@ class AiohttpTransport:
             timeout = aiohttp.ClientTimeout(total=timeout_s)
             async with self._open().get(url, timeout=timeout) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
+                if (response.content_length or 0) > LARGEST:
+                    raise FeedUnavailable(f"{url.partition('?')[0]}: an answer of {response.content_length} bytes")
                 return Response(status=response.status, headers=headers, body=await response.read())
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise FeedUnavailable(f"{url.partition('?')[0]}: {type(error).__name__}: {error}") from error

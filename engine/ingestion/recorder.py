@@ -101,19 +101,21 @@ class Recorder:
         """Write once a second until cancelled."""
         while True:
             await asyncio.sleep(1)
-            # A flush under way is not cut off by a stop: its lines are out of memory and not yet on disk.
-            await asyncio.shield(asyncio.create_task(self.flush()))
+            await self.flush()
 
     async def flush(self) -> None:
         """Write what is pending; a disk that refuses is tried again at the next call."""
-        async with self._writing:
-            await self._flush()
+        # One under way is not cut off by a stop: its lines are out of memory and not yet on disk.
+        await asyncio.shield(asyncio.create_task(self._flush()))
 
     async def _flush(self) -> None:
-        for track in self._tracks.values():
-            lines, track.pending = track.pending, []
-            if not lines:
-                continue
+        async with self._writing:
+            for track in self._tracks.values():
+                await self._write(track)
+
+    async def _write(self, track: _Track) -> None:
+        lines, track.pending = track.pending, []
+        if lines:
             try:
                 await asyncio.to_thread(track.write, lines)
                 track.held -= sum(map(len, lines))

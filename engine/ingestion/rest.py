@@ -99,5 +99,7 @@ class Rest:
             self._host += 1
             raise FeedUnavailable(f"{host}: HTTP {response.status} on {path}")
         if response.status != 200:
+            # 403 and 451 come where an address is closed to us; the next may not be.
+            self._host += response.status not in (400, 404)
             raise RequestRefused(f"{host} refused {path}", response.status, response.body)
         return response.body

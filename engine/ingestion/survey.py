@@ -21,6 +21,9 @@ from engine.types import Instrument
 SAMPLE_LINES = 5_000
 """Lines looked at per file."""
 
+EARLIEST = 10**17
+"""Receive stamps before 1973 are not in nanoseconds."""
+
 SAMPLES = 40
 """Messages decoded per stream kind."""
 
@@ -40,7 +43,7 @@ class Survey:
         self.decimals: dict[str, tuple[int, int]] = {}
         self.start = 0
         self._samples: dict[tuple[str, str], int] = {}
-        self._futures = self._inverse = False
+        self._futures = self._inverse = 0
         self._snapshots: list[dict[str, Any]] = []
         self._notes: list[envelope.Note] = []
 
@@ -60,8 +63,8 @@ class Survey:
             seen += len(lines)
             if seen >= SAMPLE_LINES:
                 break
-        inverse = self._inverse or any("PERP" in symbol for symbol in self.symbols)
-        self.market = market or (COINM if inverse else USDM if self._futures else SPOT)
+        inverse = self._inverse > 0 or any("PERP" in symbol for symbol in self.symbols)
+        self.market = market or (COINM if inverse else USDM if self._futures > 0 else SPOT)
         for note in self._notes:
             if note.source in MARKETS:
                 self.market = MARKETS[note.source]
@@ -111,11 +114,14 @@ class Survey:
     def _sample(self, symbol: str, kind: str, frame: bytes) -> None:
         try:
             data = _decode(frame)["data"]
-            self._inverse |= "ps" in data
-            self._futures |= "pu" in data or "X" in data or (kind == "bookTicker" and "e" in data)
+            trade = kind in ("trade", "aggTrade")
+            # Spot trades carry M, and spot quotes no e; one damaged message does not decide.
+            futures = "pu" in data or (trade and "M" not in data) or (kind == "bookTicker" and "e" in data)
+            self._futures += 1 if futures else -1
+            self._inverse += 1 if "ps" in data else -1
             if kind == "depth":
                 self._scale(symbol, data.get("b", []) + data.get("a", []))
-            elif kind in ("trade", "aggTrade"):
+            elif trade:
                 self._scale(symbol, [(data["p"], data["q"])])
             elif kind == "bookTicker":
                 self._scale(symbol, [(data["b"], data["B"]), (data["a"], data["A"])])
@@ -144,11 +150,17 @@ class Contents:
         if not self.files:
             names = ", ".join(str(path) for path in paths[:3])
             raise RecordingUnusable(f"no message of a known stream in {names}; expected `<ns> <message>` lines")
+        start = min(survey.start for survey in self.files)
+        if start < EARLIEST:
+            raise RecordingUnusable(f"{self.files[0].path}: receive stamps must be nanoseconds since 1970, not {start}")
         self.instruments: dict[tuple[str, str], Instrument] = {}
         self.trade_streams: dict[str, str] = {}
         for survey in self.files:
             for symbol in survey.symbols:
                 self._add(survey.market, symbol)
+        if not self.instruments:
+            seen = ", ".join(sorted(symbol for survey in self.files for symbol in survey.symbols))
+            raise RecordingUnusable(f"cannot tell base and quote of {seen}, and no exchangeInfo is recorded")
 
     def _add(self, market: Market, symbol: str) -> None:
         here = [survey for survey in self.files if survey.market is market and symbol in survey.symbols]

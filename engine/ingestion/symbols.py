@@ -6,6 +6,7 @@ A key is `venue:BASE/QUOTE` on spot, `venue:BASE/QUOTE:SETTLE` for perpetual and
 from __future__ import annotations
 
 import re
+from math import isfinite
 
 import msgspec
 
@@ -69,7 +70,8 @@ def guess(market: Market, symbol: str, price_decimals: int, size_decimals: int) 
     """
     match = _SYMBOL.fullmatch(symbol)
     pair, expiry = (match[1], match[2]) if match else ("", None)
-    quote = next((asset for asset in QUOTES if pair.endswith(asset) and len(pair) > len(asset)), "")
+    quotes = ("USD",) if market.inverse else QUOTES
+    quote = next((asset for asset in quotes if pair.endswith(asset) and len(pair) > len(asset)), "")
     if not quote or (market.inverse and not expiry):
         raise ProtocolError(f"cannot tell base and quote of {market.venue} symbol {symbol!r}")
     return _build(market, symbol, pair[: -len(quote)], quote, expiry or "", price_decimals, size_decimals)
@@ -169,7 +171,7 @@ def instruments(market: Market, body: bytes, wanted: set[str]) -> tuple[dict[str
             len(digits),
             0 if market.inverse else size_decimals,
             tick,
-            int(entry.contractSize),
+            int(entry.contractSize) if isfinite(entry.contractSize) else 0,
         )
     limit = next(
         (

@@ -24,6 +24,10 @@ Line: TypeAlias = tuple[int, int, bytes]
 """(receive stamp ns, index of the file, raw message)."""
 
 CHUNK = 1 << 20
+LATEST = 4_102_444_800 * 10**9
+"""Receive stamps after 2100 are damage."""
+
+LONGEST_LINE = 64 << 20
 _SUFFIXES = (".gz", ".zst", ".jsonl", ".log", ".txt")
 
 
@@ -61,6 +65,9 @@ class TapeFile:
         for chunk in self._chunks():
             pieces = (rest + chunk).split(b"\n")
             rest = pieces.pop()
+            if len(rest) > LONGEST_LINE:
+                self.notes.append(f"a line of more than {LONGEST_LINE >> 20} MB: the rest was skipped")
+                return
             yield self._parse(pieces)
         if rest:
             if _is_whole(rest):
@@ -78,6 +85,9 @@ class TapeFile:
                 stamp = int(head)
             except ValueError:
                 self.malformed += bool(piece)
+                continue
+            if stamp > LATEST:
+                self.malformed += 1
                 continue
             if stamp < last:
                 self.backwards += 1

@@ -61,7 +61,7 @@ class Candle:
             self.taker_buy += size
 
     def merge(self, bar: Bar | Candle) -> None:
-        """Take in the next shorter bar; a flat one adds no price, and trade ids decide as in `add` where they are known."""
+        """Take in the next shorter bar; a flat one adds no price. Known trade ids decide as in `add`."""
         if bar.trades or bar.volume:
             if not (self.trades or self.volume):
                 self.open, self.high, self.low, self.first_id = bar.open, bar.high, bar.low, bar.first_id

@@ -20,6 +20,9 @@ from engine.types import BookDelta, BookSnapshot
 BUFFER = 20_000
 """Diffs kept while a snapshot is awaited; at ten a second that is half an hour."""
 
+OLDS = 50
+"""Diffs in a row that are older than the book, after which the book is doubted; a rotation brings about twenty."""
+
 RECENT = 512
 """Applied diffs kept, so that a deeper snapshot can be merged into a live book."""
 
@@ -54,7 +57,7 @@ class BookSync:
     it the book only holds what the stream has touched.
     """
 
-    __slots__ = ("_buffer", "_held", "_recent", "book", "gaps", "high", "low", "resyncs", "state")
+    __slots__ = ("_buffer", "_held", "_olds", "_recent", "book", "gaps", "high", "low", "resyncs", "state")
 
     def __init__(self) -> None:
         self.book = Book()
@@ -66,6 +69,7 @@ class BookSync:
         self._buffer: deque[BookDelta] = deque(maxlen=BUFFER)
         self._recent: deque[BookDelta] = deque(maxlen=RECENT)
         self._held: BookSnapshot | None = None
+        self._olds = 0
 
     @property
     def live(self) -> bool:
@@ -85,10 +89,15 @@ class BookSync:
             return Step.BUFFERED
         book = self.book
         if delta.last_id <= book.update_id:
-            return Step.OLD
+            self._olds += 1
+            if self._olds < OLDS:
+                return Step.OLD
+            self._lose(delta)  # the ids have begun again, or ours was wrong
+            return Step.GAP
         if delta.prev_id > book.update_id:
             self._lose(delta)
             return Step.GAP
+        self._olds = 0
         book.apply(delta.bids, delta.asks, delta.last_id)
         self._recent.append(delta)
         if book.best_bid >= book.best_ask and book.crossed:
@@ -139,6 +148,7 @@ class BookSync:
         self.low = self.high = 0
         self._recent.clear()
         self._held = None
+        self._olds = 0
         self._buffer.clear()
         if delta is not None and keep:
             self._buffer.append(delta)

@@ -31,7 +31,10 @@ def test_help_and_version_end_well(arguments: tuple[str, ...]) -> None:
         (("--headless", "--replay", "nowhere"), "nowhere: no such file or folder"),
         (("--headless", "--replay", ".", "--speed", "3x"), "1x, 2x, 5x, 10x, 100x, max"),
         (("--headless", "--replay", ".", "--market", "kraken"), "binancecoinm"),
-        (("--headless", "--symbol", "kraken:BTC/USD"), "binance:"),
+        (("--headless", "--symbol", "kraken:BTC/USD"), "known are binance, binanceusdm, binancecoinm"),
+        (("--headless", "--seek", "2024-01-01"), "--seek has no meaning without --replay"),
+        (("--headless", "--replay", ".", "--duration", "3"), "--duration has no meaning with --replay"),
+        (("--headless", "--replay", ".", "--seek", "2024-01-02", "--until", "2024-01-01"), "is after --until"),
         (("--headless", "--symbol", "binanceusdm:BTC/USDT"), "binanceusdm:BTC/USDT:USDT"),
         (("--headless", "--config", "nowhere.toml"), "nowhere.toml"),
         (("--headless", "--report", "/nowhere/at/all.json"), "/nowhere/at/all.json"),
@@ -56,7 +59,7 @@ def test_without_a_network_it_says_what_it_tries_and_when_again(tmp_path: Path) 
     config = tmp_path / "config.toml"
     config.write_text('[venues.binance]\nrest = ["http://127.0.0.1:9"]\nws = ["ws://127.0.0.1:9"]\n')
     done = tradetui("--headless", "--config", str(config), "--duration", "1")
-    assert done.returncode == 0
+    assert done.returncode == 1
     assert "http://127.0.0.1:9" in done.stderr
     assert "next try in" in done.stderr
 

@@ -16,6 +16,7 @@ import msgspec
 
 from engine.digest import state_hash
 from engine.ingestion.markets import MARKETS
+from engine.market.cob import Cob
 from engine.replay import Recording, Replay
 from engine.runtime import Engine
 from engine.state import EngineState, MarketState
@@ -125,6 +126,11 @@ class Watch:
         asks = {scaled(p, pd): scaled(q, sd) for p, q in truth.asks.items()}
         low, high = sync.low, sync.high
         self.outcome.checks += 1
+        if self.outcome.checks % 10 == 0 and market.cob is not None:
+            fresh = Cob(market.cob.bucket, market.cob.band)
+            fresh.rebuild(sync.book)
+            if fresh.state()[2] != market.cob.state()[2]:
+                self.outcome.complaints.append(f"{instrument.key} COB differs from its book at {sync.book.update_id}")
         same = (
             {p: q for p, q in sync.book.bids.items() if p >= low} == {p: q for p, q in bids.items() if p >= low}
             and {p: q for p, q in sync.book.asks.items() if p <= high} == {p: q for p, q in asks.items() if p <= high}
@@ -173,7 +179,10 @@ def run(root: Path, seed: int, record: Path | None = None) -> Outcome:
     outcome = Outcome(seed=seed, market=market, faults=names)
 
     async def main() -> None:
-        exchange = RecordedExchange(tape, now_ns, faults=script, recordings=root, begin="start", tile=True)
+        # A third of the runs get snapshots that are ahead of the stream, as a venue's mostly are.
+        exchange = RecordedExchange(
+            tape, now_ns, faults=script, recordings=root, begin="start", tile=True, ahead=seed % 3 == 1
+        )
         watch = Watch(exchange, tape, outcome)
         transport = MemoryTransport(exchange)
         loop = asyncio.get_running_loop()

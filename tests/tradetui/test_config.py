@@ -123,7 +123,6 @@ def test_unknown_environment_keys_are_refused_too(tmp_path: Path) -> None:
         ("[websocket]\nsilence_s = 'x'", "silence_s"),
         ("[market]\nbucket_sizes = 5", "bucket_sizes"),
         ("[venues]\nbinance = 5", "binance"),
-        ("[venues.binance]\nrest = ['http://x']", "ws"),
     ],
 )
 def test_wrong_types_name_the_key(text: str, key: str, tmp_path: Path) -> None:
@@ -180,3 +179,9 @@ def test_a_bare_pair_is_binance_spot() -> None:
     for wrong in ("ETHUSDT", "kraken:ETH/USDT", ""):
         with pytest.raises(SettingsInvalid):
             full_key(wrong)
+
+
+def test_one_list_of_addresses_leaves_the_other_as_it_was(tmp_path: Path) -> None:
+    settings = load(write(tmp_path, '[venues.binance]\nrest = ["http://x"]\n'), {})
+    assert settings.venues.binance.rest == ("http://x",)
+    assert settings.venues.binance.ws == Settings().venues.binance.ws

@@ -69,8 +69,14 @@ def run(
             err=True,
         )
         raise typer.Exit(2)
+    from engine.errors import SettingsInvalid
     from tradetui.cli import headless as engine_command
 
+    live_only = {"--symbol": symbol, "--record": record, "--duration": duration}
+    replay_only = {"--speed": speed != "1x", "--seek": seek, "--until": until, "--market": market}
+    for name, given in (live_only if replay else replay_only).items():
+        if given:
+            raise SettingsInvalid(f"{name} has no meaning {'with' if replay else 'without'} --replay")
     if replay:
         engine_command.replay(replay, speed, seek, until, market, report, config, debug=debug)
     else:

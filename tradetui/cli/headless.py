@@ -50,20 +50,25 @@ def replay(
         RecordingUnusable: The recording cannot be used, or does not reach the asked time.
     """
     _log(debug=debug)
-    _check(report)
     settings = load(config)
     if speed not in SPEEDS:
         raise SettingsInvalid(f"--speed {speed!r}: expected {', '.join(SPEEDS)}")
     if market and market not in MARKETS:
         raise SettingsInvalid(f"--market {market!r}: expected {', '.join(MARKETS)}")
     end = _time("--until", until) if until else inf
+    begin = _time("--seek", seek) if seek else 0
+    if begin > end:
+        raise SettingsInvalid(f"--seek {seek} is after --until {until}")
+    _check(report)
     calm_collector()
     began = time.perf_counter()
     watch = Report()
     played = Replay(Recording(paths, MARKETS.get(market)), settings.market, watch)
     log.info("replay of %d files from %s", len(played.recording.paths), iso(played.recording.start))
-    if seek:
-        played.seek(_time("--seek", seek))
+    if end < played.recording.start:
+        raise SettingsInvalid(f"--until {until} is before the recording's start, {iso(played.recording.start)}")
+    if begin:
+        played.seek(begin)
         log.info("at %s", iso(played.position))
     player = Player(played, SPEEDS[speed])
     with typer.progressbar(
@@ -84,6 +89,9 @@ def replay(
         "refused": played.refusals.count,
         "refusals": dict(played.refusals.reasons.most_common(50)),
     }
+    for key, stream in result["streams"].items():
+        if not stream["live"] and not stream["snapshots"]:
+            log.warning("%s: no depth snapshot in the recording, so its book cannot be known", key)
     _write(result, report)
 
 
@@ -96,8 +104,10 @@ def live(
         SettingsInvalid: A setting or an instrument is wrong.
     """
     _log(debug=debug)
-    _check(report)
     settings = load(config)
+    for symbol in symbols:
+        bootstrap.full_key(symbol)
+    _check(report)
     watch = Report()
     chosen = symbols or list(settings.data.symbols)
     began = time.perf_counter()
@@ -127,6 +137,9 @@ def live(
     if engine.recorder is not None:
         result["recorder"] = msgspec.to_builtins(engine.recorder.view())
     _write(result, report)
+    if not engine.messages:
+        log.error("nothing was received")
+        raise typer.Exit(1)
 
 
 async def _interruptible(work: Coroutine[Any, Any, None]) -> None:

@@ -23,7 +23,7 @@ def test_gv13_a_hundred_calls_a_minute() -> None:
 
 
 @given(
-    steps=st.lists(st.tuples(st.floats(0, 30), st.integers(1, 60), st.booleans()), max_size=60),
+    steps=st.lists(st.tuples(st.floats(0, 30), st.integers(1, 60)), max_size=60),
     limit=st.integers(60, 200),
     share=st.sampled_from([0.5, 0.9, 1.0]),
 )
@@ -32,10 +32,10 @@ def test_bug57_no_minute_ever_holds_more_than_the_limit(steps: list, limit: int,
     budget = Budget("binance", limit, share)
     now = 5000.0
     sent: list[tuple[float, int]] = []
-    for gap, weight, urgent in steps:
+    for gap, weight in steps:
         now += gap
         for _ in range(200):
-            pause = budget.wait(weight, now, urgent=urgent)
+            pause = budget.wait(weight, now)
             assert pause <= 60.001
             if not pause:
                 break
@@ -44,7 +44,7 @@ def test_bug57_no_minute_ever_holds_more_than_the_limit(steps: list, limit: int,
             raise AssertionError("never allowed")
         budget.spend(weight, now)
         sent.append((now, weight))
-        allowed = limit if urgent else int(limit * share)
+        allowed = int(limit * share)
         inside = sum(w for at, w in sent if now - 60 < at <= now)
         assert inside <= allowed or inside == weight
         view = budget.view(now)
@@ -64,16 +64,14 @@ def test_reset_is_sixty_seconds_after_the_oldest_request() -> None:
 def test_a_share_is_kept_for_what_must_not_wait() -> None:
     budget = Budget("binance", 100)
     budget.spend(90, 1000.0)
-    assert budget.wait(5, 1001.0) > 0
-    assert budget.wait(5, 1001.0, urgent=True) == 0
-    assert budget.wait(11, 1001.0, urgent=True) > 0
+    assert budget.wait(1, 1001.0) > 0
 
 
 def test_the_venue_says_stop() -> None:
     budget = Budget("binance", 6000)
     budget.block(30, 1000.0)
     assert budget.wait(1, 1000.0) == 30
-    assert budget.wait(1, 1029.0, urgent=True) == 1
+    assert budget.wait(1, 1029.0) == 1
     assert budget.view(1010.0).blocked_s == 20
     budget.block(5, 1010.0)
     assert budget.wait(1, 1016.0) == 14

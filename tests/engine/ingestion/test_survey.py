@@ -84,7 +84,7 @@ def test_an_exchange_info_note_tells_market_scales_and_stream(tmp_path: Path) ->
 
 
 def test_bars_follow_the_usual_stream_where_both_were_recorded(tmp_path: Path) -> None:
-    trade = b'{"stream":"btcusdt@%s","data":{"e":"%s","E":1,"s":"BTCUSDT","p":"1.5","q":"2.25","T":1}}'
+    trade = b'{"stream":"btcusdt@%s","data":{"e":"%s","E":1,"s":"BTCUSDT","p":"1.5","q":"2.25","T":1,"M":true}}'
     for kinds, expected in ((("trade", "aggTrade"), "trade"), (("aggTrade",), "aggTrade"), (("depth",), "trade")):
         messages = [trade.replace(b"%s", kind.encode()) for kind in kinds]
         contents = Contents([write(tmp_path / "x.gz", *messages)])

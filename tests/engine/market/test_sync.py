@@ -106,7 +106,7 @@ class Delivery(RuleBasedStateMachine):
                 assert step is Step.GAP
                 assert not self.sync.live
             else:
-                assert step is Step.APPLIED, step
+                assert step in (Step.APPLIED, Step.MERGED), step
                 assert self.sync.book.update_id == diff.last_id
         else:
             assert step is Step.BUFFERED

@@ -36,6 +36,7 @@ class RecordedExchange:
         legacy_routes: Serve USD-M streams at the unrouted address too (the venue stopped that in 2026-04).
         limit_weight: Answer 429 when a minute's request weight is used up, as the venue does.
         recordings: Where candles and instrument lists were recorded.
+        ahead: Depth answers are one diff ahead of the streams, as the venue's mostly are.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class RecordedExchange:
         legacy_routes: bool = False,
         limit_weight: bool = True,
         recordings: Path | None = None,
+        ahead: bool = False,
     ) -> None:
         self.tape = tape
         self.now_ns = now_ns
@@ -67,6 +69,7 @@ class RecordedExchange:
         self._rest = RestDesk(tape, self.listings, root)
         self._weights = WeightCounter()
         self._limit_weight = limit_weight
+        self.ahead = ahead
         self.advance()
 
     # What the transports drive
@@ -259,4 +262,6 @@ class RecordedExchange:
             if older is not None and self.connections:
                 self.faults.stale_served(trouble.fault, self.now_ns())
                 book = older
+        elif self.ahead:
+            book = listing.history.after(book.update_id) or book
         return self._rest.depth(book, limit, self.server_ms(), self.timeline.shifts_ms)

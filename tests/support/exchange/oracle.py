@@ -165,6 +165,12 @@ class OracleHistory:
             book.apply(frame)
         return book
 
+    def after(self, update_id: int) -> NaiveBook | None:
+        """The book after the next diff, None at the end of a round: what a venue knows before its stream has told."""
+        shift = self.round_of(update_id) * self._id_span
+        place = self._index(update_id - shift + 1)
+        return self.at(self._diffs[place].last_id + shift).copy() if place < len(self._diffs) else None
+
     def before(self, update_id: int) -> NaiveBook | None:
         """The book a few diffs before `update_id`, None when the tape does not reach back that far."""
         shift = self.round_of(update_id) * self._id_span
