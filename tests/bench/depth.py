@@ -3,7 +3,8 @@
     python -m tests.bench.depth [--runs 5] [--symbols btcusdt ethusdt]
 
 Ours: raw frame to typed event in integer ticks and lots, sequence check, book, best prices. ccxt.pro: json.loads and
-its `handle_order_book`, offline, with a snapshot in place; nothing is awaited. Prints JSON; ccxt: `.[bench]`.
+its `handle_message`, which is where its socket delivers, and beside that its `handle_order_book` alone; offline, with
+a snapshot in place, nothing is awaited. Prints JSON; ccxt comes with `.[bench]`.
 """
 
 from __future__ import annotations
@@ -77,8 +78,10 @@ class _Client:
         raise error
 
 
-async def peer(symbol: str, snapshot: bytes, frames: list[bytes]) -> tuple[float, tuple[int, float, float], str]:
-    """The same through ccxt.pro."""
+async def peer(
+    symbol: str, snapshot: bytes, frames: list[bytes], entry: str
+) -> tuple[float, tuple[int, float, float], str]:
+    """The same through ccxt.pro, entered by its method `entry`."""
     import ccxt.pro
 
     base = symbol.upper().removesuffix("USDT")
@@ -99,12 +102,13 @@ async def peer(symbol: str, snapshot: bytes, frames: list[bytes]) -> tuple[float
         book["nonce"], book["symbol"] = answer["lastUpdateId"], f"{base}/USDT"
         exchange.orderbooks[f"{base}/USDT"] = book
         client = _Client()
+        take = getattr(exchange, entry)
         best = (0.0, 0.0)
         gc.collect()
         gc.freeze()
         began = time.perf_counter()
         for frame in frames:
-            exchange.handle_order_book(client, json.loads(frame)["data"])
+            take(client, json.loads(frame)["data"])
             best = (book["bids"][0][0], book["asks"][0][0])
         seconds = time.perf_counter() - began
         return seconds, (book["nonce"], *best), ccxt.__version__
@@ -127,7 +131,7 @@ def main() -> None:
         for data in (json.loads(f)["data"] for f in depth)
     )
     mine: list[float] = []
-    theirs: list[float] = []
+    theirs: dict[str, list[float]] = {"handle_message": [], "handle_order_book": []}
     version = ""
     for _ in range(given.runs):
         seconds = 0.0
@@ -136,20 +140,24 @@ def main() -> None:
             took, ends[symbol] = ours(symbol, snapshot, depth)
             seconds += took
         mine.append(frames / seconds)
-        seconds = 0.0
-        for symbol, (snapshot, depth) in recorded.items():
-            took, end, version = asyncio.run(peer(symbol, snapshot, depth))
-            seconds += took
-            update_id, bid, ask = ends[symbol]
-            assert (update_id, bid / 100, ask / 100) == end, "the two books disagree"
-        theirs.append(frames / seconds)
+        for entry, rates in theirs.items():
+            seconds = 0.0
+            for symbol, (snapshot, depth) in recorded.items():
+                took, end, version = asyncio.run(peer(symbol, snapshot, depth, entry))
+                seconds += took
+                update_id, bid, ask = ends[symbol]
+                assert (update_id, bid / 100, ask / 100) == end, "the two books disagree"
+            rates.append(frames / seconds)
     result = {
         "frames": frames,
         "levels_per_frame": round(levels / frames, 1),
         "ours_msg_per_s": {"median": round(statistics.median(mine)), "min": round(min(mine)), "max": round(max(mine))},
         "ours_levels_per_s": round(statistics.median(mine) * levels / frames),
-        "ccxt_pro_msg_per_s": {"median": round(statistics.median(theirs)), "version": version},
-        "ratio": round(statistics.median(mine) / statistics.median(theirs), 2),
+        "ccxt_pro_version": version,
+        "ccxt_pro_msg_per_s": {entry: round(statistics.median(rates)) for entry, rates in theirs.items()},
+        "ratio": {
+            entry: round(statistics.median(mine) / statistics.median(rates), 2) for entry, rates in theirs.items()
+        },
     }
     print(json.dumps(result, indent=1))
 
