@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.ingestion.markets import MARKETS
-from engine.market.bars import KEPT
 from engine.market.sync import Step
-from engine.state import DEEPER_PAUSE, RAW_AGE, EngineState, MarketState, SourceState
+from engine.state import RAW_AGE, EngineState, MarketState, SourceState
 from engine.timers import TENTH
 from engine.types import (
     MS,
@@ -24,7 +23,6 @@ from engine.types import (
     FeedAlive,
     FeedLost,
     FeedUp,
-    FetchBars,
     FetchSnapshot,
     InstrumentListed,
     MarkPrice,
@@ -35,12 +33,7 @@ from engine.types import (
     TimerFired,
     Trade,
 )
-
-DEEPER_MARGIN = 5
-"""Buckets between the view and the edge of the known range at which a deeper snapshot is asked for."""
-
-FAIL_PAUSE = 10 * SECOND
-"""Least time between two new beginnings of a book that fails."""
+from engine.upkeep import FAIL_PAUSE, SETTLED_MS, history, tend
 
 AHEAD = 5 * SECOND
 """A trade time this far ahead of the exchange's clock is damage, unless ten in a row agree."""
@@ -56,9 +49,6 @@ STRAYS = 10
 
 LATE_TRADES = 1000
 """Missing trade ids of the last hole that are still taken when they come late."""
-
-SETTLED_MS = 1000
-"""A candle of the venue counts as final this long after its end."""
 
 UNSURE_MS = 30_000
 """The same while the offset between our clock and the exchange's is not known yet."""
@@ -305,7 +295,7 @@ def _listed(state: EngineState, record: Record, listed: InstrumentListed) -> Com
     if old is None:
         return _NOTHING
     market.asked_snapshot = True
-    return (FetchSnapshot(instrument=instrument.key), *_history(market, record.ts_recv))
+    return (FetchSnapshot(instrument=instrument.key), *history(market, record.ts_recv))
 
 
 def _up(state: EngineState, record: Record, up: FeedUp) -> Commands:
@@ -323,22 +313,8 @@ def _up(state: EngineState, record: Record, up: FeedUp) -> Commands:
             market.asked_snapshot = True
             commands.append(FetchSnapshot(instrument=market.instrument.key))
         if market.trade_source == up.source:
-            commands.extend(_history(market, record.ts_recv))
+            commands.extend(history(market, record.ts_recv))
     return tuple(commands)
-
-
-def _history(market: MarketState, ts_recv: int) -> list[Command]:
-    """Ask for the candles since the last closed one, at most as many as are kept."""
-    venue = MARKETS[market.instrument.venue]
-    now_ms = (ts_recv + (market.offset or 0)) // MS
-    commands: list[Command] = []
-    for timeframe in venue.kline_timeframes:
-        length = TIMEFRAME_SECONDS[timeframe] * 1000
-        closed = market.bars.closed[timeframe]
-        start = max(now_ms // length * length - KEPT * length, closed[-1].open_ms if closed else 0)
-        key = market.instrument.key
-        commands.append(FetchBars(instrument=key, timeframe=timeframe, start_ms=start, end_ms=now_ms))
-    return commands
 
 
 def _lost(state: EngineState, _record: Record, lost: FeedLost) -> Commands:
@@ -365,74 +341,14 @@ def _alive(state: EngineState, record: Record, alive: FeedAlive) -> Commands:
 
 
 def _timer(state: EngineState, _record: Record, timer: TimerFired) -> Commands:
-    boundary = timer.boundary
-    tenth = state.tenth = boundary // TENTH
-    whole = tenth % 10 == 0
-    stale = int(state.settings.stale_after_s * SECOND)
-    silence = int(state.settings.silence_s * SECOND)
+    state.tenth = timer.boundary // TENTH
     commands: list[Command] = []
     for market in state.markets.values():
         try:
-            trades = state.sources.get(market.trade_source)
-            if whole and market.offsets:
-                market.offset = sorted(market.offsets)[len(market.offsets) // 2]
-            if trades is not None and trades.up and trades.clock.now:
-                market.bars.advance(trades.clock.now - silence)
-            if tenth % HEAL_EVERY == HEAL_AT:
-                commands.extend(_heal(market, boundary))
-            if market.failed and not market.sync.live and boundary - market.failed_at >= FAIL_PAUSE:
-                market.failed_at = boundary
-                commands.append(FetchSnapshot(instrument=market.instrument.key))
-            depth = state.sources.get(market.book_source)
-            book = market.sync.book
-            if not market.sync.live or not (book.best_bid and book.best_ask):
-                continue
-            if depth is None or not depth.up or boundary - depth.last_frame > stale:
-                continue
-            cob = market.open_cob()
-            cob.sample(tenth, book)
-            if whole:
-                cob.columns.append(cob.column(tenth // 10, book, market.sync.low, market.sync.high))
-                if cob.covers(book, market.sync.low, market.sync.high, DEEPER_MARGIN):
-                    market.deeper_pause = DEEPER_PAUSE
-                elif boundary - market.asked_deeper > market.deeper_pause:
-                    if market.asked_deeper:
-                        market.deeper_pause = min(2 * market.deeper_pause, 20 * DEEPER_PAUSE)
-                    market.asked_deeper = boundary
-                    commands.append(FetchSnapshot(instrument=market.instrument.key, deeper=True))
+            commands.extend(tend(state, market, timer.boundary))
         except Exception as error:  # noqa: BLE001 - one failing instrument must not stop the others
-            commands.extend(_fail(market, boundary, error))
+            commands.extend(_fail(market, timer.boundary, error))
     return tuple(commands)
-
-
-HEAL_EVERY = 600
-"""Tenths of a second between two looks for bars to heal."""
-
-HEAL_AT = 30
-"""The tenth of that period at which it is done: late enough for the venue's candle to be final."""
-
-
-HEAL_TRIES = 3
-"""Times the same bars are asked for; what the venue does not have stays missing."""
-
-
-def _heal(market: MarketState, boundary: int) -> list[Command]:
-    """Ask the venue for bars that are missing or not complete."""
-    venue = MARKETS[market.instrument.venue]
-    key = market.instrument.key
-    now_ms = (boundary + (market.offset or 0)) // MS
-    commands: list[Command] = []
-    for timeframe in venue.kline_timeframes:
-        damage = market.bars.damage(timeframe, now_ms - SETTLED_MS)
-        if damage is None:
-            market.asked_bars.pop(timeframe, None)
-            continue
-        start, end, times = market.asked_bars.get(timeframe, (0, 0, 0))
-        times = times + 1 if (start, end) == damage else 1
-        market.asked_bars[timeframe] = (*damage, times)
-        if times <= HEAL_TRIES:
-            commands.append(FetchBars(instrument=key, timeframe=timeframe, start_ms=damage[0], end_ms=damage[1]))
-    return commands
 
 
 _OF_MARKET: dict[type, Callable[[EngineState, MarketState, SourceState, Record, Any], Commands]] = {

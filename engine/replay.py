@@ -78,6 +78,7 @@ class Recording:
     def notes(self) -> list[str]:
         """Return what was skipped so far, by file."""
         said = [f"{path.name}: no message of a known stream; skipped" for path in self.contents.skipped]
+        said += [f"{survey.path.name}: {survey.note}" for survey in self.contents.files if survey.note]
         for tape in self.tapes:
             said += [f"{tape.path.name}: {note}" for note in tape.notes]
             if tape.malformed:

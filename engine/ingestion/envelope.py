@@ -11,7 +11,8 @@ import base64
 import msgspec
 
 from engine.errors import ProtocolError
-from engine.ingestion.binance import DAMAGE, Codec
+from engine.ingestion.binance import Codec
+from engine.ingestion.shapes import DAMAGE
 from engine.ingestion.symbols import instruments
 from engine.types import Event, FeedAlive, FeedLost, FeedUp, InstrumentListed, Timeframe
 

@@ -8,34 +8,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import msgspec
 
 from engine.errors import (
     FeedError,
     FeedUnavailable,
-    ProtocolError,
     RequestRefused,
-    ScaleOutdated,
     SettingsInvalid,
     VenueThrottled,
 )
 from engine.ingestion import envelope
 from engine.ingestion.binance import Codec
 from engine.ingestion.budget import Breaker
+from engine.ingestion.connection import Connection, Sink, Wiring
 from engine.ingestion.markets import Market
 from engine.ingestion.rest import Rest
-from engine.ingestion.session import Due, Session, SessionSettings
+from engine.ingestion.session import SessionSettings
 from engine.ingestion.symbols import entry_of, instruments
-from engine.ports import Socket, Transport
+from engine.ports import Transport
 from engine.types import (
     TIMEFRAME_SECONDS,
-    Event,
-    FeedAlive,
-    FeedLost,
-    FeedUp,
     FetchBars,
     FetchSnapshot,
     Instrument,
@@ -43,12 +38,6 @@ from engine.types import (
 )
 
 log = logging.getLogger(__name__)
-
-WATCH_S = 0.25
-"""Seconds between two looks at a connection's health."""
-
-YIELD_EVERY = 32
-"""Frames read in a row before other tasks get a turn."""
 
 RETRY_S = 0.5
 """Pause after a failed snapshot request; it doubles up to `RETRY_MOST_S`."""
@@ -62,207 +51,12 @@ PACE_S = 0.1
 """First pause between snapshot requests of one symbol in quick succession."""
 
 
-OVERLAP_S = 2.0
-"""Seconds for which both connections are read at a rotation."""
-
-
 BARS_TRIES = 5
 """Times a request for candles is tried; what is still missing then is asked for again a minute later."""
 
 
 RELIST_S = 60.0
 """Least time between two requests for changed scales."""
-
-
-class Sink(Protocol):
-    """Where a feed delivers."""
-
-    def stamp(self) -> int:
-        """Return the next receive stamp."""
-
-    def deliver(
-        self,
-        stamp: int,
-        source: str,
-        event: Event,
-        frame: bytes,
-        keys: Sequence[str] = (),
-        note: envelope.Note | None = None,
-    ) -> None:
-        """Take an event, and record what it was made from: the frame, or the note in the files of `keys`."""
-
-    def refuse(self, stamp: int, source: str, error: ProtocolError, frame: bytes, keys: Sequence[str]) -> None:
-        """Count and record a frame that gave no event."""
-
-
-class FeedView(msgspec.Struct, frozen=True, kw_only=True):
-    """A connection as people are shown it."""
-
-    source: str
-    up: bool
-    frames: int
-    refused: int
-    reconnects: int
-    reason: str
-
-
-class Connection:
-    """One WebSocket with its streams, opened again and again."""
-
-    def __init__(self, feed: VenueFeed, source: str, streams: list[str], keys: list[str]) -> None:
-        self.source = source
-        self.streams = streams
-        self.keys = keys
-        self.session = Session(feed.settings)
-        self.up = False
-        self.frames = 0
-        self.refused = 0
-        self.reconnects = 0
-        self._feed = feed
-        self._host = 0
-
-    def view(self) -> FeedView:
-        """Return the figures for people."""
-        return FeedView(
-            source=self.source,
-            up=self.up,
-            frames=self.frames,
-            refused=self.refused,
-            reconnects=self.reconnects,
-            reason="" if self.up else self.session.reason,
-        )
-
-    async def run(self) -> None:
-        """Keep connected until cancelled."""
-        feed = self._feed
-        while True:
-            try:
-                socket = await self._connect()
-            except FeedUnavailable as error:
-                self.session.reason = str(error)
-                self._host += 1
-                log.warning("%s: %s", self.source, error)
-            else:
-                self.lose(await self._serve(socket))
-            self.reconnects += 1
-            await asyncio.sleep(self.session.delay(feed.dice()))
-
-    def lose(self, reason: str) -> None:
-        """Tell that the connection is gone."""
-        if self.up:
-            self.up = False
-            self._tell(FeedLost(source=self.source, reason=reason))
-            log.warning("%s: lost: %s", self.source, reason)
-
-    async def _connect(self) -> Socket:
-        feed = self._feed
-        base = feed.ws[self._host % len(feed.ws)]
-        route = feed.market.route(self.streams[0])
-        url = f"{base}{route}/stream?streams={'/'.join(self.streams)}"
-        try:
-            async with asyncio.timeout(feed.settings.connect_timeout_s):
-                return await feed.transport.connect(url)
-        except TimeoutError as error:
-            raise FeedUnavailable(f"{base}: no connection in {feed.settings.connect_timeout_s:.0f} s") from error
-
-    def _tell(self, event: FeedUp | FeedLost | FeedAlive) -> None:
-        sink = self._feed.sink
-        stamp = sink.stamp()
-        sink.deliver(stamp, self.source, event, b"", self.keys, envelope.of_event(event))
-
-    async def _serve(self, socket: Socket) -> str:
-        """Read until the connection is lost; return why. A connection due for rotation is replaced on the way."""
-        self.session.opened(self._feed.monotonic())
-        self.up = True
-        self._tell(FeedUp(source=self.source))
-        while True:
-            reader = asyncio.create_task(self._read(socket))
-            watcher = asyncio.create_task(self._watch(socket))
-            try:
-                await asyncio.wait((reader, watcher), return_when=asyncio.FIRST_COMPLETED)
-                if reader.done():
-                    return await reader
-                if await watcher is Due.RECONNECT:
-                    return self.session.reason
-                replacement = await self._replace(reader)
-                if replacement is None:
-                    return await reader if reader.done() else self.session.reason
-            finally:
-                await _cancel(reader, watcher)
-                self._feed.discard(socket)
-            socket = replacement
-
-    async def _overlap(self, replacement: Socket, reader: asyncio.Task[str]) -> None:
-        """Read both connections for a while, so that nothing is missed; update and trade ids sort out doubles."""
-        self.session.opened(self._feed.monotonic())
-        self._tell(FeedUp(source=self.source, rotated=True))
-        log.info("%s: rotated", self.source)
-        second = asyncio.create_task(self._read(replacement))
-        try:
-            await asyncio.wait((second, reader), timeout=OVERLAP_S)
-        finally:
-            # Nothing is lost by cancelling: a frame is taken from the socket and delivered without a pause between.
-            await _cancel(second)
-
-    async def _replace(self, reader: asyncio.Task[str]) -> Socket | None:
-        """Open the next connection while the old one goes on; None if the old one ended or fell silent first."""
-        feed, session = self._feed, self.session
-        while not reader.done() and session.due(feed.monotonic()) is not Due.RECONNECT:
-            try:
-                replacement = await self._connect()
-            except FeedUnavailable as error:
-                log.warning("%s: rotation: %s", self.source, error)
-                await asyncio.wait((reader,), timeout=RETRY_S)
-            else:
-                await self._overlap(replacement, reader)
-                return replacement
-        return None
-
-    async def _read(self, socket: Socket) -> str:
-        feed, session, sink = self._feed, self.session, self._feed.sink
-        decode, monotonic = feed.codec.decode, feed.monotonic
-        while True:
-            try:
-                frame = await socket.receive()
-            except FeedUnavailable as error:
-                return str(error)
-            stamp = sink.stamp()
-            try:
-                event, _ = decode(frame)
-            except ProtocolError as error:
-                self.refused += 1
-                sink.refuse(stamp, self.source, error, frame, self.keys[:1])
-                if isinstance(error, ScaleOutdated):
-                    feed.relist()
-                if session.refused(monotonic()):
-                    return session.reason
-                continue
-            self.frames += 1
-            session.frame(monotonic())
-            sink.deliver(stamp, self.source, event, frame)
-            if not self.frames % YIELD_EVERY:
-                await asyncio.sleep(0)
-
-    async def _watch(self, socket: Socket) -> Due:
-        """Look after the connection; return when it is to be replaced."""
-        feed, session = self._feed, self.session
-        while True:
-            await asyncio.sleep(WATCH_S)
-            due = session.due(feed.monotonic())
-            if due is Due.PING:
-                session.pinged(feed.monotonic())
-                try:
-                    async with asyncio.timeout(feed.settings.pong_within_s):
-                        await socket.ping()
-                except (TimeoutError, FeedUnavailable):
-                    if not session.awaits_pong:
-                        continue  # data came meanwhile, which is as good
-                    session.reason = f"no pong within {feed.settings.pong_within_s:.0f} s"
-                    return Due.RECONNECT
-                session.pong()
-                self._tell(FeedAlive(source=self.source))
-            elif due is not Due.NOTHING:
-                return due
 
 
 class VenueFeed:
@@ -286,11 +80,19 @@ class VenueFeed:
         self.symbols = symbols
         self.sink = sink
         self.transport = transport
-        self.ws = ws
-        self.settings = settings
         self.monotonic = monotonic
-        self.dice = dice
         self.codec = Codec(market)
+        self._wiring = Wiring(
+            market=market,
+            codec=self.codec,
+            sink=sink,
+            transport=transport,
+            ws=ws,
+            settings=settings,
+            monotonic=monotonic,
+            dice=dice,
+            relist=self._relist,
+        )
         self.rest = Rest(market, rest, transport, monotonic)
         self.breaker = Breaker()
         self.connections: list[Connection] = []
@@ -298,7 +100,6 @@ class VenueFeed:
         self._symbol_of: dict[str, str] = {}
         self._snapshots: dict[str, asyncio.Task[None]] = {}
         self._paces: dict[str, tuple[float, float]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
         self._bars: asyncio.Queue[FetchBars] = asyncio.Queue(maxsize=1000)
         self._relist_after = 0.0
         self._tasks: asyncio.TaskGroup | None = None
@@ -315,7 +116,7 @@ class VenueFeed:
             for stream in self.market.streams(symbol):
                 by_source.setdefault(self.market.source(stream), []).append(stream)
         keys = list(self._symbol_of)
-        self.connections = [Connection(self, source, streams, keys) for source, streams in by_source.items()]
+        self.connections = [Connection(self._wiring, source, streams, keys) for source, streams in by_source.items()]
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -325,12 +126,6 @@ class VenueFeed:
         finally:
             self._tasks = None
             self._snapshots.clear()
-
-    def discard(self, socket: Socket) -> None:
-        """Close a socket without waiting for the peer."""
-        closing = asyncio.create_task(socket.close())
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
 
     def lose(self, reason: str) -> None:
         """Tell that every connection is gone."""
@@ -375,7 +170,7 @@ class VenueFeed:
         if missing:
             log.error("%s does not list %s: not followed", self.market.venue, ", ".join(missing))
 
-    def relist(self) -> None:
+    def _relist(self) -> None:
         """Ask for the scales again, at most once a minute: the venue has changed one."""
         now = self.monotonic()
         if self._tasks is not None and now >= self._relist_after:
@@ -486,9 +281,3 @@ class VenueFeed:
         stamp = self.sink.stamp()
         note = envelope.Note(e="price", symbol=symbol, body=msgspec.Raw(body))
         self.sink.deliver(stamp, self._source, event, b"", [key], note)
-
-
-async def _cancel(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

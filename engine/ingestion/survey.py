@@ -12,8 +12,9 @@ import msgspec
 
 from engine.errors import ProtocolError, RecordingUnusable
 from engine.ingestion import envelope
-from engine.ingestion.binance import DAMAGE, PREFIX
+from engine.ingestion.binance import PREFIX
 from engine.ingestion.markets import COINM, MARKETS, SPOT, USDM, Market
+from engine.ingestion.shapes import DAMAGE
 from engine.ingestion.symbols import guess, instruments
 from engine.ingestion.tape import TapeFile
 from engine.types import Instrument
@@ -42,6 +43,7 @@ class Survey:
         self.listed: dict[str, Instrument] = {}
         self.decimals: dict[str, tuple[int, int]] = {}
         self.start = 0
+        self.note = ""
         self._samples: dict[tuple[str, str], int] = {}
         self._futures = self._inverse = 0
         self._snapshots: list[dict[str, Any]] = []
@@ -64,7 +66,10 @@ class Survey:
             if seen >= SAMPLE_LINES:
                 break
         inverse = self._inverse > 0 or any("PERP" in symbol for symbol in self.symbols)
-        self.market = market or (COINM if inverse else USDM if self._futures > 0 else SPOT)
+        recognised = COINM if inverse else USDM if self._futures > 0 else SPOT
+        self.market = market or recognised
+        if self.symbols and self.market is not recognised:
+            self.note = f"read as {self.market.venue} as asked, but its messages look like {recognised.venue}"
         for note in self._notes:
             if note.source in MARKETS:
                 self.market = MARKETS[note.source]

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.core import DEEPER_PAUSE
 from engine.digest import state_hash
 from engine.market.bars import Bars
 from engine.snapshot import cob_view
-from engine.state import RAW_AGE, MarketSettings, MarketState
+from engine.state import DEEPER_PAUSE, RAW_AGE, MarketSettings, MarketState
 from engine.types import (
     MS,
     SECOND,

@@ -18,8 +18,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ProtocolError
-from engine.ingestion.binance import Codec, exact
+from engine.ingestion.binance import Codec
 from engine.ingestion.markets import COINM, MARKETS, SPOT, USDM, Market
+from engine.ingestion.scaling import exact
 from engine.ingestion.symbols import guess
 from engine.types import (
     MS,
