@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import signal
 import sys
 import time
@@ -22,12 +23,16 @@ from engine.ingestion.markets import MARKETS
 from engine.replay import Player, Recording, Replay, iso
 from engine.report import Report
 from engine.runtime import Engine
+from engine.snapshot import book_view
 from engine.types import SECOND
 from tradetui import bootstrap
 from tradetui.cli.summary import summary
 from tradetui.config import load
 
 log = logging.getLogger("tradetui")
+
+TELL_S = 10.0
+"""Seconds between two lines that say how a live engine stands."""
 
 SPEEDS = {"1x": 1.0, "2x": 2.0, "5x": 5.0, "10x": 10.0, "100x": 100.0, "max": inf}
 
@@ -72,7 +77,7 @@ def replay(
         log.info("at %s", iso(played.position))
     player = Player(played, SPEEDS[speed])
     with typer.progressbar(
-        length=played.recording.size, label=str(paths[0]), file=sys.stderr, hidden=not sys.stderr.isatty()
+        length=played.recording.size, label="replay", width=0, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         player.progress = lambda: bar.update(played.recording.consumed - bar.pos)
         asyncio.run(_interruptible(player.play(until=end)))
@@ -121,7 +126,9 @@ def live(
             loop.add_signal_handler(number, stop.set)
         if duration > 0:
             loop.call_later(duration, stop.set)
+        telling = asyncio.create_task(_tell(engine))
         await engine.run(stop)
+        telling.cancel()
         return engine
 
     calm_collector()
@@ -140,6 +147,17 @@ def live(
     if not engine.messages:
         log.error("nothing was received")
         raise typer.Exit(1)
+
+
+async def _tell(engine: Engine) -> None:
+    """Say now and then how things stand."""
+    while True:
+        await asyncio.sleep(TELL_S)
+        now = engine.clock.now()
+        for key in engine.state.markets:
+            book = book_view(engine.state, key, 1, now)
+            best = f"{book.bids[0][0]:,} / {book.asks[0][0]:,}" if book.bids and book.asks else "no book yet"
+            log.info("%s: %s%s", key, best, "" if book.live else " - NOT LIVE")
 
 
 async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
@@ -193,7 +211,7 @@ def _log(*, debug: bool) -> None:
 
 
 def _write(result: dict[str, Any], report: Path | None) -> None:
-    typer.echo(summary(result))
+    typer.echo(summary(result, shutil.get_terminal_size((200, 24)).columns))
     if report is None:
         return
     report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")

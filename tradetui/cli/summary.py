@@ -19,10 +19,19 @@ COLUMNS = (
 )
 
 
-def summary(result: dict[str, Any]) -> str:
-    """Return the report's figures as a table, and what holds for the whole run."""
+DISPENSABLE = ("1m bars", "quotes", "trades", "depth", "partial", "agree")
+"""Columns left out, one after the other, where the terminal is too narrow."""
+
+
+def summary(result: dict[str, Any], width: int = 200) -> str:
+    """Return the report's figures as a table that fits `width` columns, and what holds for the whole run."""
     rows = [COLUMNS, *(_row(key, stream) for key, stream in result["streams"].items())]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    for name in DISPENSABLE:
+        if sum(max(len(row[i]) for row in rows) + 2 for i in range(len(rows[0]))) - 2 <= width:
+            break
+        place = rows[0].index(name)
+        rows = [row[:place] + row[place + 1 :] for row in rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [
         "  ".join(
             cell.ljust(width) if i < 2 else cell.rjust(width)
