@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.ingestion.markets import MARKETS
+from engine.market.stamps import Told
 from engine.market.sync import Step
 from engine.state import RAW_AGE, EngineState, MarketState, SourceState
 from engine.timers import TENTH
@@ -102,10 +103,7 @@ def _fail(market: MarketState, now: int, error: Exception) -> Commands:
 def _delta(state: EngineState, market: MarketState, source: SourceState, record: Record, delta: BookDelta) -> Commands:
     market.counters.depth_updates += 1
     market.ts_book = record.ts_recv
-    if not source.clock.tell(delta.ts_exch, record.ts_recv):
-        pass  # a doubtful stamp says nothing about time; the levels are checked by their ids
-    elif not source.covered:
-        _cover(state, source, delta.ts_exch)
+    _stamp(state, source, delta.ts_exch, record.ts_recv)
     raw = market.raw
     raw.append((record.ts_recv, record.frame))
     while raw[0][0] < record.ts_recv - RAW_AGE:
@@ -172,7 +170,7 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
     ts_recv = record.ts_recv
     ts_exch = trade.ts_exch
     number = trade.id
-    told = source.clock.tell(trade.ts_sent, ts_recv)
+    told = _stamp(state, source, trade.ts_sent, ts_recv)
     now = source.clock.now
     far = market.trade_id >= 0 and number - market.trade_id > FAR_ID
     if not told or far or not now - BEHIND < ts_exch < now + AHEAD:
@@ -181,11 +179,8 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
         if market.suspects < STRAYS:
             return _NOTHING
         market.bars.uncover()
-        source.covered = False
     market.suspects = 0
     market.offsets.append(trade.ts_sent - ts_recv)
-    if not source.covered:
-        _cover(state, source, trade.ts_sent)
     if not market.bars.covered:
         market.bars.cover(trade.ts_sent)
     if number != market.trade_id + 1 and market.trade_id >= 0:
@@ -227,8 +222,8 @@ def _quote(_state: EngineState, market: MarketState, source: SourceState, record
     return _NOTHING
 
 
-def _ticker(_state: EngineState, market: MarketState, source: SourceState, record: Record, ticker: Ticker) -> Commands:
-    source.clock.tell(ticker.ts_exch, record.ts_recv)
+def _ticker(state: EngineState, market: MarketState, source: SourceState, record: Record, ticker: Ticker) -> Commands:
+    _stamp(state, source, ticker.ts_exch, record.ts_recv)
     market.counters.tickers += 1
     market.ticker = ticker
     market.ts_ticker = record.ts_recv
@@ -237,8 +232,7 @@ def _ticker(_state: EngineState, market: MarketState, source: SourceState, recor
 
 def _mark(state: EngineState, market: MarketState, source: SourceState, record: Record, mark: MarkPrice) -> Commands:
     market.counters.marks += 1
-    if source.clock.tell(mark.ts_exch, record.ts_recv) and not source.covered:
-        _cover(state, source, mark.ts_exch)
+    _stamp(state, source, mark.ts_exch, record.ts_recv)
     market.mark = mark
     return _NOTHING
 
@@ -266,12 +260,22 @@ def _bars(
 # Connections and time. --------------------------------------------------------------------------------------------
 
 
-def _cover(state: EngineState, source: SourceState, ts_exch: int) -> None:
-    """The first stamp on a fresh connection tells from when on its trade streams are whole."""
-    source.covered = True
-    for market in state.markets.values():
-        if market.trade_source == source.name:
-            market.bars.cover(ts_exch)
+def _stamp(state: EngineState, source: SourceState, ts_exch: int, ts_recv: int) -> bool:
+    """Tell a connection's clock; a doubtful stamp says nothing about time and gives False.
+
+    The first good stamp tells from when on the trade streams of a fresh connection are whole.
+    """
+    told = source.clock.tell(ts_exch, ts_recv)
+    if told is Told.DOUBTED:
+        return False
+    if told is Told.SET or not source.covered:
+        source.covered = True
+        for market in state.markets.values():
+            if market.trade_source == source.name:
+                if told is Told.SET:
+                    market.bars.rewind(ts_exch)
+                market.bars.cover(ts_exch)
+    return True
 
 
 def _listed(state: EngineState, record: Record, listed: InstrumentListed) -> Commands:

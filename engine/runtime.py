@@ -86,6 +86,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._timers = Timers()
         self._failed: dict[str, str] = {}
+        self._stopping = False
 
     # What feeds call. ---------------------------------------------------------------------------------------------
 
@@ -137,6 +138,7 @@ class Engine:
         try:
             done, _ = await asyncio.wait((*tasks, pump, ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._stopping = True
             for task in (*tasks, pump, ended):
                 task.cancel()
             results = await asyncio.gather(*tasks, pump, ended, return_exceptions=True)
@@ -156,14 +158,16 @@ class Engine:
             try:
                 await feed.run()
             except Exception as error:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
+                if self._stopping:
                     raise asyncio.CancelledError from error  # a failure on the way down is no reason to start again
                 settings = _first(error, SettingsInvalid)
                 if settings is not None:
                     raise settings from error
                 log.exception("%s: the feed failed; it starts again in %.0f s", feed.market.venue, pause)
-                feed.lose(f"the feed failed: {type(error).__name__}")
+                cause: BaseException = error
+                while isinstance(cause, BaseExceptionGroup):
+                    cause = cause.exceptions[0]
+                feed.lose(f"the feed failed: {type(cause).__name__}: {cause}")
             await asyncio.sleep(pause)
             pause = min(2 * pause, 60.0)
 

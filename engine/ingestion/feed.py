@@ -209,11 +209,11 @@ class VenueFeed:
         self._snapshots[symbol] = self._tasks.create_task(self._snapshot(symbol, limit, self._pace(symbol)))
 
     def _pace(self, symbol: str) -> float:
-        """Return how long to wait before a snapshot request: requests in quick succession slow down."""
-        now = self.monotonic()
-        last, pause = self._paces.get(symbol, (0.0, 0.0))
-        pause = min(max(2 * pause, PACE_S), RETRY_MOST_S) if last and now - last < pause + 2 * PACE_S else 0.0
-        self._paces[symbol] = now + pause, pause
+        """Return how long to wait before a snapshot request: asking again soon after an answer slows down."""
+        answered, pause = self._paces.get(symbol, (-RETRY_MOST_S, 0.0))
+        soon = self.monotonic() - answered < 2 * PACE_S
+        pause = min(max(2 * pause, PACE_S), RETRY_MOST_S) if soon else 0.0
+        self._paces[symbol] = answered, pause
         return pause
 
     async def _snapshot(self, symbol: str, limit: int, pause: float) -> None:
@@ -225,6 +225,7 @@ class VenueFeed:
             stamp = self.sink.stamp()
             # The request is over before the answer is applied, which may well ask for the next one.
             self._snapshots.pop(symbol, None)
+            self._paces[symbol] = self.monotonic(), self._paces[symbol][1]
             self.sink.deliver(stamp, self._source, event, body)
 
         await self._insistently(f"depth of {symbol}", attempt)

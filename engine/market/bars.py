@@ -79,6 +79,17 @@ class Bars:
         self.uncover()
         self._rebuild()
 
+    def rewind(self, ts_exch: int) -> None:
+        """The exchange's clock was set to `ts_exch`: nothing is known of the time around, nor of what lies after."""
+        now = ts_exch // SECOND
+        for timeframe, bars in self.closed.items():
+            while bars and bars[-1].open_ms // 1000 + TIMEFRAME_SECONDS[timeframe] > now + 1:
+                bars.pop()
+        if self._second is not None and self._second.open_s > now:
+            self._second = None
+            self._running.clear()
+        self.uncover()
+
     # Trades and time. ---------------------------------------------------------------------------------------------
 
     def trade(self, trade: Trade) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from engine.types import SECOND
 
 APART = 5 * SECOND
@@ -9,6 +11,17 @@ APART = 5 * SECOND
 
 AGREED = 10
 """Doubted stamps in a row after which the clock is believed to have been set."""
+
+CARRIED = 3 * SECOND
+"""Longest time between two signs of life over which our own clock is trusted; pings come every two seconds."""
+
+
+class Told(IntEnum):
+    """What became of a stamp."""
+
+    DOUBTED = 0
+    TAKEN = 1
+    SET = 2
 
 
 class ExchangeClock:
@@ -24,24 +37,27 @@ class ExchangeClock:
         self._recv = 0
         self._doubted = 0
 
-    def tell(self, ts_exch: int, ts_recv: int) -> bool:
-        """Take a stamp of sending; return False while it is doubted, True when it is taken."""
-        expected = self.now + ts_recv - self._recv
-        if self.now and not -APART < ts_exch - expected < APART:
-            self._doubted += 1
-            if self._doubted < AGREED:
-                return False
-            self.now = 0
+    def tell(self, ts_exch: int, ts_recv: int) -> Told:
+        """Take a stamp of sending, received at `ts_recv`; SET when it makes the clock begin anew."""
+        told = Told.TAKEN
+        if self.now:
+            ahead = ts_exch - self.now - (ts_recv - self._recv)
+            if not -APART < ahead < APART:
+                self._doubted += 1
+                if self._doubted < AGREED:
+                    return Told.DOUBTED
+                self.now = 0
+                told = Told.SET
         self._doubted = 0
-        self.now = ts_exch if ts_exch > self.now else self.now
+        self.now = ts_exch
         self._recv = ts_recv
-        return True
+        return told
 
     def carry(self, ts_recv: int) -> None:
         """A sign of life without a stamp came."""
-        passed = ts_recv - self._recv
         if self.now:
-            if 0 <= passed < 2 * APART:
+            passed = ts_recv - self._recv
+            if 0 <= passed < CARRIED:
                 self.now += passed
                 self._recv = ts_recv
             else:

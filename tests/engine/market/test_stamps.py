@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.market.stamps import AGREED, APART, ExchangeClock
+from engine.market.stamps import AGREED, APART, CARRIED, ExchangeClock
 from engine.types import MS, SECOND
 from tests.engine.support import T0
 
@@ -38,7 +38,7 @@ def test_a_single_wrong_stamp_is_doubted(wrong: int) -> None:
 def test_what_is_not_far_off_is_taken(wrong: int) -> None:
     clock = running()
     assert clock.tell(START + wrong, START)
-    assert clock.now == START + max(wrong, 0)
+    assert clock.now == START + wrong
 
 
 @pytest.mark.parametrize("wrong", [3000 * SECOND, -3000 * SECOND, APART + MS, -APART - MS])
@@ -70,16 +70,16 @@ def test_signs_of_life_carry_it_over_short_silences() -> None:
     assert clock.tell(START + 30 * SECOND, START - 1300 * MS + 30 * SECOND)
 
 
-@pytest.mark.parametrize("pause", [2 * APART, 1800 * SECOND])
+@pytest.mark.parametrize("pause", [CARRIED, 1800 * SECOND])
 def test_a_long_pause_makes_it_unknown(pause: int) -> None:
     clock = running()
-    clock.carry(START + 2 * APART - MS)
-    assert clock.now == START + 2 * APART - MS
-    clock.carry(START + 2 * APART - MS + pause)
+    clock.carry(START + CARRIED - MS)
+    assert clock.now == START + CARRIED - MS
+    clock.carry(START + CARRIED - MS + pause)
     assert clock.now == 0
-    clock.carry(START + 2 * APART + pause)
+    clock.carry(START + CARRIED + pause)
     assert clock.now == 0, "a sign of life says nothing about time that is not known"
-    assert clock.tell(START + pause, START + 2 * APART + pause)
+    assert clock.tell(START + pause, START + CARRIED + pause)
     assert clock.now == START + pause
 
 
@@ -132,8 +132,11 @@ def test_up_to_nine_far_stamps_in_a_row_never_move_it(steps: list[tuple[int, int
     assert lead <= JITTER
 
 
-@example([(100 * MS, 0, (number + 1) * 4900 * MS) for number in range(9)])
 @given(st.lists(st.tuples(PASSED, DELAY, st.one_of(st.none(), st.integers(-60 * SECOND, 60 * SECOND))), max_size=120))
-def test_up_to_nine_wrong_stamps_in_a_row_never_move_it_far(steps: list[tuple[int, int, int | None]]) -> None:
+def test_single_wrong_stamps_never_move_it_far(steps: list[tuple[int, int, int | None]]) -> None:
+    """However near they are: the next true stamp puts it right."""
+    for place in range(1, len(steps)):
+        if steps[place - 1][2] is not None:
+            steps[place] = (*steps[place][:2], None)
     lead, _ = follow(steps)
     assert lead <= APART + 2 * JITTER
