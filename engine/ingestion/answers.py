@@ -15,8 +15,9 @@ from engine.errors import ProtocolError
 from engine.ingestion.scaling import exact, exact_levels, positive, scaler
 from engine.ingestion.shapes import (
     DAMAGE,
+    Scaled,
     SnapshotShape,
-    SnapshotText,
+    Text,
     read_klines,
     read_prices,
     read_snapshot,
@@ -80,13 +81,13 @@ def price(instrument: Instrument, body: bytes) -> PriceReported:
 
 def _read_snapshot(
     body: bytes, instrument: Instrument
-) -> tuple[SnapshotShape | SnapshotText, tuple[Level, ...], tuple[Level, ...]]:
+) -> tuple[SnapshotShape[Scaled] | SnapshotShape[Text], tuple[Level, ...], tuple[Level, ...]]:
     scaled, levels = scaler(b'"bids":[', b'"asks":[', instrument)(body)
     with suppress(msgspec.ValidationError):
-        answer: SnapshotShape = read_snapshot(scaled)
+        answer: SnapshotShape[Scaled] = read_snapshot(scaled)
         if len(answer.bids) + len(answer.asks) == levels:
             return answer, answer.bids, answer.asks
-    text: SnapshotText = read_snapshot_text(body)
+    text: SnapshotShape[Text] = read_snapshot_text(body)
     return text, exact_levels(text.bids, instrument), exact_levels(text.asks, instrument)
 
 

@@ -1,13 +1,13 @@
 """The shapes of Binance's messages, as its JSON has them, and what reads each.
 
-Sides of a book are read as integers, which they are once `scaling.scaler` has written exponents behind their numbers;
-the `Text` shapes read the same message with its numbers as they stand.
+Sides of a book are read as integers (`Scaled`), which they are once `scaling.scaler` has written exponents behind their
+numbers, or as they stand (`Text`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -19,38 +19,26 @@ DAMAGE = (msgspec.MsgspecError, RecursionError, ValueError, OverflowError, KeyEr
 Price = Annotated[int, msgspec.Meta(gt=0, lt=EXACT)]
 Size = Annotated[int, msgspec.Meta(ge=0, lt=EXACT)]
 Scaled = tuple[tuple[Price, Size], ...]
+Text = list[tuple[str, str]]
+
+Data = TypeVar("Data")
+Side = TypeVar("Side")
 
 
-class DepthShape(msgspec.Struct, gc=False):
+class Frame(msgspec.Struct, Generic[Data], gc=False):
+    data: Data
+
+
+class DepthShape(msgspec.Struct, Generic[Side], gc=False):
     e: str
     E: int
     s: str
     U: int
     u: int
-    b: Scaled
-    a: Scaled
+    b: Side
+    a: Side
     T: int = 0
     pu: int = -1
-
-
-class DepthFrame(msgspec.Struct, gc=False):
-    data: DepthShape
-
-
-class DepthText(msgspec.Struct, gc=False):
-    e: str
-    E: int
-    s: str
-    U: int
-    u: int
-    b: list[tuple[str, str]]
-    a: list[tuple[str, str]]
-    T: int = 0
-    pu: int = -1
-
-
-class DepthTextFrame(msgspec.Struct, gc=False):
-    data: DepthText
 
 
 class TradeShape(msgspec.Struct, gc=False):
@@ -68,10 +56,6 @@ class TradeShape(msgspec.Struct, gc=False):
     X: str = "MARKET"
 
 
-class TradeFrame(msgspec.Struct, gc=False):
-    data: TradeShape
-
-
 class QuoteShape(msgspec.Struct, gc=False):
     u: int
     s: str
@@ -80,10 +64,6 @@ class QuoteShape(msgspec.Struct, gc=False):
     a: float
     A: float
     T: int = 0
-
-
-class QuoteFrame(msgspec.Struct, gc=False):
-    data: QuoteShape
 
 
 class TickerShape(msgspec.Struct, gc=False):
@@ -99,10 +79,6 @@ class TickerShape(msgspec.Struct, gc=False):
     P: float
 
 
-class TickerFrame(msgspec.Struct, gc=False):
-    data: TickerShape
-
-
 class MarkShape(msgspec.Struct, gc=False):
     e: str
     E: int
@@ -113,22 +89,10 @@ class MarkShape(msgspec.Struct, gc=False):
     r: str = ""
 
 
-class MarkFrame(msgspec.Struct, gc=False):
-    data: MarkShape
-
-
-class SnapshotShape(msgspec.Struct, gc=False):
+class SnapshotShape(msgspec.Struct, Generic[Side], gc=False):
     lastUpdateId: int  # noqa: N815
-    bids: Scaled
-    asks: Scaled
-    T: int = 0
-    symbol: str = ""
-
-
-class SnapshotText(msgspec.Struct, gc=False):
-    lastUpdateId: int  # noqa: N815
-    bids: list[tuple[str, str]]
-    asks: list[tuple[str, str]]
+    bids: Side
+    asks: Side
     T: int = 0
     symbol: str = ""
 
@@ -142,14 +106,14 @@ def _decoder(shape: type[Any]) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(shape, strict=False).decode
 
 
-read_depth = _decoder(DepthFrame)
-read_depth_text = _decoder(DepthTextFrame)
-read_trade = _decoder(TradeFrame)
-read_quote = _decoder(QuoteFrame)
-read_ticker = _decoder(TickerFrame)
-read_mark = _decoder(MarkFrame)
-read_snapshot = _decoder(SnapshotShape)
-read_snapshot_text = _decoder(SnapshotText)
+read_depth = _decoder(Frame[DepthShape[Scaled]])
+read_depth_text = _decoder(Frame[DepthShape[Text]])
+read_trade = _decoder(Frame[TradeShape])
+read_quote = _decoder(Frame[QuoteShape])
+read_ticker = _decoder(Frame[TickerShape])
+read_mark = _decoder(Frame[MarkShape])
+read_snapshot = _decoder(SnapshotShape[Scaled])
+read_snapshot_text = _decoder(SnapshotShape[Text])
 read_klines = msgspec.json.Decoder(list[tuple[int, str, str, str, str, str, int, str, int, str, str, Any]]).decode
 read_prices = msgspec.json.Decoder(PriceAnswer | list[PriceAnswer]).decode
 read_text = msgspec.json.Decoder(dict[str, Any]).decode

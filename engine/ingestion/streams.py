@@ -14,9 +14,10 @@ from engine.errors import ProtocolError
 from engine.ingestion.scaling import EXACT, exact, exact_levels, positive, scaler
 from engine.ingestion.shapes import (
     DepthShape,
-    DepthText,
     MarkShape,
     QuoteShape,
+    Scaled,
+    Text,
     TickerShape,
     TradeShape,
     read_depth,
@@ -45,17 +46,17 @@ def _deltas(instrument: Instrument) -> Callable[[bytes], BookDelta]:
     key, symbol = instrument.key, instrument.symbol
     scale = scaler(b'"b":[', b'"a":[', instrument)
 
-    def exactly(frame: bytes) -> tuple[DepthText, tuple[Level, ...], tuple[Level, ...]]:
-        text: DepthText = read_depth_text(frame).data
+    def exactly(frame: bytes) -> tuple[DepthShape[Text], tuple[Level, ...], tuple[Level, ...]]:
+        text: DepthShape[Text] = read_depth_text(frame).data
         return text, exact_levels(text.b, instrument), exact_levels(text.a, instrument)
 
     def decode(frame: bytes) -> BookDelta:
-        depth: DepthShape | DepthText
+        depth: DepthShape[Scaled] | DepthShape[Text]
         bids: tuple[Level, ...]
         asks: tuple[Level, ...]
         scaled, levels = scale(frame)
         try:
-            read: DepthShape = read_depth(scaled).data
+            read: DepthShape[Scaled] = read_depth(scaled).data
             depth, bids, asks = read, read.b, read.a
             if len(bids) + len(asks) != levels:
                 depth, bids, asks = exactly(frame)

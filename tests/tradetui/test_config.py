@@ -38,7 +38,7 @@ def test_defaults_speak_to_the_real_exchange(tmp_path: Path) -> None:
 
 def test_the_file_is_looked_for_where_the_desktop_says() -> None:
     assert default_path({"XDG_CONFIG_HOME": "/x"}) == Path("/x/tradetui/config.toml")
-    assert default_path({"HOME": "/home/me"}) == Path("/home/me/.config/tradetui/config.toml")
+    assert default_path({"HOME": "/somewhere"}) == Path("/somewhere/.config/tradetui/config.toml")
 
 
 def test_file_and_environment(tmp_path: Path) -> None:
