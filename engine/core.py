@@ -11,7 +11,7 @@ from typing import Any
 from engine.ingestion.markets import MARKETS
 from engine.market.stamps import Told
 from engine.market.sync import Step
-from engine.state import RAW_AGE, EngineState, MarketState, SourceState
+from engine.state import EngineState, MarketState, SourceState
 from engine.timers import TENTH
 from engine.types import (
     MS,
@@ -104,10 +104,7 @@ def _delta(state: EngineState, market: MarketState, source: SourceState, record:
     market.counters.depth_updates += 1
     market.ts_book = record.ts_recv
     _stamp(state, source, delta.ts_exch, record.ts_recv)
-    raw = market.raw
-    raw.append((record.ts_recv, record.frame))
-    while raw[0][0] < record.ts_recv - RAW_AGE:
-        raw.popleft()
+    market.raw.append(record.ts_recv, record.frame)
     sync = market.sync
     cob = market.cob
     if cob is not None and sync.joins(delta):

@@ -13,20 +13,15 @@ from engine.market.bars import Bars
 from engine.market.cob import Cob, nice_bucket
 from engine.market.flow import Tape
 from engine.market.price import Price, PriceSource, choose
+from engine.market.raw import RawUpdates
 from engine.market.stamps import ExchangeClock
 from engine.market.sync import BookSync
 from engine.types import SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe, Trade
-
-RAW_UPDATES = 180_000
-"""Most raw book updates kept in memory per instrument."""
 
 Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
 
 DEEPER_PAUSE = 30 * SECOND
 """Least time between two requests for a deeper snapshot; it doubles while they do not help, up to 20 times."""
-
-RAW_AGE = 1800 * SECOND
-"""Oldest raw book update kept in memory, by receive stamp."""
 
 
 class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,7 +165,7 @@ class MarketState:
         self.bucket, self.band = self._configured()
         self.tape = Tape(settings.large_trade)
         self.counters = Counters()
-        self.raw: deque[tuple[int, bytes]] = deque(maxlen=RAW_UPDATES)
+        self.raw = RawUpdates()
         self.quote: Quote | None = None
         self.ticker: Ticker | None = None
         self.mark: MarkPrice | None = None

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.digest import state_hash
+from engine.market import raw as raw_updates
 from engine.market.bars import Bars
 from engine.snapshot import cob_view
-from engine.state import DEEPER_PAUSE, RAW_AGE, MarketSettings, MarketState
+from engine.state import DEEPER_PAUSE, MarketSettings, MarketState
 from engine.types import (
     MS,
     SECOND,
@@ -351,9 +352,9 @@ def test_raw_updates_are_those_of_the_last_half_hour() -> None:
     driver = Driver(BTC, timers=False)
     for number in range(50):
         driver.apply(START + number, "binance", delta(10 + number), b"frame")
-    driver.apply(START + RAW_AGE + SECOND, "binance", delta(60), b"late")
-    raw = driver.market().raw
-    assert raw[-1] == (START + RAW_AGE + SECOND, b"late")
+    driver.apply(START + raw_updates.AGE + SECOND, "binance", delta(60), b"late")
+    raw = list(driver.market().raw.since(0))
+    assert raw[-1] == (START + raw_updates.AGE + SECOND, b"late")
     assert min(stamp for stamp, _ in raw) >= START + SECOND
 
 

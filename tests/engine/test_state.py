@@ -7,7 +7,8 @@ import pytest
 from engine.digest import state_hash
 from engine.errors import SettingsInvalid
 from engine.market import bars, cob, flow
-from engine.state import RAW_AGE, RAW_UPDATES, Counters, EngineState, MarketSettings, in_ticks
+from engine.market import raw as raw_updates
+from engine.state import Counters, EngineState, MarketSettings, in_ticks
 from engine.types import SECOND, InstrumentListed, Timeframe
 from tests.engine.support import BTC, ETH, T0, Driver, delta, snapshot, trade
 
@@ -17,10 +18,9 @@ START = T0 * SECOND
 def test_dp3_memory_is_as_large_as_ruled() -> None:
     """1500 bars per timeframe, 300 s of COB, 30 min or 180,000 raw updates, 1000 ticks per symbol."""
     assert (bars.KEPT, cob.SECONDS, flow.TAPE) == (1500, 300, 1000)
-    assert (RAW_UPDATES, RAW_AGE) == (180_000, 30 * 60 * SECOND)
+    assert (raw_updates.MOST, raw_updates.AGE) == (180_000, 30 * 60 * SECOND)
     driver = Driver(BTC)
     market = driver.market()
-    assert market.raw.maxlen == RAW_UPDATES
     driver.up(START)
     mid = 6_000_000
     driver.at(START, snapshot(10, [(mid - 30_000, 1), (mid, 1)], [(mid + 1, 1), (mid + 30_000, 1)]), "binance:rest")
