@@ -146,6 +146,8 @@ class Engine:
         for task, result in zip((*tasks, pump, ended), results, strict=True):
             if task in done and isinstance(result, Exception):
                 raise result
+            if task in done and task is not ended and isinstance(result, asyncio.CancelledError):
+                raise RuntimeError(f"the {task.get_name()} task ended by itself")
 
     async def _keep(self, feed: VenueFeed) -> None:
         """Run a feed; one that fails for a reason of ours is started again, and the other feeds go on.
@@ -173,7 +175,6 @@ class Engine:
 
     async def _finish(self) -> None:
         """Apply what is queued, pass the last timers, and mark the end of the recording at the same place."""
-        self.feeds = []  # requests that the last records would bring are of no use any more
         while self._market:
             self._drain(SLICE)
         end = self.clock.stamp()
@@ -247,6 +248,8 @@ class Engine:
                 log.error("%s: %s", key, market.failed or "works again")
 
     def _carry_out(self, commands: Commands) -> None:
+        if self._stopping:
+            return  # the feeds are gone
         for command in commands:
             feed = self._feed_of(command.instrument)
             if feed is None:

@@ -30,6 +30,9 @@ def test_replay_of_a_recording_has_the_live_runs_state_hash(exchange_config: Pat
     live: dict[str, Any] = json.loads(report.read_bytes())
     assert live["refused"] == live["overflow"] == 0
     assert len(live["streams"]) == 3
+    feeds = {feed["source"]: feed for feed in live["feeds"]}
+    assert set(feeds) == {"binance", "binanceusdm/public", "binanceusdm/market"}
+    assert all(feed["up"] and feed["frames"] and not feed["reconnects"] for feed in feeds.values())
     for stream in live["streams"].values():
         assert stream["live"]
         assert stream["quote_check"]["matched"] == stream["quote_check"]["checked"] > 10
