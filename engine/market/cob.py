@@ -191,7 +191,7 @@ class Cob:
         }
 
     def heatmap(self, metric: str, *, radius: int = RADIUS) -> Heatmap:
-        """Return the last 300 s as a matrix, time downwards, price (absolute buckets round the newest mid) across.
+        """Return the last 300 columns (seconds with a live book) as a matrix: time downwards, absolute buckets across.
 
         Args:
             metric: `size` (bid + ask, lots), `imbalance` (-1..1) or `spread` (basis points, in the buckets that the
