@@ -144,7 +144,7 @@ def _after(market: MarketState, outcome: Step) -> Commands:
     return _NOTHING
 
 
-_RELOADED = {Step.GAP, Step.CROSSED, Step.DIFFERS, Step.LOADED, Step.MERGED}
+_RELOADED = {Step.GAP, Step.CROSSED, Step.DIFFERS, Step.LOADED, Step.MERGED, Step.TOO_OLD}
 _WANTING = {Step.BUFFERED, Step.GAP, Step.CROSSED, Step.DIFFERS, Step.TOO_OLD}
 
 

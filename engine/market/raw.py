@@ -47,7 +47,8 @@ class RawUpdates:
         """Keep an update, received at `stamp`; forget what is too old or too many."""
         self._open.append((stamp, frame))
         if len(self._open) == BLOCK:
-            packed = self._compress(msgspec.msgpack.encode(self._open))
+            # The compressor's result was shrunk in a buffer of the largest size; a copy lets that go whole.
+            packed = bytes(memoryview(self._compress(msgspec.msgpack.encode(self._open))))
             self._blocks.append(_Block(last=stamp, updates=BLOCK, packed=packed))
             self._packed += BLOCK
             self._open = []

@@ -15,13 +15,16 @@ from collections import deque
 from enum import StrEnum
 
 from engine.market.book import Book
-from engine.types import BookDelta, BookSnapshot
+from engine.types import SECOND, BookDelta, BookSnapshot
 
 BUFFER = 20_000
 """Diffs kept while a snapshot is awaited; at ten a second that is half an hour."""
 
 OLDS = 50
-"""Diffs in a row that are older than the book, after which the book is doubted; a rotation brings about twenty."""
+"""Diffs in a row that are older than the book, after which the book is doubted, if they also span `OLD_SPAN`."""
+
+OLD_SPAN = 10 * SECOND
+"""Exchange time; a snapshot may well be ahead of a busy stream, and a rotation brings two seconds of old diffs."""
 
 RECENT = 512
 """Applied diffs kept, so that a deeper snapshot can be merged into a live book."""
@@ -57,7 +60,20 @@ class BookSync:
     it the book only holds what the stream has touched.
     """
 
-    __slots__ = ("_buffer", "_held", "_olds", "_recent", "book", "gaps", "high", "low", "resyncs", "state")
+    __slots__ = (
+        "_buffer",
+        "_held",
+        "_joined",
+        "_old_since",
+        "_olds",
+        "_recent",
+        "book",
+        "gaps",
+        "high",
+        "low",
+        "resyncs",
+        "state",
+    )
 
     def __init__(self) -> None:
         self.book = Book()
@@ -70,6 +86,8 @@ class BookSync:
         self._recent: deque[BookDelta] = deque(maxlen=RECENT)
         self._held: BookSnapshot | None = None
         self._olds = 0
+        self._old_since = 0
+        self._joined = False
 
     @property
     def live(self) -> bool:
@@ -89,15 +107,23 @@ class BookSync:
             return Step.BUFFERED
         book = self.book
         if delta.last_id <= book.update_id:
+            if not self._olds:
+                self._old_since = delta.ts_exch
             self._olds += 1
-            if self._olds < OLDS:
+            if self._olds < OLDS or delta.ts_exch - self._old_since < OLD_SPAN:
                 return Step.OLD
             self._lose(delta)  # the ids have begun again, or ours was wrong
             return Step.GAP
         if delta.prev_id > book.update_id:
+            if not self._joined:
+                # No diff has followed the snapshot yet: it was taken before the stream began, nothing was lost.
+                self._lose(None)
+                self._buffer.append(delta)
+                return Step.TOO_OLD
             self._lose(delta)
             return Step.GAP
         self._olds = 0
+        self._joined = True
         book.apply(delta.bids, delta.asks, delta.last_id)
         self._recent.append(delta)
         if book.best_bid >= book.best_ask and book.crossed:
@@ -127,6 +153,7 @@ class BookSync:
         self.low = min((price for price, _ in snapshot.bids), default=0)
         self.high = max((price for price, _ in snapshot.asks), default=0)
         self.state = SyncState.LIVE
+        self._joined = False
         self.resyncs += 1
         for place, delta in enumerate(waiting):
             outcome = self.delta(delta)
