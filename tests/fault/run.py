@@ -75,8 +75,8 @@ def address(prefix: str) -> Addresses:
 
 @cache
 def tape_of(root: Path, market: str) -> Tape:
-    """65 recorded seconds of both symbols of a market."""
-    return load_tape(root / "hftbacktest-binance-ws" / FOLDERS[market], limit_s=65)
+    """Two recorded minutes of both symbols of a market, longer than any run."""
+    return load_tape(root / "hftbacktest-binance-ws" / FOLDERS[market], limit_s=125)
 
 
 @lru_cache(maxsize=500_000)
@@ -198,10 +198,13 @@ def run(root: Path, seed: int, record: Path | None = None) -> Outcome:
         )
         stop = asyncio.Event()
         running = asyncio.create_task(engine.run(stop))
-        for _ in range(400):
+        for _ in range(1000):
             await asyncio.sleep(0.1)
-            if script.finished and now_ns() > max(f.ended_ns or 0 for f in script) + QUIET_S * 1e9:
-                break
+            if script.finished:
+                calm_s = now_ns() / 1e9 - max(f.ended_ns or 0 for f in script) / 1e9
+                live = all(market.sync.live for market in engine.state.markets.values())
+                if (calm_s > QUIET_S and live) or calm_s > allowed(list(script))[1] + QUIET_S:
+                    break
         judge(script, watch, engine, outcome)
         stop.set()
         await running
