@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import typer
 
-from engine.collector import calm_collector
+from engine.collector import calm_collector, give_back
 from engine.errors import SettingsInvalid
 from engine.ingestion.markets import MARKETS
 from engine.replay import Player, Recording, Replay, iso
@@ -150,9 +150,10 @@ def live(
 
 
 async def _tell(engine: Engine) -> None:
-    """Say now and then how things stand."""
+    """Say now and then how things stand, and keep the process small."""
     while True:
         await asyncio.sleep(TELL_S)
+        give_back()
         now = engine.clock.now()
         for key in engine.state.markets:
             book = book_view(engine.state, key, 1, now)
