@@ -74,7 +74,7 @@ def step(state: EngineState, record: Record) -> Commands:
     if market is None:
         return _NOTHING
     source = state.sources.get(record.source) or state.source(record.source)
-    source.last_recv = source.last_frame = record.ts_recv
+    source.last_frame = record.ts_recv
     source.up = True
     try:
         return apply(state, market, source, record, event)
@@ -302,7 +302,6 @@ def _listed(state: EngineState, record: Record, listed: InstrumentListed) -> Com
 def _up(state: EngineState, record: Record, up: FeedUp) -> Commands:
     state.connections += 1
     source = state.source(up.source)
-    source.last_recv = record.ts_recv
     source.up = True
     source.lost = False
     source.reason = ""
@@ -335,9 +334,7 @@ def _lost(state: EngineState, _record: Record, lost: FeedLost) -> Commands:
 
 def _alive(state: EngineState, record: Record, alive: FeedAlive) -> Commands:
     state.connections += 1
-    source = state.source(alive.source)
-    source.last_recv = record.ts_recv
-    source.clock.carry(record.ts_recv)
+    state.source(alive.source).clock.carry(record.ts_recv)
     return _NOTHING
 
 

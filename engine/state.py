@@ -88,11 +88,11 @@ class Counters:
 class SourceState:
     """One connection as the core knows it.
 
-    `last_frame` is the stamp of its last message, `last_recv` of its last sign of life, pongs included. `covered`: its
-    instruments were told where their coverage begins. `reason` says why it was lost.
+    `last_frame` is the stamp of its last message; `clock` also heeds pongs. `covered`: its instruments were told where
+    their coverage begins. `reason` says why it was lost.
     """
 
-    __slots__ = ("clock", "covered", "last_frame", "last_recv", "lost", "name", "reason", "up")
+    __slots__ = ("clock", "covered", "last_frame", "lost", "name", "reason", "up")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -101,7 +101,6 @@ class SourceState:
         self.lost = False
         self.covered = False
         self.last_frame = 0
-        self.last_recv = 0
         self.reason = "not connected yet"
 
 

@@ -117,14 +117,12 @@ class _Symbol(msgspec.Struct):
     filters: list[_Filter] = []
     baseAssetPrecision: int = 8  # noqa: N815
     quantityPrecision: int | None = None  # noqa: N815
-    contractType: str = ""  # noqa: N815
     contractSize: float = 0  # noqa: N815
 
 
 class _Limit(msgspec.Struct):
     rateLimitType: str = ""  # noqa: N815
     interval: str = ""
-    intervalNum: int = 1  # noqa: N815
     limit: int = 0
 
 
