@@ -15,7 +15,7 @@ class Clock:
     """UTC nanoseconds that never run backwards and never stand still.
 
     Time runs with the monotonic clock from the wall clock's reading at the start. When the wall clock is found more
-    than `STEP` ahead, ours jumps there; when it is set back, ours goes on. `steps` counts both.
+    than `STEP` ahead, ours jumps there; when it is set back, ours goes on.
     """
 
     def __init__(
@@ -26,18 +26,23 @@ class Clock:
         self._base = wall() - monotonic()
         self._last = 0
         self._behind = False
-        self.steps = 0
+        self._steps = 0
+
+    @property
+    def steps(self) -> int:
+        """Times that the wall clock was found set."""
+        return self._steps
 
     def now(self) -> int:
         """Return the time."""
         mine = self._base + self._monotonic()
         wall = self._wall()
         if wall - mine > STEP:
-            self.steps += 1
+            self._steps += 1
             self._base += wall - mine
             return wall
         if mine - wall > STEP:
-            self.steps += not self._behind
+            self._steps += not self._behind
             self._behind = True
         elif self._behind:
             self._behind = False

@@ -3,6 +3,11 @@
     ConsoleError
     |-- SettingsInvalid      exit     the user can fix it; nothing was started
     |-- RecordingUnusable    exit     the path given holds nothing that can be replayed
+    |-- EngineRunning        exit     another engine holds the profile
+    |-- EngineFailed         exit     a fault of ours ended the engine; a crash report says more
+    |-- EngineUnreachable    exit     a command needs a running engine, and there is none that answers
+    |-- RequestDenied        exit     the engine does not do what a client asks; the connection goes on
+    |-- WorkerLost           retry    a worker process ended; started again, given up after too many times
     `-- FeedError
         |-- FeedUnavailable  retry    reconnect with back-off, next address
         |-- RequestRefused   retry    the venue answered that the request itself is wrong
@@ -42,6 +47,49 @@ class RecordingUnusable(ConsoleError):
     """The recording cannot be opened, is empty, or does not reach the asked time."""
 
     policy = Policy.EXIT
+
+
+class EngineRunning(ConsoleError):
+    """Another engine holds the profile; nothing was started."""
+
+    policy = Policy.EXIT
+
+
+class EngineFailed(ConsoleError):
+    """The engine ended by a fault of ours; a crash report says more."""
+
+    policy = Policy.EXIT
+
+
+class EngineUnreachable(ConsoleError):
+    """A command needs a running engine, and there is none that answers.
+
+    `hung`: there is one, and it does not answer or does not want us; `starting`: it is not there yet, or going.
+    """
+
+    policy = Policy.EXIT
+
+    def __init__(self, message: str, *, hung: bool = False, starting: bool = False) -> None:
+        super().__init__(message)
+        self.hung = hung
+        self.starting = starting
+
+
+class RequestDenied(ConsoleError):
+    """The engine does not do what a client asks: no such topic, instrument or command, or a wrong argument."""
+
+    policy = Policy.EXIT
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class WorkerLost(ConsoleError):
+    """A worker process ended or fell silent; it is started again, and given up after too many times."""
+
+    policy = Policy.RETRY
 
 
 class FeedError(ConsoleError):

@@ -1,4 +1,4 @@
-"""Roles that the engine needs filled from outside: the network as the ingestion shell sees it."""
+"""Roles that the engine needs filled from outside: the network as the ingestion shell sees it, and the journal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
+
+from engine.alerts import Alert
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,3 +58,39 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Release everything."""
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One event of the journal.
+
+    `cursor` counts entries over all restarts; `ts` is UTC ns; `kind` is `alert`, `start` or `stop`, `change` what
+    became of the alert; `seq` the last record applied before it.
+    """
+
+    cursor: int
+    ts: int
+    seq: int
+    kind: str
+    change: str = ""
+    text: str = ""
+    alert: Alert | None = None
+
+
+class Journal(Protocol):
+    """Events that outlive the engine."""
+
+    @property
+    def error(self) -> str:
+        """What keeps entries from being written, or ""."""
+
+    def append(
+        self, ts: int, seq: int, kind: str, change: str = "", text: str = "", alert: Alert | None = None
+    ) -> None:
+        """Take an event; it is on disk a moment later."""
+
+    def after(self, cursor: int, limit: int) -> list[Entry]:
+        """Return the oldest `limit` entries after `cursor` that are still in memory."""
+
+    @property
+    def last(self) -> int:
+        """Cursor of the newest entry, 0 without any."""

@@ -15,7 +15,7 @@ from typing import Protocol
 from engine.core import Commands, step
 from engine.digest import state_hash
 from engine.distribution import Distributor
-from engine.errors import ConsoleError, FeedError, ProtocolError, SettingsInvalid
+from engine.errors import FeedError, ProtocolError
 from engine.ingestion import envelope
 from engine.ingestion.feed import VenueFeed
 from engine.ingestion.recorder import Recorder
@@ -24,6 +24,7 @@ from engine.market.price import Price
 from engine.replay import Observer, Refusals
 from engine.snapshot import cob_view
 from engine.state import EngineState, MarketSettings
+from engine.supervisor import Part, Supervisor, told
 from engine.timers import Timers
 from engine.types import SECOND, Event, FetchBars, FetchSnapshot, Record, TimerFired
 
@@ -35,11 +36,18 @@ LANE = 50_000
 SLICE = 256
 """Records applied before other tasks get a turn."""
 
+SAMPLED = 16
+"""One in so many records is timed stage by stage."""
+
 _Item = tuple[int, str, Event, bytes]
 
 
 class EngineClock(Protocol):
-    """The clock that the engine runs by."""
+    """The clock that the engine runs by; `steps` counts how often the wall clock was found set."""
+
+    @property
+    def steps(self) -> int:
+        """Times that the wall clock was found set."""
 
     def now(self) -> int:
         """Return the time, UTC ns."""
@@ -49,14 +57,6 @@ class EngineClock(Protocol):
 
     def pass_by(self, boundary: int) -> None:
         """Promise that every later stamp is above `boundary`."""
-
-
-def _first(error: BaseException, kind: type[ConsoleError]) -> ConsoleError | None:
-    """Find an error of a kind in an exception or a group of them."""
-    if isinstance(error, kind):
-        return error
-    inside = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    return next((found for each in inside if (found := _first(each, kind)) is not None), None)
 
 
 class Engine:
@@ -76,7 +76,12 @@ class Engine:
         self.recorder = recorder
         self.observer = observer
         self.distributor = Distributor()
+        self.supervisor = Supervisor()
+        self.companions: list[Part] = []
         self.latency = Latency()
+        self.waiting = Latency()
+        self.applying = Latency()
+        self.peak = 0
         self.refusals = Refusals()
         self.overflow = 0
         self.messages = 0
@@ -86,9 +91,17 @@ class Engine:
         self._wake = asyncio.Event()
         self._timers = Timers()
         self._failed: dict[str, str] = {}
-        self._stopping = False
 
     # What feeds call. ---------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """Return the time, UTC ns."""
+        return self.clock.now()
+
+    @property
+    def depth(self) -> int:
+        """Records that wait."""
+        return len(self._market)
 
     def stamp(self) -> int:
         """Return the next receive stamp."""
@@ -130,15 +143,17 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run feeds and queue until `stop` is set, then finish what is queued and close the recording."""
-        tasks = [asyncio.create_task(self._keep(feed), name=feed.market.venue) for feed in self.feeds]
+        parts = [Part(name=feed.market.venue, run=feed.run, failed=self._loser(feed)) for feed in self.feeds]
+        if self.recorder is not None:
+            parts.append(Part(name="recorder", run=self.recorder.run))
+        parts += self.companions
+        tasks = [asyncio.create_task(self.supervisor.keep(part), name=part.name) for part in parts]
         pump = asyncio.create_task(self._pump(), name="pump")
         ended = asyncio.create_task(stop.wait(), name="stop")
-        if self.recorder is not None:
-            tasks.append(asyncio.create_task(self.recorder.run(), name="recorder"))
         try:
             done, _ = await asyncio.wait((*tasks, pump, ended), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._stopping = True
+            self.supervisor.stopping = True
             for task in (*tasks, pump, ended):
                 task.cancel()
             results = await asyncio.gather(*tasks, pump, ended, return_exceptions=True)
@@ -149,29 +164,8 @@ class Engine:
             if task in done and task is not ended and isinstance(result, asyncio.CancelledError):
                 raise RuntimeError(f"the {task.get_name()} task ended by itself")
 
-    async def _keep(self, feed: VenueFeed) -> None:
-        """Run a feed; one that fails for a reason of ours is started again, and the other feeds go on.
-
-        Raises:
-            ConsoleError: Its policy is to exit.
-        """
-        pause = 1.0
-        while True:
-            try:
-                await feed.run()
-            except Exception as error:
-                if self._stopping:
-                    raise asyncio.CancelledError from error  # a failure on the way down is no reason to start again
-                settings = _first(error, SettingsInvalid)
-                if settings is not None:
-                    raise settings from error
-                log.exception("%s: the feed failed; it starts again in %.0f s", feed.market.venue, pause)
-                cause: BaseException = error
-                while isinstance(cause, BaseExceptionGroup):
-                    cause = cause.exceptions[0]
-                feed.lose(f"the feed failed: {type(cause).__name__}: {cause}")
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 60.0)
+    def _loser(self, feed: VenueFeed) -> Callable[[BaseException], None]:
+        return lambda error: feed.lose(f"the feed failed: {told(error)}")
 
     async def _finish(self) -> None:
         """Apply what is queued, pass the last timers, and mark the end of the recording at the same place."""
@@ -209,8 +203,11 @@ class Engine:
     def _drain(self, most: int) -> None:
         queue, state = self._market, self.state
         observer, latency, now = self.observer, self.latency, self.clock.now
+        self.peak = max(self.peak, len(queue))
         for _ in range(min(most, len(queue))):
             stamp, source, event, frame = queue.popleft()
+            sampled = bool(frame) and not state.seq % SAMPLED
+            began = now() if sampled else 0
             if stamp > self._timers.next:
                 self._fire(stamp)
             self.messages += bool(frame)
@@ -221,7 +218,11 @@ class Engine:
             if observer is not None:
                 observer(record, state)
             if frame:
-                latency.add(now() - stamp)
+                done = now()
+                latency.add(done - stamp)
+                if sampled:
+                    self.waiting.add(began - stamp)
+                    self.applying.add(done - began)
 
     def _fire(self, stamp: int) -> None:
         """Pass the timers before `stamp`; the last of them carries the topics to their subscribers."""
@@ -248,7 +249,7 @@ class Engine:
                 log.error("%s: %s", key, market.failed or "works again")
 
     def _carry_out(self, commands: Commands) -> None:
-        if self._stopping:
+        if self.supervisor.stopping:
             return  # the feeds are gone
         for command in commands:
             feed = self._feed_of(command.instrument)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
-from typing import Annotated
-
-import msgspec
 
 from engine.errors import SettingsInvalid
 from engine.market.bars import Bars
@@ -16,29 +13,11 @@ from engine.market.price import Price, PriceSource, choose
 from engine.market.raw import RawUpdates
 from engine.market.stamps import ExchangeClock
 from engine.market.sync import BookSync
+from engine.settings import MarketSettings as MarketSettings
 from engine.types import SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe, Trade
-
-Positive = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
 
 DEEPER_PAUSE = 30 * SECOND
 """Least time between two requests for a deeper snapshot; it doubles while they do not help, up to 20 times."""
-
-
-class MarketSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the market state can be told; prices are decimals in quote units, keyed by BASE/QUOTE."""
-
-    bucket_sizes: dict[str, str | int | float] = msgspec.field(
-        default_factory=lambda: {"ETH/USDT": "1", "BTC/USDT": "10", "ETH/USD": "1", "BTC/USD": "10"}
-    )
-    """COB bucket size, added to the defaults; without an entry about 2.5 bps of the first mid."""
-    price_ranges: dict[str, str | int | float] = msgspec.field(default_factory=dict)
-    """Half-width of the imbalance band; without an entry five buckets."""
-    large_trade: Positive = 100_000.0
-    """Quote value from which a trade is marked as large."""
-    stale_after_s: Annotated[float, msgspec.Meta(gt=0, lt=30)] = 5.0
-    """Silence of a connection after which what it feeds is shown as stale, below 30."""
-    silence_s: Positive = 0.5
-    """Time without trades after which bars close by the exchange's clock."""
 
 
 class Counters:
@@ -159,7 +138,7 @@ class MarketState:
         self.trade_source = trade_source
         self.aggregate = aggregate
         self.sync = BookSync()
-        self.bars = Bars()
+        self.bars = Bars(settings.cache.candles_per_timeframe)
         self.cob: Cob | None = None
         self.bucket, self.band = self._configured()
         self.tape = Tape(settings.large_trade)
@@ -192,15 +171,16 @@ class MarketState:
         """
         instrument = self.instrument
         name = f"{instrument.base}/{instrument.quote}"
-        size, width = self.settings.bucket_sizes.get(name), self.settings.price_ranges.get(name)
+        cob = self.settings.cob
+        size, width = cob.bucket_sizes.get(name), cob.price_ranges.get(name)
         return (
             None if size is None else in_ticks(size, instrument, "bucket size"),
             None if width is None else in_ticks(width, instrument, "imbalance range"),
         )
 
-    def open_cob(self) -> Cob:
-        """Return the COB, made when the first live book tells the price level."""
-        if self.cob is None:
+    def open_cob(self) -> Cob | None:
+        """Return the COB, made when the first live book tells the price level; None where none is wanted."""
+        if self.cob is None and self.settings.cob.enabled:
             book = self.sync.book
             bucket = self.bucket or nice_bucket((book.best_bid + book.best_ask) / 2, self.instrument.tick)
             self.cob = Cob(bucket, max(self.band // bucket, 1) if self.band else 5)

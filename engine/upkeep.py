@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from engine.ingestion.markets import MARKETS
-from engine.market.bars import KEPT
 from engine.market.cob import Cob
 from engine.state import DEEPER_PAUSE, EngineState, MarketState
 from engine.timers import TENTH
-from engine.types import MS, SECOND, TIMEFRAME_SECONDS, Command, FetchBars, FetchSnapshot
+from engine.types import MS, SECOND, TIMEFRAME_SECONDS, Command, FetchBars, FetchSnapshot, Timeframe
 
 DEEPER_MARGIN = 5
 """Buckets between the view and the edge of the known range at which a deeper snapshot is asked for."""
@@ -45,9 +44,10 @@ def tend(state: EngineState, market: MarketState, boundary: int) -> list[Command
         commands.append(FetchSnapshot(instrument=market.instrument.key))
     if _book_is_live(state, market, boundary):
         cob = market.open_cob()
-        cob.sample(tenth, market.sync.book)
-        if tenth % 10 == 0:
-            commands.extend(_column(market, cob, boundary))
+        if cob is not None:
+            cob.sample(tenth, market.sync.book)
+            if tenth % 10 == 0:
+                commands.extend(_column(market, cob, boundary))
     return commands
 
 
@@ -73,15 +73,22 @@ def _column(market: MarketState, cob: Cob, boundary: int) -> list[Command]:
     return [FetchSnapshot(instrument=market.instrument.key, deeper=True)]
 
 
+def _wanted(market: MarketState) -> list[Timeframe]:
+    """Return the timeframes whose candles are asked of the venue."""
+    settings = market.settings
+    if not settings.cache.enabled:
+        return []
+    return [length for length in MARKETS[market.instrument.venue].kline_timeframes if length in settings.timeframes]
+
+
 def history(market: MarketState, ts_recv: int) -> list[Command]:
     """Ask for the candles since the last closed one, at most as many as are kept."""
-    venue = MARKETS[market.instrument.venue]
     now_ms = (ts_recv + (market.offset or 0)) // MS
     commands: list[Command] = []
-    for timeframe in venue.kline_timeframes:
+    for timeframe in _wanted(market):
         length = TIMEFRAME_SECONDS[timeframe] * 1000
         closed = market.bars.closed[timeframe]
-        start = max(now_ms // length * length - KEPT * length, closed[-1].open_ms if closed else 0)
+        start = max(now_ms // length * length - market.bars.kept * length, closed[-1].open_ms if closed else 0)
         key = market.instrument.key
         commands.append(FetchBars(instrument=key, timeframe=timeframe, start_ms=start, end_ms=now_ms))
     return commands
@@ -89,11 +96,10 @@ def history(market: MarketState, ts_recv: int) -> list[Command]:
 
 def _heal(market: MarketState, boundary: int) -> list[Command]:
     """Ask the venue for bars that are missing or not complete."""
-    venue = MARKETS[market.instrument.venue]
     key = market.instrument.key
     now_ms = (boundary + (market.offset or 0)) // MS
     commands: list[Command] = []
-    for timeframe in venue.kline_timeframes:
+    for timeframe in _wanted(market):
         damage = market.bars.damage(timeframe, now_ms - SETTLED_MS)
         if damage is None:
             market.asked_bars.pop(timeframe, None)

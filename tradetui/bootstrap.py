@@ -13,25 +13,12 @@ from engine.ingestion.feed import VenueFeed
 from engine.ingestion.markets import MARKETS
 from engine.ingestion.network import AiohttpTransport
 from engine.ingestion.recorder import Recorder
+from engine.ingestion.symbols import full_key as full_key
 from engine.ingestion.symbols import symbol_of
 from engine.ports import Transport
 from engine.replay import Observer
 from engine.runtime import Engine, EngineClock
-from tradetui.config import Addresses, Settings
-
-
-def full_key(symbol: str) -> str:
-    """Return an instrument key; a bare BASE/QUOTE is Binance spot.
-
-    Raises:
-        SettingsInvalid: Not an instrument.
-    """
-    venue, colon, name = symbol.partition(":")
-    if not colon or "/" in venue:
-        venue, name = "binance", symbol
-    key = f"{venue}:{name.upper()}"
-    symbol_of(key)
-    return key
+from tradetui.settings import Addresses, Settings
 
 
 def build_engine(
@@ -45,21 +32,33 @@ def build_engine(
     monotonic: Callable[[], float] = time.monotonic,
     dice: Callable[[], float] = random.random,
 ) -> Engine:
-    """Return an engine that follows the given instruments live.
+    """Return an engine that follows instruments live.
+
+    Args:
+        settings: What is set.
+        symbols: Instruments; without any those of the settings.
+        record: Folder for a recording instead of the one that is set.
+        observer: Called after every record.
+        clock: The engine's clock; the machine's by default.
+        transport: The network; the real one by default.
+        monotonic: Seconds that never run backwards.
+        dice: Uniform in [0, 1), for delays.
 
     Raises:
         SettingsInvalid: An instrument or an address is wrong.
     """
     clock = clock or Clock()
+    if record is None and settings.engine.record:
+        record = Path(settings.engine.record)
     if record is not None:
         try:
             record.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingsInvalid(f"cannot record into {record}: {error.strerror or error}") from error
     recorder = Recorder(record, clock.now) if record is not None else None
-    engine = Engine(clock, settings.market, recorder=recorder, observer=observer)
+    engine = Engine(clock, settings.for_market(), recorder=recorder, observer=observer)
     by_venue: dict[str, list[str]] = {}
-    for symbol in symbols:
+    for symbol in symbols or settings.data_provider.symbols:
         market, name = symbol_of(full_key(symbol))
         names = by_venue.setdefault(market.venue, [])
         if name not in names:
@@ -77,8 +76,7 @@ def build_engine(
             transport,
             rest=addresses.rest,
             ws=addresses.ws,
-            settings=settings.websocket,
-            depth_limit=settings.data.max_depth,
+            settings=settings.data_provider.websocket,
             monotonic=monotonic,
             dice=dice,
         )

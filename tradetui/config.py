@@ -1,142 +1,196 @@
-"""Settings: one TOML file, then the environment (`TRADETUI__SECTION__KEY`), then flags. Wrong keys are errors.
-
-The exchange's own addresses are the default; every address can be set.
-"""
+"""From defaults, file, profile, environment and flags to one set of settings that says where each value came from."""
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 
 from engine.errors import SettingsInvalid
-from engine.ingestion.markets import COINM, SPOT, USDM
-from engine.ingestion.session import SessionSettings
-from engine.state import MarketSettings
+from engine.ingestion.symbols import full_key, symbol_of
+from tradetui.layers import Layers
+from tradetui.places import NAME, places
+from tradetui.settings import PROFILES, Settings
+from tradetui.toml_text import dotted, toml
 
 PREFIX = "TRADETUI__"
+NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
-class Addresses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base addresses of one market, tried in turn."""
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings, and where they came from.
 
-    rest: tuple[str, ...]
-    """REST, as in `https://api.binance.com`."""
-    ws: tuple[str, ...]
-    """WebSocket, as in `wss://stream.binance.com:9443`."""
+    `sources` gives by dotted key, and by entry of a table, "default", "file PATH", "profile NAME", "environment NAME"
+    or "flag". `file` is None where no file was read.
+    """
 
-
-class Venues(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Addresses by market."""
-
-    binance: Addresses = Addresses(rest=SPOT.rest, ws=SPOT.ws)
-    binanceusdm: Addresses = Addresses(rest=USDM.rest, ws=USDM.ws)
-    binancecoinm: Addresses = Addresses(rest=COINM.rest, ws=COINM.ws)
-
-
-class Data(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is followed."""
-
-    symbols: tuple[str, ...] = ("binance:ETH/USDT", "binance:BTC/USDT")
-    """Instruments, primary first; without a venue, spot is meant."""
-    max_depth: Annotated[int, msgspec.Meta(ge=5)] = 5000
-    """Levels a side of a depth snapshot, as far as the market gives them."""
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that can be set."""
-
-    data: Data = msgspec.field(default_factory=Data)
-    market: MarketSettings = msgspec.field(default_factory=MarketSettings)
-    websocket: SessionSettings = msgspec.field(default_factory=SessionSettings)
-    venues: Venues = msgspec.field(default_factory=Venues)
+    settings: Settings
+    sources: dict[str, str]
+    file: Path | None
+    profile: str
 
 
 def default_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where the settings file is looked for."""
-    base = environment.get("XDG_CONFIG_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".config")
+    base = environment.get("XDG_CONFIG_HOME") or str(Path(environment.get("HOME") or "~").expanduser() / ".config")
     return Path(base) / "tradetui" / "config.toml"
 
 
-def load(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings of a file (the default one if there is one) with the environment on top.
+def profile_of(option: str | None, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the profile to use: the option, else TRADETUI_PROFILE, else `default`."""
+    return option or environment.get("TRADETUI_PROFILE") or "default"
+
+
+def load(
+    path: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    profile: str = "default",
+    flags: Mapping[str, object] = NOTHING,
+) -> Settings:
+    """Return the settings; see `resolve`.
 
     Raises:
-        SettingsInvalid: The file is missing or no TOML, or a key or a value is wrong; the message names it.
+        SettingsInvalid: As `resolve`.
     """
-    tree: dict[str, Any] = {}
+    return resolve(path, environment, profile, flags).settings
+
+
+def resolve(
+    path: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    profile: str = "default",
+    flags: Mapping[str, object] = NOTHING,
+) -> Resolved:
+    """Lay defaults, file, profile, environment and flags over each other; what comes later wins.
+
+    Args:
+        path: The file; None is the default one, if there is one.
+        environment: Settings are read from `TRADETUI__SECTION__KEY`, folders from HOME and the XDG variables.
+        profile: Its section, built in or in the file, is laid over the rest of the file.
+        flags: By dotted key; texts are read as in the environment, None counts as not given.
+
+    Raises:
+        SettingsInvalid: Something is wrong; the message names all of it.
+    """
+    resolved, problems = examine(path, environment, profile, flags)
+    if resolved is None:
+        head = f"{len(problems)} settings are wrong:\n  " if len(problems) > 1 else ""
+        raise SettingsInvalid(head + "\n  ".join(problems))
+    return resolved
+
+
+def examine(
+    path: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    profile: str = "default",
+    flags: Mapping[str, object] = NOTHING,
+) -> tuple[Resolved | None, list[str]]:
+    """Resolve as `resolve` does; return what came of it, and one line for everything that is wrong.
+
+    Raises:
+        SettingsInvalid: The profile's name cannot be one.
+    """
+    data = places(profile, environment).data
+    home = Path(environment.get("HOME") or "~").expanduser()
     file = path or default_path(environment)
-    if path is not None or file.exists():
+    layers = Layers(home, data)
+    tree: dict[str, Any] = {}
+    read = path is not None or file.exists()
+    if read:
         try:
-            tree = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise SettingsInvalid(f"{file}: {error}") from error
-    for name, value in sorted(environment.items()):
+            tree = _read(file)
+        except SettingsInvalid as error:
+            return None, [str(error)]
+    from_file, folder = f"file {file}", file.parent.absolute()
+    sections = _profiles(tree, layers, from_file)
+    layers.table(tree, from_file, folder)
+    for name, section in sections.items():
+        layers.table(section, from_file, folder, prefix=("profiles", name), keep=False)
+    layers.table(PROFILES.get(profile, {}), f"profile {profile}", home)
+    layers.table(sections.get(profile, {}), f"profile {profile}", folder, tell=False)
+    for name, text in sorted(environment.items()):
         if name.startswith(PREFIX):
-            _set(tree, name, value)
-    _check_keys(tree, Settings, "")
-    venues = tree.get("venues", {})
-    for name, addresses in venues.items() if isinstance(venues, dict) else ():
-        usual: Addresses = getattr(Venues(), name)
-        if isinstance(addresses, dict):
-            venues[name] = {"rest": usual.rest, "ws": usual.ws, **addresses}
+            parts = tuple(name.removeprefix(PREFIX).split("__"))
+            layers.at(parts, text, f"environment {name}", joint="__")
+    for key, value in flags.items():
+        if value is not None:
+            layers.at(tuple(key.split(".")), os.fspath(value) if isinstance(value, os.PathLike) else value, "flag")
+    settings = _build(Settings, (), layers.values)
+    problems = layers.problems + _contradictions(settings, layers.sources)
+    if problems:
+        return None, problems
+    return Resolved(settings=settings, sources=layers.sources, file=file if read else None, profile=profile), []
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return the tree of a TOML file.
+
+    Raises:
+        SettingsInvalid: It cannot be read or is no TOML; the message names file and line.
+    """
     try:
-        settings = msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingsInvalid(f"settings: {error}") from error
-    for name in ("bucket_sizes", "price_ranges"):
-        for pair, amount in getattr(settings.market, name).items():
-            _check_amount(f"market.{name}.{pair}", amount)
-    sizes = {**MarketSettings().bucket_sizes, **settings.market.bucket_sizes}
-    return msgspec.structs.replace(settings, market=msgspec.structs.replace(settings.market, bucket_sizes=sizes))
-
-
-def _check_amount(key: str, amount: str | float) -> None:
-    """Refuse what is no positive number."""
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsInvalid(f"{file}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SettingsInvalid(f"{file}, line {line}: not UTF-8 text") from error
     try:
-        number = Decimal(str(amount))
-    except ArithmeticError:
-        number = Decimal(0)
-    if not number.is_finite() or number <= 0:
-        raise SettingsInvalid(f"{key} = {amount!r}: expected a positive number")
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        said, _, place = str(error).rpartition(" (at ")
+        found = re.match(r"line (\d+)", place)
+        line = int(found[1]) if found else text.count("\n") + 1
+        raise SettingsInvalid(f"{file}, line {line}: {said or error}") from error
 
 
-def _set(tree: dict[str, Any], name: str, text: str) -> None:
-    """Put one environment variable into the tree; its value is read as TOML, or failing that as text."""
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    kind: Any = Settings
-    keys = name.removeprefix(PREFIX).split("__")
-    for place, key in enumerate(keys):
-        # Names of settings are in lower case; keys of a table, such as BTC/USDT, stand as they are.
-        inside = isinstance(kind, type) and issubclass(kind, msgspec.Struct)
-        here = key.lower() if inside else key
-        kind = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(here) if inside else None
-        if place == len(keys) - 1:
-            tree[here] = value
-        else:
-            tree = tree.setdefault(here, {})
-            if not isinstance(tree, dict):
-                raise SettingsInvalid(f"{name}: {here!r} is not a section")
+def _profiles(tree: dict[str, Any], layers: Layers, source: str) -> dict[str, dict[str, Any]]:
+    """Take the profiles' sections out of a file's tree."""
+    sections = tree.pop("profiles", {})
+    if not isinstance(sections, dict):
+        layers.wrong(("profiles",), sections, source, "a table for each profile, as in [profiles.mine.parts]")
+        return {}
+    for name, section in sections.items():
+        if not isinstance(section, dict):
+            layers.wrong(("profiles", name), section, source, "a table with sections, as in [profiles.mine.parts]")
+        elif not NAME.fullmatch(name):
+            layers.problems.append(
+                f"{dotted(('profiles', name))} ({source}): a profile's name is up to 32 of a-z, 0-9, - and _"
+            )
+    return {name: section for name, section in sections.items() if isinstance(section, dict)}
 
 
-def _check_keys(tree: object, kind: type[msgspec.Struct], at: str) -> None:
-    """Refuse keys that do not exist, naming the nearest that does."""
-    if not isinstance(tree, dict):
-        return
-    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
-    for key, value in tree.items():
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, 1)
-            hint = f"; did you mean {at}{near[0]}?" if near else ""
-            raise SettingsInvalid(f"unknown setting {at}{key} = {value!r}{hint} (known: {', '.join(fields)})")
-        if isinstance(fields[key], type) and issubclass(fields[key], msgspec.Struct):
-            _check_keys(value, fields[key], f"{at}{key}.")
+def _build(kind: Any, path: tuple[str, ...], values: Mapping[tuple[str, ...], object]) -> Any:
+    """Return a section made of the values at and below a path."""
+    if path in values:
+        return values[path]
+    return kind(
+        **{field.name: _build(field.type, (*path, field.name), values) for field in msgspec.structs.fields(kind)}
+    )
+
+
+def _contradictions(settings: Settings, sources: Mapping[str, str]) -> list[str]:
+    """Say which values do not fit each other, or what is followed."""
+    problems = []
+    followed = {}
+    data = settings.data_provider
+    for symbol in data.symbols:
+        try:
+            market, _ = symbol_of(full_key(symbol))
+            followed[market.venue] = market
+        except SettingsInvalid as error:
+            key = "data_provider.symbols"
+            problems.append(f"{key} = {toml(data.symbols)} ({sources[key]}): {error}")
+    for market in followed.values():
+        try:
+            market.depth_stream(data.websocket.update_speed)
+        except SettingsInvalid as error:
+            key = "data_provider.websocket.update_speed"
+            problems.append(f"{key} = {toml(data.websocket.update_speed)} ({sources[key]}): {error}")
+    return problems

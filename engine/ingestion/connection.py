@@ -35,6 +35,9 @@ OVERLAP_S = 2.0
 class Sink(Protocol):
     """Where a feed delivers."""
 
+    def now(self) -> int:
+        """Return the engine's time, UTC ns."""
+
     def stamp(self) -> int:
         """Return the next receive stamp."""
 
@@ -90,6 +93,9 @@ class Connection:
         self.frames = 0
         self.refused = 0
         self.reconnects = 0
+        self.since = wiring.sink.now()
+        self.retry_at: float | None = None
+        self.refusal = ""
         self._wiring = wiring
         self._closing: set[asyncio.Task[None]] = set()
         self._host = 0
@@ -118,12 +124,16 @@ class Connection:
             else:
                 self.lose(await self._serve(socket))
             self.reconnects += 1
-            await asyncio.sleep(self.session.delay(wiring.dice()))
+            delay = self.session.delay(wiring.dice())
+            self.retry_at = wiring.monotonic() + delay
+            await asyncio.sleep(delay)
+            self.retry_at = None
 
     def lose(self, reason: str) -> None:
         """Tell that the connection is gone."""
         if self.up:
             self.up = False
+            self.since = self._wiring.sink.now()
             self._tell(FeedLost(source=self.source, reason=reason))
             log.warning("%s: lost: %s", self.source, reason)
 
@@ -138,6 +148,15 @@ class Connection:
         except TimeoutError as error:
             raise FeedUnavailable(f"{base}: no connection in {wiring.settings.connect_timeout_s:.0f} s") from error
 
+    @property
+    def doing(self) -> str:
+        """What is done about a connection that is down."""
+        if self.up:
+            return ""
+        if self.retry_at is None:
+            return "connecting"
+        return f"try {self.session.failures + 1} in {max(self.retry_at - self._wiring.monotonic(), 0):.1f} s"
+
     def _tell(self, event: FeedUp | FeedLost | FeedAlive) -> None:
         sink = self._wiring.sink
         stamp = sink.stamp()
@@ -147,7 +166,9 @@ class Connection:
         """Read until the connection is lost; return why. A connection due for rotation is replaced on the way."""
         self.session.opened(self._wiring.monotonic())
         self.up = True
+        self.since = self._wiring.sink.now()
         self._tell(FeedUp(source=self.source))
+        log.info("%s: up with %d streams", self.source, len(self.streams))
         while True:
             reader = asyncio.create_task(self._read(socket))
             watcher = asyncio.create_task(self._watch(socket))
@@ -204,6 +225,7 @@ class Connection:
                 event, _ = decode(frame)
             except ProtocolError as error:
                 self.refused += 1
+                self.refusal = error.reason
                 sink.refuse(stamp, self.source, error, frame, self.keys[:1])
                 if isinstance(error, ScaleOutdated):
                     wiring.relist()

@@ -26,7 +26,7 @@ from engine.ingestion.budget import Breaker
 from engine.ingestion.connection import Connection, Sink, Wiring
 from engine.ingestion.markets import Market
 from engine.ingestion.rest import Rest
-from engine.ingestion.session import SessionSettings
+from engine.ingestion.session import FeedSettings
 from engine.ingestion.symbols import entry_of, instruments
 from engine.ports import Transport
 from engine.types import (
@@ -44,9 +44,6 @@ RETRY_S = 0.5
 
 RETRY_MOST_S = 10.0
 
-FIRST_DEPTH = 1000
-"""Levels a side of the snapshot that a book starts from; it comes sooner and weighs less than the deeper one."""
-
 PACE_S = 0.1
 """First pause between snapshot requests of one symbol in quick succession."""
 
@@ -59,8 +56,21 @@ RELIST_S = 60.0
 """Least time between two requests for changed scales."""
 
 
+class Trouble(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that fails: since when (UTC ns), how often, why, and when it is tried again (monotonic seconds)."""
+
+    since: int
+    text: str
+    tries: int
+    again_at: float
+
+
 class VenueFeed:
-    """All connections and requests of one market."""
+    """All connections and requests of one market.
+
+    Raises:
+        SettingsInvalid: The market has no stream of the update speed that is set.
+    """
 
     def __init__(
         self,
@@ -71,11 +81,11 @@ class VenueFeed:
         *,
         rest: tuple[str, ...],
         ws: tuple[str, ...],
-        settings: SessionSettings,
-        depth_limit: int,
+        settings: FeedSettings,
         monotonic: Callable[[], float],
         dice: Callable[[], float],
     ) -> None:
+        market.depth_stream(settings.update_speed)
         self.market = market
         self.symbols = symbols
         self.sink = sink
@@ -96,11 +106,13 @@ class VenueFeed:
         self.rest = Rest(market, rest, transport, monotonic)
         self.breaker = Breaker()
         self.connections: list[Connection] = []
-        self._depth_limit = min(depth_limit, market.depth_limit)
+        self.settings = settings
         self._symbol_of: dict[str, str] = {}
         self._snapshots: dict[str, asyncio.Task[None]] = {}
         self._paces: dict[str, tuple[float, float]] = {}
         self._bars: asyncio.Queue[FetchBars] = asyncio.Queue(maxsize=1000)
+        self.troubles: dict[str, Trouble] = {}
+        self.missing: list[str] = []
         self._relist_after = 0.0
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -113,7 +125,7 @@ class VenueFeed:
         await self._insistently("exchangeInfo", self._list)
         by_source: dict[str, list[str]] = {}
         for symbol in self._symbol_of.values():
-            for stream in self.market.streams(symbol):
+            for stream in self.market.streams(symbol, self.settings.update_speed):
                 by_source.setdefault(self.market.source(stream), []).append(stream)
         keys = list(self._symbol_of)
         self.connections = [Connection(self._wiring, source, streams, keys) for source, streams in by_source.items()]
@@ -135,18 +147,32 @@ class VenueFeed:
     async def _insistently(self, what: str, attempt: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Try until it works, ever more patiently."""
         pause = RETRY_S
-        while True:
-            try:
-                await attempt()
-            except VenueThrottled as error:
-                log.warning("%s: %s: %s", self.market.venue, what, error)
-                await asyncio.sleep(error.retry_after_s)
-            except FeedError as error:
-                log.warning("%s: %s: %s; next try in %.1f s", self.market.venue, what, error, pause)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, RETRY_MOST_S)
-            else:
-                return
+        try:
+            while True:
+                try:
+                    await attempt()
+                except VenueThrottled as error:
+                    log.warning("%s: %s: %s", self.market.venue, what, error)
+                    await self._troubled(what, error, error.retry_after_s)
+                except FeedError as error:
+                    log.warning("%s: %s: %s; next try in %.1f s", self.market.venue, what, error, pause)
+                    await self._troubled(what, error, pause)
+                    pause = min(2 * pause, RETRY_MOST_S)
+                else:
+                    return
+        finally:
+            self.troubles.pop(what, None)
+
+    async def _troubled(self, what: str, error: FeedError, pause: float) -> None:
+        """Remember what fails while waiting for the next try."""
+        old = self.troubles.get(what)
+        self.troubles[what] = Trouble(
+            since=old.since if old is not None else self.sink.now(),
+            text=str(error),
+            tries=old.tries + 1 if old is not None else 1,
+            again_at=self.monotonic() + pause,
+        )
+        await asyncio.sleep(pause)
 
     async def _list(self) -> None:
         """Learn the scales of all symbols; one that the venue does not know is left out and said.
@@ -164,7 +190,7 @@ class VenueFeed:
                 with contextlib.suppress(RequestRefused):
                     await self._list_some([symbol])
         known = set(self._symbol_of.values())
-        missing = [symbol for symbol in self.symbols if symbol not in known]
+        self.missing = missing = [symbol for symbol in self.symbols if symbol not in known]
         if not known:
             raise SettingsInvalid(f"{self.market.venue} does not list {', '.join(missing)}")
         if missing:
@@ -205,7 +231,9 @@ class VenueFeed:
         running = self._snapshots.get(symbol)
         if self._tasks is None or (running is not None and not running.done()):
             return
-        limit = self._depth_limit if command.deeper else min(self._depth_limit, FIRST_DEPTH)
+        market = self.market
+        # The first snapshot comes sooner and weighs less than the deeper one.
+        limit = market.depth_limit if command.deeper else market.depth_levels(self.settings.max_depth)
         self._snapshots[symbol] = self._tasks.create_task(self._snapshot(symbol, limit, self._pace(symbol)))
 
     def _pace(self, symbol: str) -> float:
@@ -242,12 +270,13 @@ class VenueFeed:
                 try:
                     await self._page(command)
                 except VenueThrottled as error:
-                    await asyncio.sleep(error.retry_after_s)
+                    await self._troubled("klines", error, error.retry_after_s)
                 except FeedError as error:
                     log.warning("%s: klines: %s", self.market.venue, error)
-                    await asyncio.sleep(RETRY_S)
+                    await self._troubled("klines", error, RETRY_S)
                 else:
                     break
+            self.troubles.pop("klines", None)
 
     async def _page(self, command: FetchBars) -> None:
         symbol = self._symbol_of[command.instrument]

@@ -13,7 +13,12 @@ from engine.types import Timeframe
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """One market of the venue. Weights are request weight per minute and IP address."""
+    """One market of the venue.
+
+    Weights are request weight per minute and IP address. `depth_streams` gives the name of the diff stream by update
+    speed. `depth_limits` are the only numbers of levels that a depth request may ask for; empty: any up to
+    `depth_limit`.
+    """
 
     venue: str
     api: str
@@ -22,10 +27,11 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     rest: tuple[str, ...]
     ws: tuple[str, ...]
     trade_stream: str
-    depth_stream: str = "depth@100ms"
+    depth_streams: dict[str, str]
     routes: dict[str, str] = msgspec.field(default_factory=dict)
     default_route: str = ""
     depth_limit: int
+    depth_limits: tuple[int, ...] = ()
     depth_weights: tuple[tuple[int, int], ...]
     kline_limit: int
     kline_weight: int
@@ -34,12 +40,28 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     price_weight: int
     weight_limit: int
 
-    def streams(self, symbol: str) -> tuple[str, ...]:
-        """Names of the streams that one instrument is followed by."""
-        kinds = [self.depth_stream, self.trade_stream, "bookTicker", "ticker"]
+    def streams(self, symbol: str, update_speed: str) -> tuple[str, ...]:
+        """Names of the streams that one instrument is followed by.
+
+        Raises:
+            SettingsInvalid: The market sends no diffs at that speed.
+        """
+        kinds = [self.depth_stream(update_speed), self.trade_stream, "bookTicker", "ticker"]
         if self.futures:
             kinds.append("markPrice")
         return tuple(f"{symbol.lower()}@{kind}" for kind in kinds)
+
+    def depth_stream(self, update_speed: str) -> str:
+        """Name of the diff stream of an update speed such as `100ms`.
+
+        Raises:
+            SettingsInvalid: The market sends none at that speed.
+        """
+        if update_speed not in self.depth_streams:
+            raise SettingsInvalid(
+                f"{self.venue} sends no depth updates every {update_speed}; it allows {', '.join(self.depth_streams)}"
+            )
+        return self.depth_streams[update_speed]
 
     def route(self, stream: str) -> str:
         """Path prefix under which a stream is served; streams of different routes need different connections."""
@@ -51,6 +73,10 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         route = self.route(stream)
         return f"{self.venue}{route}" if route else self.venue
 
+    def depth_levels(self, wanted: int) -> int:
+        """Levels a side to ask for to get at least `wanted`, as far as the market gives them."""
+        return next((limit for limit in self.depth_limits if limit >= wanted), min(wanted, self.depth_limit))
+
     def depth_weight(self, limit: int) -> int:
         """Weight of a depth request."""
         return next(weight for most, weight in self.depth_weights if limit <= most)
@@ -59,6 +85,10 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
 _ALL = tuple(Timeframe)
 _NO_SECONDS = tuple(timeframe for timeframe in Timeframe if timeframe is not Timeframe.S1)
 _FUTURES_DEPTH = ((50, 2), (100, 5), (500, 10), (1000, 20))
+_FUTURES_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
+# The bare name is the stream of the market's usual speed.
+_SPOT_SPEEDS = {"100ms": "depth@100ms", "1000ms": "depth"}
+_FUTURES_SPEEDS = {"100ms": "depth@100ms", "250ms": "depth", "500ms": "depth@500ms"}
 
 SPOT = Market(
     venue="binance",
@@ -68,6 +98,7 @@ SPOT = Market(
     rest=("https://api.binance.com", "https://api1.binance.com", "https://data-api.binance.vision"),
     ws=("wss://stream.binance.com:9443", "wss://stream.binance.com:443", "wss://data-stream.binance.vision"),
     trade_stream="trade",
+    depth_streams=_SPOT_SPEEDS,
     depth_limit=5000,
     depth_weights=((100, 5), (500, 25), (1000, 50), (5000, 250)),
     kline_limit=1000,
@@ -86,9 +117,11 @@ USDM = Market(
     rest=("https://fapi.binance.com",),
     ws=("wss://fstream.binance.com",),
     trade_stream="aggTrade",
+    depth_streams=_FUTURES_SPEEDS,
     routes={"depth": "/public", "bookTicker": "/public", "trade": "/public"},
     default_route="/market",
     depth_limit=1000,
+    depth_limits=_FUTURES_LIMITS,
     depth_weights=_FUTURES_DEPTH,
     kline_limit=1500,
     kline_weight=10,
@@ -106,7 +139,9 @@ COINM = Market(
     rest=("https://dapi.binance.com",),
     ws=("wss://dstream.binance.com",),
     trade_stream="aggTrade",
+    depth_streams=_FUTURES_SPEEDS,
     depth_limit=1000,
+    depth_limits=_FUTURES_LIMITS,
     depth_weights=_FUTURES_DEPTH,
     kline_limit=1500,
     kline_weight=10,

@@ -6,34 +6,56 @@ All times are seconds of a monotonic clock, handed in by the caller.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-Seconds = Annotated[float, msgspec.Meta(gt=0, lt=1e9)]
+Seconds = Annotated[float, Meta(gt=0, lt=1e9)]
 
 
 class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Limits of a connection, in seconds where not said otherwise."""
+    """Limits of a connection."""
 
-    ping_after_s: Seconds = 2.0
-    """Silence after which a ping is sent."""
-    pong_within_s: Seconds = 5.0
-    """Time for the pong; later the connection counts as lost."""
-    silence_s: Seconds = 15.0
-    """Silence of all streams after which the connection is opened anew, pongs or not."""
-    rotate_after_s: Seconds = 23.5 * 3600
-    """Age at which a connection is replaced; the venue cuts it at 24 h."""
-    max_errors: Annotated[int, msgspec.Meta(ge=1)] = 10
-    """Protocol errors in a row that count as a lost connection."""
-    reconnect_delay: Seconds = 1.0
-    """First reconnect delay; it doubles with every failure."""
-    max_reconnect_delay: Seconds = 60.0
-    """Largest reconnect delay."""
-    settle_s: Seconds = 1.0
-    """Good data for this long resets the delay."""
-    connect_timeout_s: Seconds = 10.0
-    """Time for a connection to be opened."""
+    ping_after_s: Annotated[Seconds, Meta(description="Silence, s, after which a ping is sent.")] = 2.0
+    pong_within_s: Annotated[
+        Seconds, Meta(description="Time for the pong, s; later the connection counts as lost.")
+    ] = 5.0
+    silence_s: Annotated[
+        Seconds,
+        Meta(description="Silence of all streams, s, after which the connection is opened anew, pongs or not."),
+    ] = 15.0
+    rotate_after_s: Annotated[
+        Seconds, Meta(description="Age, s, at which a connection is replaced; the venue cuts it at 24 h.")
+    ] = 23.5 * 3600
+    max_errors: Annotated[
+        int, Meta(ge=1, le=1000, description="Protocol errors in a row that count as a lost connection.")
+    ] = 10
+    reconnect_delay: Annotated[
+        Seconds,
+        Meta(description="First delay before a connection is opened again, s; doubled each time, times U(0.5, 1)."),
+    ] = 1.0
+    max_reconnect_delay: Annotated[Seconds, Meta(description="Largest such delay, s.")] = 60.0
+    settle_s: Annotated[Seconds, Meta(description="Good data for so long, s, resets the delay.")] = 1.0
+    connect_timeout_s: Annotated[Seconds, Meta(description="Time for a connection to be opened, s.")] = 10.0
+
+
+class FeedSettings(SessionSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The connections of a market, and what is asked of it."""
+
+    update_speed: Annotated[
+        Literal["100ms", "250ms", "500ms", "1000ms"],
+        Meta(description="Time between two depth updates. Spot: 100ms or 1000ms; futures: 100ms, 250ms or 500ms."),
+    ] = "100ms"
+    max_depth: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=5000,
+            description="Levels a side of the snapshot that a book starts from, as far as the market gives them "
+            "(spot 5000, futures 1000). A snapshot that widens a live book is always as deep as the market gives.",
+        ),
+    ] = 1000
 
 
 class Due(StrEnum):

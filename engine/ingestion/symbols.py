@@ -39,6 +39,20 @@ INVERSE_CONTRACT_USD = {"BTC": 100}
 _SYMBOL = re.compile(r"([A-Z0-9]+?)(?:_(PERP|\d{6}))?")
 
 
+def full_key(symbol: str) -> str:
+    """Return an instrument key; a bare BASE/QUOTE is Binance spot.
+
+    Raises:
+        SettingsInvalid: Not an instrument.
+    """
+    venue, colon, name = symbol.partition(":")
+    if not colon or "/" in venue:
+        venue, name = "binance", symbol
+    key = f"{venue}:{name.upper()}"
+    symbol_of(key)
+    return key
+
+
 def symbol_of(key: str) -> tuple[Market, str]:
     """Return the market and the venue's symbol of an instrument key.
 

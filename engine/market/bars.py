@@ -16,9 +16,6 @@ import msgspec
 from engine.market.candle import Candle, flat, moved, revised
 from engine.types import SECOND, TIMEFRAME_SECONDS, Bar, BarsLoaded, Timeframe, Trade
 
-KEPT = 1500
-"""Closed bars in memory per timeframe: 300 for a model input, the rest for outcomes and charts."""
-
 LONGEST_FILL = 3600
 """Flat seconds written at once; a longer silence is a hole."""
 
@@ -27,7 +24,7 @@ _CHILD = {parent: child for child, parent in _PARENT.items()}
 
 
 class Bars:
-    """All timeframes of one instrument.
+    """All timeframes of one instrument, the last `kept` closed bars of each.
 
     `last_close` is the last price, 0 if unknown; it is certain while nothing can have traded unseen since.
     `revisions` counts trades that came for a closed bar; `unplaced` those older than every bar in memory.
@@ -35,10 +32,11 @@ class Bars:
     the next shorter timeframe inside its interval.
     """
 
-    __slots__ = ("_certain", "_covered", "_running", "_second", "closed", "last_close", "revisions", "unplaced")
+    __slots__ = ("_certain", "_covered", "_running", "_second", "closed", "kept", "last_close", "revisions", "unplaced")
 
-    def __init__(self) -> None:
-        self.closed: dict[Timeframe, deque[Bar]] = {timeframe: deque(maxlen=KEPT) for timeframe in Timeframe}
+    def __init__(self, kept: int) -> None:
+        self.kept = kept
+        self.closed: dict[Timeframe, deque[Bar]] = {timeframe: deque(maxlen=kept) for timeframe in Timeframe}
         self.last_close = 0
         self.revisions = 0
         self.unplaced = 0
@@ -176,7 +174,7 @@ class Bars:
                     bars[place] = bar
                 return False
             if old.open_ms < bar.open_ms:
-                if len(bars) == KEPT:
+                if len(bars) == self.kept:
                     bars.popleft()
                     place -= 1
                 bars.insert(place + 1, bar)
@@ -240,7 +238,7 @@ class Bars:
             if old is None or not old.complete or old.source == "mixed":
                 kept[bar.open_ms] = bar
         ordered = sorted(kept.values(), key=lambda bar: bar.open_ms)
-        self.closed[loaded.timeframe] = deque(ordered, maxlen=KEPT)
+        self.closed[loaded.timeframe] = deque(ordered, maxlen=self.kept)
         candle, last_s = self._second, ordered[-1].open_ms // 1000
         if loaded.timeframe is Timeframe.S1 and (candle is None or candle.open_s <= last_s):
             # The venue has closed the second that we were building, and perhaps some after it.

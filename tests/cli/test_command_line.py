@@ -52,7 +52,7 @@ def test_a_wrong_setting_is_named_with_its_neighbour() -> None:
     done = tradetui("--headless", TRADETUI__WEBSOCKET__SILENC_S="3")
     assert done.returncode == 2
     assert "websocket.silenc_s" in done.stderr
-    assert "websocket.silence_s" in done.stderr
+    assert "data_provider.websocket.silence_s" in done.stderr
 
 
 def test_without_a_network_it_says_what_it_tries_and_when_again(tmp_path: Path) -> None:

@@ -2,28 +2,48 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from engine import errors
-from tradetui.config import Settings
+from tradetui.config import resolve
+from tradetui.schema import SETTINGS
+from tradetui.settings_text import commented, markdown, shown_toml
+from tradetui.toml_text import dotted, toml
 
 ROOT = Path(__file__).parents[2]
 
 
-def keys(kind: type[msgspec.Struct]) -> set[str]:
-    found = set()
-    for field in msgspec.structs.fields(kind):
-        nested = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
-        found |= {field.name} | (keys(field.type) if nested else set())
-    return found
+def test_settings_reference_is_what_the_settings_say(golden: Callable[[Path, str], None]) -> None:
+    golden(ROOT / "docs" / "settings.md", markdown())
 
 
-def test_every_setting_is_documented() -> None:
-    text = (ROOT / "docs" / "settings.md").read_text()
-    assert [key for key in keys(Settings) if key not in text] == []
+def test_every_setting_is_documented_and_shown() -> None:
+    document, shown = markdown(), tomllib.loads(shown_toml(resolve(environment={"HOME": "/nowhere"})))
+    for path, setting in SETTINGS.items():
+        section = document.partition(f"## `[{dotted(path[:-1])}]`\n")[2].partition("\n## ")[0]
+        assert f"| `{path[-1]}` | `{toml(setting.default)}` | " in section, setting.key
+        assert setting.description.endswith("."), setting.key
+        assert setting.allowed, setting.key
+        assert f"{path[-1]} = " in commented(), setting.key
+        place = shown
+        for name in path:
+            place = place[name]
+        assert msgspec.convert(place, setting.type) == setting.default
+
+
+def test_every_number_of_the_settings_has_bounds_and_a_unit() -> None:
+    for setting in SETTINGS.values():
+        if isinstance(setting.default, int | float) and not isinstance(setting.default, bool):
+            assert " from " in setting.allowed or " below " in setting.allowed, setting.key
+            said = setting.description
+            assert not setting.key.endswith("_s") or re.search(r"\bs\b", said), setting.key
+            assert not setting.key.endswith("_mb") or "MB" in said, setting.key
 
 
 def leaves(kind: type[errors.ConsoleError]) -> list[type[errors.ConsoleError]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from engine.core import Commands, step
 from engine.ingestion.markets import COINM, SPOT, USDM, Market
 from engine.ingestion.symbols import guess
-from engine.state import EngineState, MarketSettings, MarketState
+from engine.settings import MarketSettings
+from engine.state import EngineState, MarketState
 from engine.types import (
     SECOND,
     BookDelta,

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from engine.digest import state_hash
 from engine.market import raw as raw_updates
 from engine.market.bars import Bars
+from engine.settings import MarketSettings
 from engine.snapshot import cob_view
-from engine.state import DEEPER_PAUSE, MarketSettings, MarketState
+from engine.state import DEEPER_PAUSE, MarketState
 from engine.types import (
     MS,
     SECOND,

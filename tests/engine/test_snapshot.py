@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from engine.settings import MarketSettings
 from engine.snapshot import book_view, cob_view, is_live
-from engine.state import MarketSettings
 from engine.types import MS, SECOND, FeedLost
 from tests.engine.support import BTC, T0, Driver, delta, snapshot, trade
 

@@ -6,9 +6,10 @@ import pytest
 
 from engine.digest import state_hash
 from engine.errors import SettingsInvalid
-from engine.market import bars, cob, flow
+from engine.market import cob, flow
 from engine.market import raw as raw_updates
-from engine.state import Counters, EngineState, MarketSettings, in_ticks
+from engine.settings import CacheSettings, CobSettings, MarketSettings
+from engine.state import Counters, EngineState, in_ticks
 from engine.types import SECOND, InstrumentListed, Timeframe
 from tests.engine.support import BTC, ETH, T0, Driver, delta, snapshot, trade
 
@@ -17,7 +18,7 @@ START = T0 * SECOND
 
 def test_dp3_memory_is_as_large_as_ruled() -> None:
     """1500 bars per timeframe, 300 s of COB, 30 min or 180,000 raw updates, 1000 ticks per symbol."""
-    assert (bars.KEPT, cob.SECONDS, flow.TAPE) == (1500, 300, 1000)
+    assert (CacheSettings().candles_per_timeframe, cob.SECONDS, flow.TAPE) == (1500, 300, 1000)
     assert (raw_updates.MOST, raw_updates.AGE) == (180_000, 30 * 60 * SECOND)
     driver = Driver(BTC)
     market = driver.market()
@@ -79,7 +80,7 @@ def test_amounts_become_ticks_exactly(amount: str, instrument: object, ticks: in
 
 def test_a_bucket_size_that_does_not_fit_ends_the_run_with_its_name() -> None:
     """SettingsInvalid means exit: it is no failure of the instrument, after which snapshots are asked for for ever."""
-    driver = Driver(settings=MarketSettings(bucket_sizes={"BTC/USDT": "0.005"}))
+    driver = Driver(settings=MarketSettings(cob=CobSettings(bucket_sizes={"BTC/USDT": "0.005"})))
 
     def begin() -> None:
         driver.at(START, InstrumentListed(instrument=BTC), "binance:rest")

@@ -13,7 +13,7 @@ import pytest
 
 from engine.digest import state_hash
 from engine.errors import FeedUnavailable, SettingsInvalid
-from engine.ingestion.session import SessionSettings
+from engine.ingestion.session import FeedSettings
 from engine.replay import Recording, Replay
 from engine.runtime import Engine
 from engine.state import EngineState
@@ -23,7 +23,7 @@ from tests.support.exchange import MemoryTransport, RecordedExchange, Tape, load
 from tests.support.exchange.memory import MemorySocket
 from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
-from tradetui.config import Settings, Venues
+from tradetui.settings import DataProvider, Settings, Venues
 
 BTC, USDM = "binance:BTC/USDT", "binanceusdm:BTC/USDT:USDT"
 
@@ -121,7 +121,7 @@ def play(
     scene: Scene,
     symbols: tuple[str, ...],
     record: Path | None = None,
-    websocket: SessionSettings | None = None,
+    websocket: FeedSettings | None = None,
     within_s: float = 2.0,
 ) -> Engine:
     """Run a scene; the engine must have ended `within_s` after it was told to stop."""
@@ -136,7 +136,7 @@ def play(
         engine = build_engine(
             Settings(
                 venues=Venues(**{venue: address(prefix) for prefix, venue in VENUES.items()}),
-                websocket=websocket or SessionSettings(),
+                data_provider=DataProvider(websocket=websocket or FeedSettings()),
             ),
             list(symbols),
             clock=VirtualClock(),
@@ -297,9 +297,9 @@ def test_a_slow_close_does_not_delay_the_news_of_the_loss(recordings_root_path: 
     play(recordings_root_path, scene, (BTC,))
 
 
-@pytest.mark.parametrize("websocket", [SessionSettings(rotate_after_s=4, silence_s=3.0)])
+@pytest.mark.parametrize("websocket", [FeedSettings(rotate_after_s=4, silence_s=3.0)])
 def test_a_rotation_that_is_refused_keeps_watching_the_old_connection(
-    websocket: SessionSettings, recordings_root_path: Path
+    websocket: FeedSettings, recordings_root_path: Path
 ) -> None:
     async def scene(engine: Engine, network: Network, seen: Seen, stop: asyncio.Event) -> None:
         await asyncio.sleep(1)
@@ -334,4 +334,4 @@ def test_a_refused_rotation_is_made_up_for_without_loss(recordings_root_path: Pa
         assert [e.rotated for _, e in seen.of(FeedUp, "binance")][:2] == [False, True]  # type: ignore[union-attr]
         assert engine.state.markets[BTC].sync.resyncs == 1
 
-    play(recordings_root_path, scene, (BTC,), websocket=SessionSettings(rotate_after_s=4))
+    play(recordings_root_path, scene, (BTC,), websocket=FeedSettings(rotate_after_s=4))

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from engine.errors import FeedUnavailable
-from engine.ingestion.session import SessionSettings
+from engine.ingestion.session import FeedSettings
 from engine.market.price import PriceSource
 from engine.market.sync import Step, SyncState
 from engine.runtime import Engine
@@ -21,7 +21,7 @@ from tests.fault.run import START_NS, VENUES, Outcome, Watch, address, tape_of
 from tests.support.exchange import Fault, FaultKind, FaultScript, MemoryTransport, RecordedExchange, now_ns, run_virtual
 from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
-from tradetui.config import Addresses, Settings, Venues
+from tradetui.settings import Addresses, DataProvider, Settings, Venues
 
 ETH, BTC = "binance:ETH/USDT", "binance:BTC/USDT"
 SILENT = (Fault(kind=FaultKind.SILENCE, at_s=10.0, seconds=14.0),)
@@ -83,7 +83,9 @@ def test_rotation_loses_nothing(recordings_root_path: Path) -> None:
             seconds = [bar for bar in market.bars.closed[Timeframe.S1] if bar.source == "trades"]
             assert all(bar.complete for bar in seconds[1:])
 
-    outcome = play(recordings_root_path, scene, settings(websocket=SessionSettings(rotate_after_s=8)))
+    outcome = play(
+        recordings_root_path, scene, settings(data_provider=DataProvider(websocket=FeedSettings(rotate_after_s=8)))
+    )
     assert outcome.complaints == []
     assert outcome.checks > 500
     assert len([event for event in events if isinstance(event, FeedUp) and event.rotated]) >= 4

@@ -8,6 +8,8 @@ from tests.support.exchange import now_ns
 class VirtualClock:
     """UTC nanoseconds of the running virtual loop; stamps increase strictly."""
 
+    steps = 0
+
     def __init__(self) -> None:
         self._last = 0
 

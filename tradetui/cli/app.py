@@ -1,23 +1,27 @@
-"""The top of the command line: what every command shares, and the engine in the foreground."""
+"""The top of the command line: attach, or run the engine, and the commands about both."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tradetui import __version__
+from tradetui.cli import config as config_commands
+from tradetui.cli import engine as engine_commands
+from tradetui.cli import market as market_commands
+from tradetui.cli.doctor import doctor
+from tradetui.cli.options import Config, Profile, config_of, profile_of
+
+SPEEDS = "1x, 2x, 5x, 10x, 100x, max"
 
 app = typer.Typer(
-    help="A trading console for the terminal. Paper by default; nothing here sends orders yet.",
     add_completion=True,
-    no_args_is_help=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    help="A trading console for the terminal.",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-SPEEDS = "1x, 2x, 5x, 10x, 100x or max"
 
 
 def _version(value: bool) -> None:
@@ -32,6 +36,13 @@ def run(
     headless: Annotated[
         bool, typer.Option("--headless", help="Run the engine in the foreground, without a screen.")
     ] = False,
+    profile: Profile = None,
+    config: Config = None,
+    symbol: Annotated[
+        list[str] | None,
+        typer.Option("--symbol", help="Instrument to follow, as in binance:ETH/USDT; repeatable."),
+    ] = None,
+    record: Annotated[Path | None, typer.Option(help="Record everything received into this folder.")] = None,
     replay: Annotated[
         list[Path] | None,
         typer.Option("--replay", help="Replay a recording (file or folder) instead of going live; may be repeated."),
@@ -42,14 +53,8 @@ def run(
     market: Annotated[
         str, typer.Option(help="Market of a recording (binance, binanceusdm, binancecoinm), if not recognised.")
     ] = "",
-    symbol: Annotated[
-        list[str] | None,
-        typer.Option("--symbol", help="Instrument to follow, as in binance:ETH/USDT; repeatable."),
-    ] = None,
-    record: Annotated[Path | None, typer.Option(help="Record everything received into this folder.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
     duration: Annotated[float, typer.Option(help="Stop a live engine after this many seconds; 0 runs on.")] = 0,
-    config: Annotated[Path | None, typer.Option(help="Settings file instead of the default one.")] = None,
     no_inference: Annotated[bool, typer.Option("--no-inference", help="Run no models.")] = False,
     no_training: Annotated[bool, typer.Option("--no-training", help="Train no models.")] = False,
     no_trading: Annotated[bool, typer.Option("--no-trading", help="Send no orders.")] = False,
@@ -58,29 +63,46 @@ def run(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Open the console, or with --headless run the engine alone."""
-    del no_inference, no_training, no_trading, version  # switches of parts that are not built yet
+    """Open the console on the running engine, or start one; with --headless run the engine alone."""
+    del version
     if context.invoked_subcommand is not None:
         return
-    if not headless:
-        typer.echo(
-            "The console is not built yet. Run the engine without it: tradetui --headless\n"
-            "See tradetui --help for replay and recording.",
-            err=True,
-        )
-        raise typer.Exit(2)
     from engine.errors import SettingsInvalid
-    from tradetui.cli import headless as engine_command
 
     live_only = {"--symbol": symbol, "--record": record, "--duration": duration}
     replay_only = {"--speed": speed != "1x", "--seek": seek, "--until": until, "--market": market}
     for name, given in (live_only if replay else replay_only).items():
         if given:
             raise SettingsInvalid(f"{name} has no meaning {'with' if replay else 'without'} --replay")
-    if replay:
-        engine_command.replay(replay, speed, seek, until, market, report, config, debug=debug)
+    chosen, file = profile_of(profile), config_of(config)
+    flags = _flags(record, no_inference, no_training, no_trading, debug)
+    if replay and headless:
+        from tradetui.cli.replay import replay as replay_command
+
+        replay_command(replay, speed, seek, until, market, report, file, chosen, debug=debug)
+    elif replay:
+        raise SettingsInvalid("a replay has no console yet; add --headless")
+    elif headless:
+        from tradetui.cli.live import live
+
+        live(chosen, file, flags, symbols=symbol or [], report=report, duration=duration)
     else:
-        engine_command.live(symbol or [], record, report, duration, config, debug=debug)
+        from tradetui.cli.console import console
+
+        if report is not None or duration:
+            raise SettingsInvalid("--report and --duration are for an engine in the foreground; add --headless")
+        console(chosen, file, flags, symbols=symbol or [])
+
+
+def _flags(
+    record: Path | None, no_inference: bool, no_training: bool, no_trading: bool, debug: bool
+) -> dict[str, object]:
+    """Return switches as settings."""
+    flags: dict[str, Any] = {"engine.record": str(record.absolute()) if record is not None else None}
+    for name, off in (("inference", no_inference), ("training", no_training), ("trading", no_trading)):
+        flags[f"parts.{name}"] = False if off else None
+    flags["log.level"] = "DEBUG" if debug else None
+    return flags
 
 
 @app.command()
@@ -92,10 +114,27 @@ def record(
     ] = None,
     duration: Annotated[float, typer.Option(help="Stop after this many seconds; 0 runs until interrupted.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Settings file instead of the default one.")] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", help="Profile; that of an engine which runs beside it cannot be used.")
+    ] = "record",
+    config: Config = None,
     debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
 ) -> None:
     """Record live market data; what is written replays to the same state."""
-    from tradetui.cli import headless as engine_command
+    from tradetui.cli.live import live
 
-    engine_command.live(symbol or [], folder, report, duration, config, debug=debug)
+    flags = _flags(folder, False, False, False, debug)
+    live(profile, config_of(config), flags, symbols=symbol or [], report=report, duration=duration)
+
+
+app.command()(engine_commands.status)
+app.command()(engine_commands.stop)
+app.command()(engine_commands.log)
+app.command()(engine_commands.alerts)
+app.command()(engine_commands.metrics)
+app.command()(doctor)
+app.command()(market_commands.price)
+app.command()(market_commands.book)
+app.command()(market_commands.bars)
+app.add_typer(market_commands.stream, name="stream")
+app.add_typer(config_commands.app, name="config")

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
+
+import msgspec
+import typer
+
+from engine.errors import SettingsInvalid
 
 COLUMNS = (
     "instrument",
@@ -70,3 +77,24 @@ def _row(key: str, stream: dict[str, Any]) -> tuple[str, ...]:
         f"{len(stream['bars_1m']):,}",
         partial,
     )
+
+
+def check(report: Path | None) -> None:
+    """Find out before the run whether the report can be written after it.
+
+    Raises:
+        SettingsInvalid: It cannot.
+    """
+    if report is not None:
+        try:
+            report.open("ab").close()
+        except OSError as error:
+            raise SettingsInvalid(f"--report {report}: {error.strerror or error}") from error
+
+
+def write(result: dict[str, Any], report: Path | None) -> None:
+    """Print the summary, and write the report if one is wanted."""
+    typer.echo(summary(result, shutil.get_terminal_size((200, 24)).columns))
+    if report is None:
+        return
+    report.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")

@@ -894,7 +894,7 @@ def test_streams_that_are_asked_for_are_decoded() -> None:
         symbol = "BTCUSD_PERP" if market.inverse else "BTCUSDT"
         codec = Codec(market, [guess(market, symbol, 2, 8)])
         kinds = set()
-        for stream in market.streams(symbol):
+        for stream in market.streams(symbol, "100ms"):
             kind = stream.partition("@")[2].partition("@")[0]
             kinds.add(kind)
             frame = re.sub(rb'"stream":"[^"]*"', b'"stream":"' + stream.encode() + b'"', samples[kind])

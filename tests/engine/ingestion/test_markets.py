@@ -11,14 +11,14 @@ from engine.types import Timeframe
 
 def test_streams_dp5() -> None:
     """Diff depth (never partial depth), one trade stream, best quotes, 24 h statistics; marks on futures."""
-    assert set(SPOT.streams("BTCUSDT")) == {
+    assert set(SPOT.streams("BTCUSDT", "100ms")) == {
         "btcusdt@depth@100ms",
         "btcusdt@trade",
         "btcusdt@bookTicker",
         "btcusdt@ticker",
     }
     for market in (USDM, COINM):
-        kinds = {stream.partition("@")[2] for stream in market.streams("X")}
+        kinds = {stream.partition("@")[2] for stream in market.streams("X", "100ms")}
         assert "aggTrade" in kinds
         assert "trade" not in kinds
         assert "markPrice" in kinds
@@ -26,12 +26,12 @@ def test_streams_dp5() -> None:
 
 
 def test_routes_of_usdm_are_two_connections() -> None:
-    sources = {USDM.source(stream) for stream in USDM.streams("BTCUSDT")}
+    sources = {USDM.source(stream) for stream in USDM.streams("BTCUSDT", "100ms")}
     assert sources == {"binanceusdm/public", "binanceusdm/market"}
     assert USDM.route("btcusdt@depth@100ms") == "/public"
     assert USDM.route("btcusdt@aggTrade") == "/market"
     for market in (SPOT, COINM):
-        assert {market.source(stream) for stream in market.streams("X")} == {market.venue}
+        assert {market.source(stream) for stream in market.streams("X", "100ms")} == {market.venue}
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from engine.ingestion.binance import Codec
 from engine.ingestion.markets import SPOT
 from engine.ingestion.symbols import guess
-from engine.market.bars import KEPT, LONGEST_FILL, Bars
+from engine.market.bars import LONGEST_FILL, Bars
+from engine.settings import CacheSettings
 from engine.types import MS, SECOND, TIMEFRAME_SECONDS, Bar, BarsLoaded, Timeframe, Trade
 from tests.engine.support import BTC, T0, frames, trade
 
+KEPT = CacheSettings().candles_per_timeframe
 SHORT = (Timeframe.S1, Timeframe.M1, Timeframe.M5, Timeframe.M15)
 
 
@@ -76,7 +78,7 @@ class Feeder:
     """Feeds bars and keeps all trades, with a clock that only goes forward."""
 
     def __init__(self, start_ms: int) -> None:
-        self.bars = Bars()
+        self.bars = Bars(KEPT)
         self.now_ms = start_ms
         self.trades: list[Trade] = []
         self.number = 1000
@@ -256,7 +258,7 @@ def venue_bar(second: int, close: int = 50, **values: int) -> Bar:
 
 def test_a_late_trade_moves_the_flat_seconds_after_it() -> None:
     """A flat second stands at the last close; when a late trade changes that close, the flat seconds follow."""
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     bars.trade(trade(1, 100, 1, T0 * SECOND))
     bars.advance((T0 + 3) * SECOND)
@@ -269,7 +271,7 @@ def test_a_late_trade_moves_the_flat_seconds_after_it() -> None:
 
 @pytest.mark.parametrize("when", ["in the same second", "in the minute", "after the minute"])
 def test_a_late_trade_gives_the_same_minute_whenever_it_comes(when: str) -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     late = trade(3, 90, 1, (T0 + 4) * SECOND + 500 * MS)
     bars.trade(trade(1, 100, 1, (T0 + 4) * SECOND))
@@ -291,7 +293,7 @@ def test_a_late_trade_gives_the_same_minute_whenever_it_comes(when: str) -> None
 @pytest.mark.parametrize("when", ["in the minute", "after the minute"])
 def test_a_late_trade_of_a_higher_id_closes_the_minute_alike(when: str) -> None:
     """The last trade by id came with an earlier time: its effect must not depend on when the minute was closed."""
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     late = trade(3, 90, 1, (T0 + 4) * SECOND + 500 * MS)
     bars.trade(trade(1, 100, 1, (T0 + 4) * SECOND))
@@ -306,7 +308,7 @@ def test_a_late_trade_of_a_higher_id_closes_the_minute_alike(when: str) -> None:
 
 
 def test_a_late_trade_reaches_every_timeframe_once() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 200), bars)
     bars.trade(trade(900, 70, 5, (T0 + 130) * SECOND))
@@ -320,7 +322,7 @@ def test_a_late_trade_reaches_every_timeframe_once() -> None:
 
 def test_a_late_trade_of_the_running_minute_counts_once_in_the_longer_bars() -> None:
     """The minute is still running, so the five minutes get the trade with it and not a second time."""
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 100), bars)
     bars.trade(trade(900, 70, 5, (T0 + 90) * SECOND))
@@ -333,7 +335,7 @@ def test_a_late_trade_of_the_running_minute_counts_once_in_the_longer_bars() -> 
 
 
 def test_a_trade_older_than_memory_is_counted_and_changes_nothing() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 3), bars)
     bars.trade(trade(1, 7, 1, (T0 - 500_000) * SECOND))
@@ -343,7 +345,7 @@ def test_a_trade_older_than_memory_is_counted_and_changes_nothing() -> None:
 
 def test_a_late_trade_is_not_added_to_a_candle_of_the_venue() -> None:
     """The venue's final candle holds all its trades already, the late one too."""
-    bars = Bars()
+    bars = Bars(KEPT)
     run_of(range(T0 + 70, T0 + 75), bars)
     bars.load(BarsLoaded(instrument=BTC.key, timeframe=Timeframe.M1, bars=(venue_bar(T0),)))
     bars.trade(trade(1, 50, 3, (T0 + 59) * SECOND + 999 * MS))
@@ -352,7 +354,7 @@ def test_a_late_trade_is_not_added_to_a_candle_of_the_venue() -> None:
 
 
 def test_a_silence_longer_than_the_fill_is_a_hole() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 60), bars)
     bars.trade(trade(100, 99, 1, (T0 + 60 + LONGEST_FILL + 60) * SECOND))
@@ -366,7 +368,7 @@ def test_a_silence_longer_than_the_fill_is_a_hole() -> None:
 
 
 def test_seconds_without_trades_while_the_feed_is_down_are_missing() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 3), bars)
     bars.uncover()
@@ -380,7 +382,7 @@ def test_seconds_without_trades_while_the_feed_is_down_are_missing() -> None:
 @pytest.mark.parametrize("known", ["nothing", "candle", "trade"])
 def test_flat_seconds_after_an_outage_stand_at_a_price_that_is_known(known: str) -> None:
     """What traded during the outage was not seen: without a newer candle or trade the last close is unknown."""
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     bars.trade(trade(1, 100, 1, T0 * SECOND))
     bars.uncover()
@@ -397,7 +399,7 @@ def test_flat_seconds_after_an_outage_stand_at_a_price_that_is_known(known: str)
 
 
 def test_a_hole_takes_completeness_back_from_everything_since() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 130), bars)
     bars.hole((T0 + 125) * SECOND + 500 * MS)
@@ -411,7 +413,7 @@ def test_a_hole_takes_completeness_back_from_everything_since() -> None:
 
 def test_candles_loaded_while_the_running_second_is_still_open() -> None:
     """After a reconnect the venue's candles may come before our own running second was closed."""
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 31), bars)
     bars.uncover()
@@ -429,7 +431,7 @@ def test_candles_loaded_while_the_running_second_is_still_open() -> None:
 
 def test_candles_loaded_ahead_of_our_own_flat_seconds() -> None:
     """In a silent market the venue's candles are ahead of ours; ours must not be written a second time."""
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 5), bars)
     flat = {"volume": 0, "trades": 0, "taker_buy": 0, "quote_volume": 0}
@@ -442,7 +444,7 @@ def test_candles_loaded_ahead_of_our_own_flat_seconds() -> None:
 
 def test_a_minute_begun_before_an_outage_is_not_forgotten() -> None:
     """A load rebuilds the running bars; a minute that has ended by then is closed as incomplete, not dropped."""
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     run_of(range(T0, T0 + 31), bars)
     bars.uncover()
@@ -457,7 +459,7 @@ def test_a_minute_begun_before_an_outage_is_not_forgotten() -> None:
 
 def test_loaded_candles_join_our_own() -> None:
     """Venue seconds of the running minute complete it: the minute is the venue's part and ours together."""
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 + 19) * SECOND)
     run_of(range(T0 + 20, T0 + 25), bars)
     rows = tuple(venue_bar(second) for second in range(T0 - 10, T0 + 21))
@@ -471,7 +473,7 @@ def test_loaded_candles_join_our_own() -> None:
 
 
 def test_loading_replaces_only_what_was_not_complete() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 + 2) * SECOND)
     run_of(range(T0, T0 + 6), bars)
     rows = tuple(venue_bar(second) for second in range(T0 - 1, T0 + 5))
@@ -482,7 +484,7 @@ def test_loading_replaces_only_what_was_not_complete() -> None:
 
 
 def test_an_unknown_quote_volume_stays_unknown() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     bars.load(BarsLoaded(instrument=BTC.key, timeframe=Timeframe.S1, bars=(venue_bar(T0, quote_volume=-1),)))
     run_of(range(T0 + 1, T0 + 61), bars)
@@ -492,7 +494,7 @@ def test_an_unknown_quote_volume_stays_unknown() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     bars.cover((T0 - 2) * SECOND)
     for block in range(4):
         bars.trade(trade(block + 1, 100, 1, (T0 + block * 1000) * SECOND))
@@ -502,7 +504,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_every_longer_bar_closes_with_its_last_second() -> None:
-    bars = Bars()
+    bars = Bars(KEPT)
     day = T0 // 86_400 * 86_400
     bars.cover((day - 2) * SECOND)
     for second in range(day, day + 86_400, 1800):
@@ -520,7 +522,7 @@ def test_recorded_trades_give_the_exchanges_own_candles(symbol: str, name: str, 
     """All ten full minutes, both symbols, open, high, low, close and volume to the last digit."""
     instrument = guess(SPOT, symbol, 2, 8)
     codec = Codec(SPOT, [instrument])
-    bars = Bars()
+    bars = Bars(KEPT)
     folder = data_root / "hftbacktest-binance-ws" / "spot"
     seen: list[Trade] = []
     for path in sorted(folder.glob(f"{symbol.lower()}_*.gz")):

@@ -15,8 +15,9 @@ from engine.ingestion.markets import SPOT
 from engine.ingestion.symbols import guess
 from engine.market.book import Book
 from engine.market.cob import RADIUS, RATE, SECONDS, WINDOWS, Cob, nice_bucket, spread_bps
+from engine.settings import CobSettings, MarketSettings
 from engine.snapshot import cob_view
-from engine.state import EngineState, MarketSettings, MarketState, in_ticks
+from engine.state import EngineState, MarketState, in_ticks
 from engine.types import BookDelta
 from tests.engine.support import BTC, BTC_COINM, ETH, T0, Driver, delta, snapshot
 
@@ -161,7 +162,7 @@ def test_bug45_default_buckets_suit_cheap_coins(symbol: str, decimals: int, mid:
     ticks = Decimal(mid).scaleb(decimals)
     instrument = guess(SPOT, symbol, decimals, 0)
     market = MarketState(
-        instrument, MarketSettings(bucket_sizes={}), book_source="b", trade_source="b", aggregate=False
+        instrument, MarketSettings(cob=CobSettings(bucket_sizes={})), book_source="b", trade_source="b", aggregate=False
     )
     market.sync.snapshot(snapshot(1, [(int(ticks) - 1, 5)], [(int(ticks) + 1, 5)], instrument.key))
     cob = market.open_cob()
@@ -189,7 +190,7 @@ def test_configured_buckets_and_ranges_dp7() -> None:
         market.sync.snapshot(snapshot(1, [(299_900, 1)], [(300_000, 1)], instrument.key))
         cob = market.open_cob()
         assert (cob.bucket, cob.band) == (expected, 5)
-    settings_ = MarketSettings(bucket_sizes={"BTC/USDT": "2.5"}, price_ranges={"BTC/USDT": "25"})
+    settings_ = MarketSettings(cob=CobSettings(bucket_sizes={"BTC/USDT": "2.5"}, price_ranges={"BTC/USDT": "25"}))
     market = MarketState(BTC, settings_, book_source="b", trade_source="b", aggregate=False)
     market.sync.snapshot(snapshot(1, [(1, 1)], [(2, 1)]))
     assert (market.open_cob().bucket, market.open_cob().band) == (250, 10)
@@ -345,7 +346,7 @@ def test_bucket_averages_follow_the_absolute_bucket_when_the_mid_moves() -> None
 
 def test_inverse_contracts_are_shown_in_base_asset() -> None:
     """A COIN-M contract of $100 at $50,000 is 0.002 BTC."""
-    driver = Driver(BTC_COINM, settings=MarketSettings(bucket_sizes={"BTC/USD": "10"}))
+    driver = Driver(BTC_COINM, settings=MarketSettings(cob=CobSettings(bucket_sizes={"BTC/USD": "10"})))
     ts = T0 * 10**9
     driver.up(ts, "binancecoinm")
     key = BTC_COINM.key
@@ -365,7 +366,7 @@ def test_inverse_contracts_are_shown_in_base_asset() -> None:
 
 
 def test_a_market_without_entry_opens_its_cob_with_the_first_live_book() -> None:
-    state = EngineState(MarketSettings(bucket_sizes={}))
+    state = EngineState(MarketSettings(cob=CobSettings(bucket_sizes={})))
     market = MarketState(BTC, state.settings, book_source="b", trade_source="b", aggregate=False)
     assert market.cob is None
     market.sync.snapshot(snapshot(10, [(6_100_000, 1)], [(6_100_010, 1)]))

@@ -19,7 +19,7 @@ from tests.engine.support import BTC, BTC_COINM, T0, trade
 )
 def test_flow_sums_the_trades_of_the_window(trades: list, window: int, wait: int) -> None:
     """The running second counts as the last of the window."""
-    bars = Bars()
+    bars = Bars(1500)
     bars.cover((T0 - 2) * SECOND)
     now_ms = 0
     made = []
@@ -40,7 +40,7 @@ def test_flow_sums_the_trades_of_the_window(trades: list, window: int, wait: int
 
 def test_flow_does_not_count_a_running_second_that_is_long_past() -> None:
     """A feed that broke leaves its last second running: an hour later that is not the flow of the last minute."""
-    bars = Bars()
+    bars = Bars(1500)
     bars.cover((T0 - 2) * SECOND)
     bars.trade(trade(1, 100, 7, T0 * SECOND))
     found = flow(list(bars.closed[Timeframe.S1]), bars.running(Timeframe.S1), T0 + 3600, 60)
@@ -49,7 +49,7 @@ def test_flow_does_not_count_a_running_second_that_is_long_past() -> None:
 
 def test_flow_looks_at_time_not_at_the_number_of_bars() -> None:
     """Missing seconds (the feed was down) do not let older bars into the window."""
-    bars = Bars()
+    bars = Bars(1500)
     bars.cover((T0 - 2) * SECOND)
     bars.trade(trade(1, 100, 50, T0 * SECOND))
     bars.uncover()

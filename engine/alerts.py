@@ -1,0 +1,254 @@
+"""The one list of alerts: what is wrong, since when, what is being done about it, and that it healed.
+
+An alert is kept per code and component. While its cause lasts it is active; afterwards it stays in the list, healed,
+and is raised again under the same id when the cause comes back. Every change is an event for the journal, and the list
+is what the events add up to, so it outlives restarts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from enum import IntEnum
+
+import msgspec
+
+from engine.text import inert
+from engine.types import SECOND
+
+KEPT = 500
+"""Alerts kept; beyond that the ones healed longest ago are forgotten."""
+
+TELL_EVERY = SECOND
+"""Least time between two events that say only that an active alert was seen again."""
+
+
+class Severity(IntEnum):
+    """How bad; from WARNING on the engine counts as degraded while the alert is active."""
+
+    INFO = 0
+    WARNING = 1
+    ERROR = 2
+    CRITICAL = 3
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """What all alerts of one code share."""
+
+    severity: Severity
+    title: str
+    suggestion: str
+
+
+CATALOGUE: dict[str, Kind] = {
+    "FEED_DOWN": Kind(
+        Severity.ERROR, "a market data connection is down",
+        "nothing, if it heals; else check the network with `tradetui doctor`"),
+    "FEED_SILENT": Kind(
+        Severity.WARNING, "a connection is open and says nothing",
+        "nothing, if it heals; it is opened anew after data_provider.websocket.silence_s"),
+    "FEED_REFUSED": Kind(
+        Severity.WARNING, "frames that break the venue's own format were refused",
+        "see the log for the frames; a few are noise, many mean a proxy in between or a changed format"),
+    "FEED_FAILED": Kind(
+        Severity.ERROR, "a feed failed by a fault of ours and was started again",
+        "report it with the traceback in the engine's log"),
+    "BOOK_OUT_OF_STEP": Kind(
+        Severity.WARNING, "a book is not the market at this moment",
+        "wait for the snapshot; do not read prices from this book"),
+    "BOOK_GAP": Kind(
+        Severity.WARNING, "messages of a book were missing or did not fit, and it was begun again",
+        "nothing; if it happens every few minutes the line or the machine is too slow"),
+    "TRADES_MISSED": Kind(
+        Severity.WARNING, "trades were missed; the bars they belong to are not complete",
+        "nothing; the venue's own candles replace those bars"),
+    "INSTRUMENT_FAILED": Kind(
+        Severity.ERROR, "an instrument failed by a fault of ours and was begun again",
+        "report it with the engine's log and a recording"),
+    "INSTRUMENT_UNKNOWN": Kind(
+        Severity.ERROR, "the venue does not list an instrument",
+        "correct data_provider.symbols and restart the engine"),
+    "REQUEST_FAILED": Kind(
+        Severity.WARNING, "a request to a venue fails and is tried again",
+        "nothing, if it heals; else check the address with `tradetui doctor`"),
+    "VENUE_THROTTLED": Kind(
+        Severity.WARNING, "a venue told us to wait; no request is sent until then",
+        "close other programs that use this venue from the same address"),
+    "CLOCK_APART": Kind(
+        Severity.WARNING, "this machine's clock and an exchange's differ by more than a second",
+        "set up time synchronisation (timedatectl set-ntp true)"),
+    "CLOCK_STEPPED": Kind(
+        Severity.WARNING, "this machine's clock was set, or the machine slept",
+        "let NTP slew the clock, and keep the machine from sleeping"),
+    "QUEUE_OVERFLOW": Kind(
+        Severity.ERROR, "records were dropped because the engine could not keep up; books begin again",
+        "follow fewer symbols, or give the engine more processor"),
+    "ENGINE_STALLED": Kind(
+        Severity.WARNING, "the engine did nothing for more than a second",
+        "look for a busy or sleeping machine; shells stopped with ctrl-z stop their engine, too"),
+    "ENGINE_DIED": Kind(
+        Severity.WARNING, "the last engine of this profile did not end cleanly",
+        "see the crash report and the end of its log, if there are any"),
+    "COMPONENT_FAILED": Kind(
+        Severity.ERROR, "a part of the engine failed and is started again",
+        "report it with the traceback in the engine's log"),
+    "WORKER_DOWN": Kind(
+        Severity.ERROR, "a worker process ended and is started again",
+        "nothing, if it heals; else see the worker's log"),
+    "WORKER_GIVEN_UP": Kind(
+        Severity.ERROR, "a worker process ended too often and is left alone; its part is off",
+        "see the worker's log, then restart the engine"),
+    "DISK_LOW": Kind(
+        Severity.WARNING, "the disk is nearly full",
+        "free space; recordings are the largest files (see `tradetui doctor`)"),
+    "RECORDING_FAILED": Kind(
+        Severity.ERROR, "the recording cannot be written; lines wait in memory",
+        "free space or mend the folder; it goes on by itself"),
+    "JOURNAL_FAILED": Kind(
+        Severity.ERROR, "events cannot be written to disk and would be lost at a stop",
+        "free space or mend the folder; it goes on by itself"),
+    "LOG_FAILED": Kind(
+        Severity.WARNING, "log lines are lost",
+        "free space or mend the folder; it goes on by itself"),
+    "CLIENT_REFUSED": Kind(
+        Severity.WARNING, "a connection to the engine's socket was refused",
+        "if it was not you, see who runs programs on this machine"),
+    "CLIENT_SLOW": Kind(
+        Severity.INFO, "a console did not read and was let go; it comes back by itself",
+        "nothing; look at the terminal's link if it happens often"),
+}  # fmt: skip
+"""Every code there is; `docs/troubleshooting.md` has cause and remedy of each."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One alert.
+
+    Units: times UTC ns. `since` begins the present episode, `first_seen` the first one, `last_seen` is the last time
+    that the cause was seen. `count` counts occurrences. `healed` is None while `active`.
+    """
+
+    id: int
+    code: str
+    severity: str
+    component: str
+    text: str
+    doing: str
+    suggestion: str
+    first_seen: int
+    since: int
+    last_seen: int
+    healed: int | None
+    count: int
+    active: bool
+    acknowledged: bool
+
+
+class Cause(msgspec.Struct, frozen=True):
+    """A cause that is there now. `doing` is what the engine does about it, `since` when it began, if known (UTC ns)."""
+
+    code: str
+    component: str
+    text: str
+    doing: str = ""
+    since: int = 0
+
+
+class Alerts:
+    """All alerts; `changed(change, alert)` is called for what the journal keeps, `clean` makes text fit to be shown."""
+
+    def __init__(
+        self, changed: Callable[[str, Alert], None] = lambda _change, _alert: None, clean: Callable[[str], str] = inert
+    ) -> None:
+        self._changed = changed
+        self._clean = clean
+        self._by_key: dict[tuple[str, str], Alert] = {}
+        self._passing: dict[tuple[str, str], int] = {}
+        self._told: dict[int, int] = {}
+        self._next = 1
+        self.version = 0
+
+    def recall(self, alerts: Iterable[Alert]) -> None:
+        """Take the alerts of the journal, oldest change first; those of codes no longer known are left out."""
+        for alert in alerts:
+            self._next = max(self._next, alert.id + 1)
+            if alert.code in CATALOGUE:
+                self._by_key[alert.code, alert.component] = alert
+        self.version += 1
+
+    def all(self) -> list[Alert]:
+        """Return all alerts: active first, then the newest."""
+        return sorted(self._by_key.values(), key=lambda alert: (not alert.active, -alert.last_seen, alert.id))
+
+    @property
+    def active(self) -> list[Alert]:
+        """Alerts whose cause is there now."""
+        return [alert for alert in self._by_key.values() if alert.active]
+
+    def lasting(self, causes: Iterable[Cause], now: int) -> None:
+        """Take the causes that are there at `now`: theirs are raised, all other lasting alerts heal."""
+        present = {}
+        for cause in causes:
+            present[cause.code, cause.component] = cause
+            self._raise(cause, now, 0)
+        for key, alert in list(self._by_key.items()):
+            if alert.active and key not in present and now >= self._passing.get(key, 0):
+                self._passing.pop(key, None)
+                self._put("healed", msgspec.structs.replace(alert, active=False, healed=now, doing=""))
+
+    def passing(self, cause: Cause, now: int, *, times: int = 1, hold: int = 0) -> None:
+        """Take something that happened `times` times just now; it counts as over `hold` ns later."""
+        self._passing[cause.code, cause.component] = now + hold
+        self._raise(cause, now, times)
+
+    def acknowledge(self, number: int | None = None) -> int:
+        """Mark one alert, or all, as read by a person; return how many that changed."""
+        chosen = [a for a in self._by_key.values() if not a.acknowledged and number in (None, a.id)]
+        for alert in chosen:
+            self._put("acknowledged", msgspec.structs.replace(alert, acknowledged=True))
+        return len(chosen)
+
+    def _raise(self, cause: Cause, now: int, times: int) -> None:
+        kind = CATALOGUE[cause.code]
+        key = cause.code, cause.component
+        text, doing = self._clean(cause.text), self._clean(cause.doing)
+        old = self._by_key.get(key)
+        if old is not None and old.active:
+            alert = msgspec.structs.replace(old, text=text, doing=doing, last_seen=now, count=old.count + times)
+            if (times or text != old.text) and now - self._told.get(alert.id, 0) >= TELL_EVERY:
+                self._told[alert.id] = now
+                self._put("changed", alert)
+            else:
+                self.version += (text, doing, times) != (old.text, old.doing, 0)
+                self._by_key[key] = alert
+            return
+        if old is None:
+            self._forget()
+        alert = Alert(
+            id=old.id if old is not None else self._next,
+            code=cause.code,
+            severity=kind.severity.name.lower(),
+            component=cause.component,
+            text=text,
+            doing=doing,
+            suggestion=kind.suggestion,
+            first_seen=old.first_seen if old is not None else cause.since or now,
+            since=cause.since or now,
+            last_seen=now,
+            healed=None,
+            count=(old.count if old is not None else 0) + max(times, 1),
+            active=True,
+            acknowledged=False,
+        )
+        self._next = max(self._next, alert.id + 1)
+        self._told[alert.id] = now
+        self._put("raised", alert)
+
+    def _put(self, change: str, alert: Alert) -> None:
+        self._by_key[alert.code, alert.component] = alert
+        self.version += 1
+        self._changed(change, alert)
+
+    def _forget(self) -> None:
+        if len(self._by_key) >= KEPT:
+            healed = [(alert.last_seen, key) for key, alert in self._by_key.items() if not alert.active]
+            for _, key in sorted(healed)[: max(len(self._by_key) - KEPT + 1, 0)]:
+                self._told.pop(self._by_key.pop(key).id, None)

@@ -1,0 +1,107 @@
+"""Topics as answers: what a subscription has seen, what it has not, and views made once for all who ask."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.protocol import Get, Series, State, Subscribe, raw
+from engine.topics import STATES, Topics
+
+SHARED_S = 0.05
+"""Seconds for which a view of the same record is given to others, too."""
+
+
+class Subscription:
+    """What one client wants again and again, and how far it has come."""
+
+    __slots__ = ("asked", "cursor", "due", "every", "first", "last")
+
+    def __init__(self, asked: Subscribe) -> None:
+        self.asked = asked
+        self.cursor = asked.since
+        self.every = asked.every_ms / 1000
+        self.due = 0.0
+        self.first = True
+        self.last = b""
+
+
+class Delivery:
+    """Makes answers from topics; times are seconds of a monotonic clock."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._views: dict[tuple[str, str, int], tuple[int, bytes]] = {}
+        self._viewed = -1.0
+
+    async def answer(self, asked: Get, now: float) -> State | Series:
+        """Return a topic once.
+
+        Raises:
+            RequestDenied: It cannot be had; the message says why.
+        """
+        self._topics.check(asked)
+        if asked.topic == "price":
+            price = await self._topics.engine.price(asked.instrument)
+            return self._state(asked, bytes(raw(self._topics.price(price, asked.instrument))))
+        if asked.topic in STATES:
+            return self._state(asked, self._view(asked, now))
+        return self._series(asked, asked.since)
+
+    def news(self, subscription: Subscription, now: float) -> State | Series | None:
+        """Return what a subscription has not seen yet, or None; the first time there is always an answer."""
+        asked = subscription.asked
+        subscription.due = max(subscription.due + subscription.every, now + subscription.every / 2)
+        first, subscription.first = subscription.first, False
+        if asked.topic in STATES:
+            data = self._view(asked, now)
+            if data == subscription.last and not first:
+                return None
+            subscription.last = data
+            return self._state(asked, data)
+        series = self._series(asked, subscription.cursor)
+        subscription.cursor = series.cursor
+        return series if first or series.rows or series.reset else None
+
+    def _view(self, asked: Get | Subscribe, now: float) -> bytes:
+        """Return a state topic packed; the same one is made once for all who ask at the same record."""
+        if now - self._viewed > SHARED_S:
+            self._views.clear()
+            self._viewed = now
+        seq = self._topics.engine.state.seq
+        key = asked.topic, asked.instrument, asked.depth if asked.topic == "book" else 0
+        known = self._views.get(key)
+        if known is None or known[0] != seq or asked.topic == "alerts":
+            known = self._views[key] = seq, bytes(raw(self._topics.state(asked)))
+        return known[1]
+
+    def _state(self, asked: Get | Subscribe, data: bytes) -> State:
+        engine = self._topics.engine
+        return State(
+            id=asked.id,
+            topic=asked.topic,
+            instrument=asked.instrument,
+            seq=engine.state.seq,
+            ts=engine.now(),
+            data=msgspec.Raw(data),
+        )
+
+    def _series(self, asked: Get | Subscribe, cursor: str) -> Series:
+        topics = self._topics
+        if asked.topic == "events":
+            reset = not cursor
+            entries, cursor = topics.entries(cursor, asked.limit)
+            rows = [raw(entry) for entry in entries]
+        else:
+            found, cursor, reset = topics.series(asked).newer(cursor, asked.limit)
+            rows = [raw(topics.row_of(asked, row)) for row in found]
+        return Series(
+            id=asked.id,
+            topic=asked.topic,
+            instrument=asked.instrument,
+            timeframe=asked.timeframe,
+            seq=topics.engine.state.seq,
+            ts=topics.engine.now(),
+            cursor=cursor,
+            reset=reset,
+            rows=rows,
+        )

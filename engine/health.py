@@ -1,0 +1,136 @@
+"""How the engine fares: what status, metrics and the System pane show."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.distribution import SubscriberView
+from engine.ingestion.budget import BudgetView
+from engine.ingestion.recorder import RecorderView
+from engine.latency import LatencyView
+
+
+class ProcessView(msgspec.Struct, frozen=True, kw_only=True):
+    """One process.
+
+    Units: `started` UTC ns; `heartbeat_age_s` seconds since its last sign of life; `beat_*_ms` intervals between its
+    heartbeats over the last minute (asked for every 100 ms); `rss_mb` MB of memory held; `cpu_percent` of one core.
+    """
+
+    name: str
+    pid: int
+    state: str
+    started: int
+    heartbeat_age_s: float | None
+    beat_p50_ms: float | None = None
+    beat_p95_ms: float | None = None
+    beat_p99_ms: float | None = None
+    beat_max_ms: float | None = None
+    rss_mb: float | None = None
+    cpu_percent: float | None = None
+    restarts: int = 0
+    last_error: str = ""
+
+
+class PartView(msgspec.Struct, frozen=True, kw_only=True):
+    """One supervised part of the engine: a feed, the recorder, the socket."""
+
+    name: str
+    state: str
+    restarts: int
+    last_error: str
+
+
+class QueueView(msgspec.Struct, frozen=True, kw_only=True):
+    """One queue: what waits, the most that waited, the limit, and what was dropped at it."""
+
+    name: str
+    depth: int
+    peak: int
+    limit: int
+    dropped: int
+
+
+class ConnectionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One market data connection.
+
+    Units: `since` UTC ns of the last change between up and down; `age_ms` since its last message; `offset_ms` exchange
+    clock minus ours, transmission time included; `rate` messages a second over the last two seconds. `gaps` and
+    `resyncs` are those of the books it feeds. `doing` says what is done about a connection that is down or silent.
+    """
+
+    source: str
+    up: bool
+    stale: bool
+    since: int
+    age_ms: float | None
+    rate: float
+    frames: int
+    refused: int
+    reconnects: int
+    gaps: int
+    resyncs: int
+    offset_ms: float | None
+    reason: str
+    doing: str
+
+
+class InstrumentView(msgspec.Struct, frozen=True, kw_only=True):
+    """One instrument's book as a source of truth: `live` only while every message is accounted for."""
+
+    instrument: str
+    live: bool
+    book: str
+    age_ms: float | None
+    gaps: int
+    resyncs: int
+    crossed: int
+    trade_gaps: int
+    failures: int
+    failed: str
+
+
+class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
+    """One client of the socket. Units: `since` UTC ns; `waiting` bytes not yet taken by it."""
+
+    id: int
+    client: str
+    pid: int
+    since: int
+    subscriptions: int
+    delivered: int
+    failed: int
+    sent_bytes: int
+    waiting: int
+
+
+class HealthView(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything of the health topic. `state` is `starting`, `healthy`, `degraded` or `stopping`; `why` says more."""
+
+    state: str
+    why: tuple[str, ...]
+    profile: str
+    version: str
+    data: str
+    trading: str
+    seq: int
+    ts: int
+    started: int
+    messages: int
+    parts: dict[str, str]
+    processes: tuple[ProcessView, ...]
+    components: tuple[PartView, ...]
+    stages: dict[str, LatencyView]
+    queues: tuple[QueueView, ...]
+    connections: tuple[ConnectionView, ...]
+    instruments: tuple[InstrumentView, ...]
+    budgets: tuple[BudgetView, ...]
+    consoles: tuple[ConsoleView, ...]
+    subscribers: tuple[SubscriberView, ...]
+    refused_consoles: int
+    refused_frames: int
+    recorder: RecorderView | None
+    log_level: str
+    log_dropped: int
+    disk_free_mb: int | None
+    clock_steps: int

@@ -1,0 +1,198 @@
+"""What can be read on the socket: state topics as a whole, series topics by what is new."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+
+from engine.errors import RequestDenied
+from engine.market.cob import Column
+from engine.market.price import Price
+from engine.monitor import Monitor
+from engine.ports import Entry, Journal
+from engine.protocol import Get, Subscribe
+from engine.runtime import Engine
+from engine.series import Versions
+from engine.snapshot import book_view, cob_view, is_live, tape_view
+from engine.state import MarketState
+from engine.types import MS, Bar, Instrument, Timeframe
+from engine.views import BarRow, HeatRow, MarketRow, PriceView, TradeRow
+
+STATES = ("health", "alerts", "markets", "book", "cob")
+SERIES = ("bars", "trades", "heat", "events")
+OF_INSTRUMENT = ("book", "cob", "bars", "trades", "heat", "price")
+
+TRADES = 1000
+"""Trades of the tape that are kept."""
+
+
+class Topics:
+    """Reads an engine for others. Nothing here changes it."""
+
+    def __init__(self, engine: Engine, monitor: Monitor, journal: Journal, epoch: str) -> None:
+        self.engine = engine
+        self._monitor = monitor
+        self._journal = journal
+        self._epoch = epoch
+        self._series: dict[tuple[str, str, str], Versions[object]] = {}
+
+    def check(self, asked: Get | Subscribe) -> None:
+        """Find out whether a request can be answered.
+
+        Raises:
+            RequestDenied: No such topic, instrument or timeframe; the message names the nearest.
+        """
+        topics = (*STATES, *SERIES, "price")
+        if asked.topic not in topics:
+            raise RequestDenied("unknown_topic", _unknown("topic", asked.topic, topics))
+        if asked.topic in OF_INSTRUMENT and asked.instrument not in self.engine.state.markets:
+            raise RequestDenied(
+                "unknown_instrument", _unknown("instrument", asked.instrument, self.engine.state.markets)
+            )
+        frames = [str(timeframe) for timeframe in self.engine.state.settings.timeframes]
+        if asked.topic == "bars" and asked.timeframe not in frames:
+            raise RequestDenied("unknown_timeframe", _unknown("timeframe", asked.timeframe, frames))
+        if asked.topic in ("cob", "heat") and not self.engine.state.settings.cob.enabled:
+            raise RequestDenied("not_available", "the COB is switched off: data_provider.cob.enabled = false")
+
+    def state(self, asked: Get | Subscribe) -> object:
+        """Return a state topic as a whole."""
+        now = self.engine.now()
+        match asked.topic:
+            case "health":
+                return self._monitor.view()
+            case "alerts":
+                return self._monitor.alerts.all()
+            case "markets":
+                return [self._row(market, now) for market in self.engine.state.markets.values()]
+            case "book":
+                return book_view(self.engine.state, asked.instrument, asked.depth, now)
+            case _:
+                return cob_view(self.engine.state, asked.instrument, now)
+
+    def price(self, price: Price | None, key: str) -> PriceView:
+        """Return a price for people."""
+        if price is None:
+            return PriceView(instrument=key, price=None, source="unknown", age_ms=None, stale=True)
+        return PriceView(
+            instrument=key,
+            price=self.engine.state.markets[key].instrument.price(price.ticks),
+            source=str(price.source),
+            age_ms=round(price.age / MS, 1),
+            stale=price.stale,
+        )
+
+    def entries(self, since: str, limit: int) -> tuple[list[Entry], str]:
+        """Return events after a cursor, oldest first, and the next cursor; without one the newest."""
+        last = self._journal.last
+        known = since.isdecimal() and len(since) <= 15 and int(since) <= last
+        after = int(since) if known else max(last - limit, 0)
+        found = self._journal.after(after, limit)
+        return found, str(found[-1].cursor if found else after)
+
+    def series(self, asked: Get | Subscribe) -> Versions[object]:
+        """Return a series topic, with the rows of this moment taken in."""
+        key = asked.topic, asked.instrument, asked.timeframe if asked.topic == "bars" else ""
+        found = self._series.get(key)
+        if found is None:
+            found = self._series[key] = Versions(self._epoch)
+        market = self.engine.state.markets[asked.instrument]
+        match asked.topic:
+            case "bars":
+                found.update(_bars(market, Timeframe(asked.timeframe)))
+            case "trades":
+                rows = reversed(tape_view(self.engine.state, asked.instrument, TRADES))
+                found.update((t.id, TradeRow(t.id, t.ts_ms, t.price, t.size, t.sell, t.large)) for t in rows)
+            case _:
+                found.update((column.second, column) for column in _columns(market))
+        return found
+
+    def row_of(self, asked: Get | Subscribe, row: object) -> object:
+        """Return a row of a series for people."""
+        market = self.engine.state.markets[asked.instrument]
+        if isinstance(row, Bar):
+            return _bar(row, market.instrument, closed=True)
+        if isinstance(row, Column):
+            return _heat(row, market)
+        return row
+
+    def _row(self, market: MarketState, now: int) -> MarketRow:
+        instrument, book, ticker, trade = market.instrument, market.sync.book, market.ticker, market.last_trade
+        price = instrument.price
+        return MarketRow(
+            instrument=instrument.key,
+            live=is_live(self.engine.state, market, now),
+            age_ms=round((now - market.ts_book) / MS, 1) if market.ts_book else None,
+            tick=price(instrument.tick),
+            best_bid=price(book.best_bid) if book.best_bid else None,
+            best_ask=price(book.best_ask) if book.best_ask else None,
+            last=price(trade.price) if trade is not None else None,
+            last_sell=trade.sell if trade is not None else None,
+            change_24h_pct=ticker.change_pct if ticker is not None else None,
+            high_24h=price(ticker.high) if ticker is not None else None,
+            low_24h=price(ticker.low) if ticker is not None else None,
+            volume_24h=instrument.size(ticker.volume) if ticker is not None else None,
+            mark=market.mark.mark if market.mark is not None else None,
+            funding_rate=market.mark.funding_rate if market.mark is not None else None,
+        )
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    names = list(known)
+    near = difflib.get_close_matches(name, names, 1, 0.5)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"unknown {what} {name!r}{hint} (known: {', '.join(names) or 'none yet'})"
+
+
+def _bars(market: MarketState, timeframe: Timeframe) -> Iterator[tuple[int, object]]:
+    closed = market.bars.closed[timeframe]
+    last = -1
+    for bar in closed:
+        last = bar.open_ms
+        yield last, bar
+    running = market.bars.running(timeframe)
+    if running is not None and running.open_ms > last:
+        yield running.open_ms, _bar(running, market.instrument, closed=False)
+
+
+def _bar(bar: Bar, instrument: Instrument, *, closed: bool) -> BarRow:
+    price: Callable[[float], float] = instrument.price
+    return BarRow(
+        bar.open_ms,
+        price(bar.open),
+        price(bar.high),
+        price(bar.low),
+        price(bar.close),
+        instrument.size(bar.volume),
+        bar.trades,
+        instrument.size(bar.taker_buy),
+        closed,
+        bar.complete,
+        bar.source,
+    )
+
+
+def _columns(market: MarketState) -> Iterable[Column]:
+    return market.cob.columns if market.cob is not None else ()
+
+
+def _heat(column: Column, market: MarketState) -> HeatRow:
+    instrument = market.instrument
+    bucket = market.cob.bucket if market.cob is not None else 0
+    # On inverse markets a lot is a contract, worth contract_size quote units; at the bucket's price that is base asset.
+    bids, asks = [], []
+    for i in range(len(column.bids)):
+        middle = instrument.price((column.base + i + 0.5) * bucket)
+        base = instrument.contract_size / middle if instrument.contract_size and middle else 1.0
+        bids.append(instrument.size(column.bids[i]) * base)
+        asks.append(instrument.size(column.asks[i]) * base)
+    return HeatRow(
+        column.second,
+        instrument.price(column.base * bucket),
+        instrument.price(bucket),
+        instrument.price(column.best_bid),
+        instrument.price(column.best_ask),
+        tuple(bids),
+        tuple(asks),
+        column.partial,
+    )

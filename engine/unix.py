@@ -1,0 +1,55 @@
+"""Unix sockets: who is at the other end, as the kernel tells it, and paths longer than an address takes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PATH_MOST = 103
+"""Bytes of a path that every system takes as a socket's address (Linux 107, macOS 103)."""
+
+_XUCRED = struct.Struct("IIh")
+_LOCAL_PEERCRED = 1
+_LOCAL_PEERPID = 2
+_SOL_LOCAL = 0
+
+
+def peer_of(sock: socket.socket) -> tuple[int, int]:
+    """Return (pid, uid) of the connected process; pid 0 where the system does not tell it.
+
+    Sources: unix(7) SO_PEERCRED on Linux; unix(4) LOCAL_PEERCRED on macOS.
+
+    Raises:
+        OSError: The system does not tell who it is.
+    """
+    if sys.platform == "linux":
+        pid, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return pid, uid
+    answer = sock.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, 76)
+    _, uid, _ = _XUCRED.unpack_from(answer)
+    pid = struct.unpack("i", sock.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID, 4))[0]
+    return pid, uid
+
+
+@contextlib.contextmanager
+def reachable(path: Path) -> Iterator[str]:
+    """Yield an address for the socket at `path`, valid inside the block; on Linux also where the path is too long.
+
+    Raises:
+        OSError: The folder cannot be opened, or the path is too long for this system.
+    """
+    if len(os.fsencode(path)) <= PATH_MOST:
+        yield str(path)
+        return
+    if sys.platform != "linux":
+        raise OSError(f"{path}: a socket's path may have {PATH_MOST} bytes; set XDG_RUNTIME_DIR to a shorter folder")
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)

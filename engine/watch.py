@@ -1,0 +1,201 @@
+"""What is wrong with the engine at this moment, and what went wrong since the last look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from engine.alerts import Alerts, Cause
+from engine.ingestion.connection import Connection
+from engine.ingestion.feed import VenueFeed
+from engine.pulse import Resources
+from engine.runtime import Engine
+from engine.state import MarketState
+from engine.supervisor import PartState
+from engine.types import SECOND
+
+HOLD = 5 * SECOND
+"""How long something that is already over stays in sight."""
+
+PATIENCE = SECOND
+"""How long a book may be out of step before that is an alert of its own; a gap usually heals in a tenth of it."""
+
+START = 15 * SECOND
+"""How long a new connection or book may take before its absence is an alert."""
+
+APART = SECOND
+"""Difference between our clock and an exchange's that is worth an alert."""
+
+STALL_S = 1.0
+
+
+class Counted:
+    """Counters that only grow, by name: how much since the last look. One that shrinks has begun again."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def grown(self, name: str, value: int) -> int:
+        """Return by how much a counter has grown; 0 at the first look."""
+        before = self._seen.get(name, value)
+        self._seen[name] = value
+        return max(value - before, 0)
+
+
+class Watch:
+    """Looks at an engine and keeps its list of alerts true."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        alerts: Alerts,
+        resources: Resources,
+        *,
+        disk_low_mb: int,
+        others: Callable[[], Iterator[Cause]] = lambda: iter(()),
+    ) -> None:
+        """`others` tells what is wrong outside the engine's own state: journal, log, workers."""
+        self._engine = engine
+        self._alerts = alerts
+        self._resources = resources
+        self._disk_low_mb = disk_low_mb
+        self._others = others
+        self._counted = Counted()
+        self._out_since: dict[str, int] = {}
+        self._began = engine.now()
+        for name, value in self._counters():
+            self._counted.grown(name, value)
+
+    def look(self, now: int, beat_s: float = 0.0) -> None:
+        """Look once, at `now` (UTC ns); `beat_s` is the time since the last heartbeat."""
+        self._passed(now, beat_s)
+        self._alerts.lasting(self._causes(now), now)
+
+    # What is wrong now. ---------------------------------------------------------------------------------------------
+
+    def _causes(self, now: int) -> Iterator[Cause]:
+        engine = self._engine
+        for feed in engine.feeds:
+            yield from self._feed(feed, now)
+        for key, market in engine.state.markets.items():
+            yield from self._instrument(key, market, now)
+        names = {feed.market.venue for feed in engine.feeds}
+        for part in engine.supervisor.parts.values():
+            if part.state is not PartState.RUNNING:
+                code = "FEED_FAILED" if part.name in names else "COMPONENT_FAILED"
+                yield Cause(code, part.name, part.last_error, str(part.state))
+        free = self._resources.disk_free_mb
+        if free is not None and free < self._disk_low_mb:
+            yield Cause("DISK_LOW", "disk", f"less than {self._disk_low_mb} MB are free", f"{free} MB are free")
+        if engine.recorder is not None and (error := engine.recorder.view().error):
+            yield Cause("RECORDING_FAILED", "recorder", error, "tried again every second")
+        yield from self._others()
+
+    def _feed(self, feed: VenueFeed, now: int) -> Iterator[Cause]:
+        venue = feed.market.venue
+        for what, trouble in feed.troubles.items():
+            pause = f"try {trouble.tries + 1} in {max(trouble.again_at - feed.monotonic(), 0):.1f} s"
+            yield Cause("REQUEST_FAILED", f"{venue} {what}", trouble.text, pause, trouble.since)
+        blocked = feed.rest.budget.view(feed.monotonic()).blocked_s
+        if blocked > 0:
+            said = f"{venue} told us to send no requests for a while"
+            yield Cause("VENUE_THROTTLED", venue, said, f"requests go on in {blocked:.0f} s")
+        if feed.missing:
+            yield Cause(
+                "INSTRUMENT_UNKNOWN", venue, f"not listed: {', '.join(feed.missing)}", "the others are followed"
+            )
+        for connection in feed.connections:
+            yield from self._connection(connection, now)
+
+    def _connection(self, connection: Connection, now: int) -> Iterator[Cause]:
+        state = self._engine.state
+        source = state.sources.get(connection.source)
+        if not connection.up:
+            reason = connection.session.reason
+            if reason or now - connection.since > START:
+                text = reason or "not connected yet"
+                yield Cause("FEED_DOWN", connection.source, text, connection.doing, connection.since)
+            return
+        heard = max(source.last_frame if source is not None else 0, connection.since)
+        limit = state.settings.stale_after_s
+        if now - heard > limit * SECOND:
+            text = f"no message for more than {limit:g} s"
+            doing = f"opened anew after {connection.session.settings.silence_s:g} s of silence"
+            yield Cause("FEED_SILENT", connection.source, text, doing, heard)
+
+    def _instrument(self, key: str, market: MarketState, now: int) -> Iterator[Cause]:
+        state = self._engine.state
+        if market.failed:
+            yield Cause("INSTRUMENT_FAILED", key, market.failed, "its book begins again")
+        source = state.sources.get(market.book_source)
+        if market.sync.live or source is None or not source.up:
+            self._out_since.pop(key, None)
+        else:
+            since = self._out_since.setdefault(key, now)
+            if now - since > (PATIENCE if market.sync.resyncs else START):
+                waits = "waiting for a depth snapshot" if market.asked_snapshot else "waiting for the stream"
+                yield Cause("BOOK_OUT_OF_STEP", key, "the book is being built again", waits, since)
+        if market.offset is not None and abs(market.offset) > APART:
+            ahead = "ahead of" if market.offset > 0 else "behind"
+            said = f"the exchange's clock is {abs(market.offset) / SECOND:.0f} s {ahead} ours"
+            yield Cause("CLOCK_APART", key, said, "bars follow the exchange's clock")
+
+    # What went wrong since the last look. -----------------------------------------------------------------------------
+
+    def _counters(self) -> Iterator[tuple[str, int]]:
+        engine = self._engine
+        yield "overflow", engine.overflow
+        yield "steps", engine.clock.steps
+        for feed in engine.feeds:
+            for connection in feed.connections:
+                yield f"refused {connection.source}", connection.refused
+        for key, market in engine.state.markets.items():
+            yield f"gaps {key}", market.sync.gaps
+            yield f"crossed {key}", market.counters.crossed
+            yield f"trades {key}", market.counters.trade_gaps
+            yield f"failures {key}", market.counters.failures
+        for name, part in engine.supervisor.parts.items():
+            yield f"restarts {name}", part.restarts
+
+    def _passed(self, now: int, beat_s: float) -> None:
+        grown = {name: number for name, value in self._counters() if (number := self._counted.grown(name, value))}
+        for name, number in grown.items():
+            cause = self._tell(name, number, grown)
+            if cause is not None:
+                self._alerts.passing(cause, now, times=number, hold=HOLD)
+        if beat_s > STALL_S:
+            said = "the engine's loop stood still"
+            self._alerts.passing(Cause("ENGINE_STALLED", "engine", said, f"{beat_s:.1f} s"), now, hold=HOLD)
+
+    def _tell(self, name: str, number: int, grown: dict[str, int]) -> Cause | None:
+        kind, _, what = name.partition(" ")
+        match kind:
+            case "overflow":
+                return Cause("QUEUE_OVERFLOW", "market queue", f"{number} records dropped", "books begin again")
+            case "steps":
+                return Cause(
+                    "CLOCK_STEPPED", "clock", "this machine's clock was set", "stamps go on without a jump back"
+                )
+            case "refused":
+                return Cause(
+                    "FEED_REFUSED", what, self._refusal(what), "dropped; ten in a row open the connection anew"
+                )
+            case "gaps":
+                crossed = grown.get(f"crossed {what}", 0)
+                said = "the book crossed" if crossed else "messages of the book are missing or differ"
+                return Cause("BOOK_GAP", what, said, "the book begins again from a snapshot")
+            case "trades":
+                return Cause(
+                    "TRADES_MISSED", what, "trade ids are missing", "the bars concerned are asked of the venue"
+                )
+            case "failures":
+                failed = self._engine.state.markets[what].failed
+                return Cause("INSTRUMENT_FAILED", what, failed or "failed, and began again", "its book begins again")
+            case "restarts":
+                part = self._engine.supervisor.parts[what]
+                code = "FEED_FAILED" if any(f.market.venue == what for f in self._engine.feeds) else "COMPONENT_FAILED"
+                return Cause(code, what, part.last_error, "started again")
+        return None
+
+    def _refusal(self, source: str) -> str:
+        connections = (c for feed in self._engine.feeds for c in feed.connections if c.source == source)
+        return next((connection.refusal for connection in connections), "")

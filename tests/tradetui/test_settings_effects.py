@@ -1,0 +1,402 @@
+"""Every setting has an effect: for each key one case that shows what it changes, from the key to the engine.
+
+A setting without a case here fails the first test. `PENDING` lists those whose effect is not to be seen yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.errors import FeedUnavailable, SettingsInvalid
+from engine.ingestion.session import Due, Session
+from engine.ports import Response
+from engine.snapshot import cob_view, tape_view
+from engine.types import SECOND, Bar, BarsLoaded, FeedAlive, FetchBars, Timeframe
+from tests.engine.support import BTC, T0, Driver, delta, snapshot, trade
+from tests.support.exchange import run_virtual
+from tests.support.virtual_clock import VirtualClock
+from tradetui.bootstrap import build_engine
+from tradetui.config import load
+from tradetui.schema import SETTINGS
+from tradetui.settings import Settings
+
+START = T0 * SECOND
+MID = 6_000_000
+
+PENDING = {
+    "parts.inference",
+    "parts.training",
+    "parts.trading",
+    "engine.disk_low_mb",
+    "log.level",
+    "log.max_mb",
+    "log.backups",
+    "credentials.file",
+}
+"""Settings of parts that are built elsewhere."""
+
+CASES: dict[str, Callable[..., None]] = {}
+
+
+def case(*keys: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register what shows the effect of these keys."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        assert not CASES.keys() & set(keys)
+        CASES.update(dict.fromkeys(keys, function))
+        return function
+
+    return register
+
+
+def chosen(key: str = "", value: object = None, **more: object) -> Settings:
+    """The defaults with some keys set, as the command line sets them."""
+    flags = {name.replace("__", "."): item for name, item in more.items()}
+    return load(None, {"HOME": "/nowhere"}, flags={**({key: value} if key else {}), **flags})
+
+
+def test_every_setting_has_a_case() -> None:
+    assert CASES.keys() | PENDING == {setting.key for setting in SETTINGS.values()}
+    assert not CASES.keys() & PENDING
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_the_setting_has_an_effect(key: str, tmp_path: Path) -> None:
+    CASES[key](key, tmp_path)
+
+
+# The network: what is asked of it. ------------------------------------------------------------------------------------
+
+
+class Silent:
+    """A connection on which nothing comes and pings are answered."""
+
+    async def receive(self) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def ping(self) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+class Network:
+    """Knows four instruments and nothing else; notes what is asked of it, and when. It may take no connections."""
+
+    def __init__(self, *, accepts: bool = True) -> None:
+        self.accepts = accepts
+        self.asked: list[tuple[float, str]] = []
+
+    def _note(self, url: str) -> None:
+        self.asked.append((asyncio.get_running_loop().time(), url))
+
+    async def connect(self, url: str) -> Silent:
+        self._note(url)
+        if not self.accepts:
+            await asyncio.Event().wait()
+        return Silent()
+
+    async def get(self, url: str, *, timeout_s: float) -> Response:  # noqa: ASYNC109, RUF100
+        self._note(url)
+        if "exchangeInfo" not in url:
+            raise FeedUnavailable("nothing here")
+        entries = [
+            {
+                "symbol": symbol,
+                "baseAsset": symbol[:3],
+                "quoteAsset": quote,
+                "filters": [{"filterType": "PRICE_FILTER", "tickSize": "0.01"}],
+                "quantityPrecision": 3,
+            }
+            for symbol, quote in (("BTCUSDT", "USDT"), ("ETHUSDT", "USDT"), ("SOLUSDT", "USDT"), ("BTCUSD_PERP", "USD"))
+        ]
+        return Response(status=200, headers={}, body=msgspec.json.encode({"symbols": entries}))
+
+    async def aclose(self) -> None:
+        return
+
+
+def asked(settings: Settings, seconds: float = 3.0, *, accepts: bool = True) -> list[tuple[float, str]]:
+    """What an engine with these settings asks of the network in its first seconds."""
+    network = Network(accepts=accepts)
+
+    async def main() -> None:
+        engine = build_engine(
+            settings,
+            [],
+            clock=VirtualClock(),
+            transport=network,
+            monotonic=asyncio.get_running_loop().time,
+            dice=lambda: 1.0,
+        )
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(seconds, stop.set)
+        await engine.run(stop)
+
+    run_virtual(main, start_ns=START)
+    return network.asked
+
+
+def urls(settings: Settings, part: str, **options: Any) -> list[str]:
+    return [url for _, url in asked(settings, **options) if part in url]
+
+
+@case("data_provider.symbols")
+def _symbols(key: str, _folder: Path) -> None:
+    (stream,) = urls(chosen(key, ["SOL/USDT"]), "/stream?")
+    assert "solusdt@depth" in stream
+    assert "ethusdt" not in stream
+    assert any("btcusdt@depth" in url for url in urls(chosen(), "/stream?"))
+
+
+@case("data_provider.websocket.update_speed")
+def _update_speed(key: str, _folder: Path) -> None:
+    for symbol, stream_of in (
+        ("ETH/USDT", {"100ms": "depth@100ms", "1000ms": "depth"}),
+        ("binanceusdm:ETH/USDT:USDT", {"100ms": "depth@100ms", "250ms": "depth", "500ms": "depth@500ms"}),
+    ):
+        for speed, stream in stream_of.items():
+            streams = urls(chosen(key, speed, data_provider__symbols=[symbol]), "/stream?")
+            names = "/".join(url.partition("streams=")[2] for url in streams).split("/")
+            assert f"ethusdt@{stream}" in names
+    settings = chosen(key, "250ms", data_provider__symbols=["binanceusdm:ETH/USDT:USDT"])
+    with pytest.raises(SettingsInvalid, match="100ms, 1000ms"):
+        build_engine(settings, ["ETH/USDT"], transport=Network())
+
+
+@case("data_provider.websocket.max_depth")
+def _max_depth(key: str, _folder: Path) -> None:
+    for symbol, depth, limit in (
+        ("ETH/USDT", 1000, 1000),
+        ("ETH/USDT", 5000, 5000),
+        ("ETH/USDT", 77, 77),
+        ("binanceusdm:ETH/USDT:USDT", 77, 100),
+        ("binanceusdm:ETH/USDT:USDT", 5000, 1000),
+    ):
+        found = urls(chosen(key, depth, data_provider__symbols=[symbol]), "/depth?")
+        assert {url.partition("limit=")[2] for url in found} == {str(limit)}
+
+
+@case(
+    "venues.binance.rest",
+    "venues.binance.ws",
+    "venues.binanceusdm.rest",
+    "venues.binanceusdm.ws",
+    "venues.binancecoinm.rest",
+    "venues.binancecoinm.ws",
+)
+def _address(key: str, _folder: Path) -> None:
+    _, venue, kind = key.split(".")
+    pair = {"binance": "BTC/USDT", "binanceusdm": "BTC/USDT:USDT", "binancecoinm": "BTC/USD:BTC"}[venue]
+    address = "http://here:1/x" if kind == "rest" else "ws://here:1/x"
+    found = [url for _, url in asked(chosen(key, [address], data_provider__symbols=[f"{venue}:{pair}"]))]
+    reached = [url for url in found if url.startswith("http" if kind == "rest" else "ws")]
+    assert reached
+    assert all(url.startswith(address) for url in reached)
+
+
+@case("data_provider.websocket.connect_timeout_s")
+def _connect_timeout(key: str, _folder: Path) -> None:
+    for seconds in (3.0, 10.0):
+        settings = chosen(key, seconds, data_provider__symbols=["BTC/USDT"])
+        times = [at for at, url in asked(settings, 30, accepts=False) if "/stream?" in url]
+        assert times[1] - times[0] == pytest.approx(seconds + 1.0, abs=0.2)
+
+
+@case("engine.record")
+def _record(key: str, folder: Path) -> None:
+    asked(chosen())
+    asked(chosen(key, folder / "tape"))
+    assert [path for path in (folder / "tape").rglob("*") if path.is_file()]
+
+
+# The connection's policy. ---------------------------------------------------------------------------------------------
+
+
+def session(key: str, value: object) -> Session:
+    """A session as the engine opens it at the time 0."""
+    settings = chosen(key, value)
+    made = Session(build_engine(settings, [], transport=Network()).feeds[0].settings)
+    made.opened(0.0)
+    return made
+
+
+@case("data_provider.websocket.ping_after_s")
+def _ping_after(key: str, _folder: Path) -> None:
+    assert [session(key, value).due(1.5) for value in (1.0, 2.0)] == [Due.PING, Due.NOTHING]
+
+
+@case("data_provider.websocket.pong_within_s")
+def _pong_within(key: str, _folder: Path) -> None:
+    for value, due in ((1.0, Due.RECONNECT), (5.0, Due.NOTHING)):
+        made = session(key, value)
+        made.pinged(2.0)
+        assert made.due(4.0) is due
+
+
+@case("data_provider.websocket.silence_s")
+def _silence(key: str, _folder: Path) -> None:
+    assert [session(key, value).due(6.0) for value in (5.0, 15.0)] == [Due.RECONNECT, Due.PING]
+
+
+@case("data_provider.websocket.rotate_after_s")
+def _rotate_after(key: str, _folder: Path) -> None:
+    for value, due in ((100.0, Due.ROTATE), (1000.0, Due.NOTHING)):
+        made = session(key, value)
+        made.frame(199.0)
+        assert made.due(200.0) is due
+
+
+@case("data_provider.websocket.max_errors")
+def _max_errors(key: str, _folder: Path) -> None:
+    for value in (2, 10):
+        made = session(key, value)
+        assert [made.refused(1.0) for _ in range(value)] == [False] * (value - 1) + [True]
+
+
+@case("data_provider.websocket.reconnect_delay")
+def _reconnect_delay(key: str, _folder: Path) -> None:
+    assert [session(key, value).delay(1.0) for value in (1.0, 7.0)] == [1.0, 7.0]
+
+
+@case("data_provider.websocket.max_reconnect_delay")
+def _max_reconnect_delay(key: str, _folder: Path) -> None:
+    for value in (5.0, 60.0):
+        made = session(key, value)
+        assert max(made.delay(1.0) for _ in range(10)) == value
+
+
+@case("data_provider.websocket.settle_s")
+def _settle(key: str, _folder: Path) -> None:
+    for value, failures in ((1.0, 0), (5.0, 1)):
+        made = session(key, value)
+        made.delay(1.0)
+        made.frame(1.0)
+        made.frame(3.0)
+        assert made.failures == failures
+
+
+# The market. ----------------------------------------------------------------------------------------------------------
+
+
+def driven(key: str, value: object) -> Driver:
+    """An engine state with these settings, its book live."""
+    driver = Driver(BTC, settings=chosen(key, value).for_market())
+    driver.up(START)
+    driver.at(START, snapshot(10, [(MID - 30_000, 5), (MID - 1, 7)], [(MID + 1, 1), (MID + 30_000, 2)]), "binance:rest")
+    driver.at(START + 1, delta(11, ts=START))
+    return driver
+
+
+BAR = Bar(
+    open_ms=0, open=MID, high=MID, low=MID, close=MID, volume=1, trades=1, taker_buy=1, quote_volume=MID, source="venue"
+)
+
+
+def loads(driver: Driver) -> list[str]:
+    return [str(command.timeframe) for command in driver.commands if isinstance(command, FetchBars)]
+
+
+def damaged(driver: Driver) -> Driver:
+    """Let minutes and hours be missing until bars are healed."""
+    driver.commands.clear()
+    for timeframe in (Timeframe.M1, Timeframe.H1):
+        length = timeframe.seconds * 1000
+        now = T0 * 1000 // length * length
+        bars = tuple(msgspec.structs.replace(BAR, open_ms=now - back * length) for back in (9, 2))
+        driver.at(START + 2, BarsLoaded(instrument=BTC.key, timeframe=timeframe, bars=bars), "binance:rest")
+    driver.until(START + 70 * SECOND)
+    return driver
+
+
+@case("data_provider.timeframes")
+def _timeframes(key: str, _folder: Path) -> None:
+    driver = driven(key, ["1m", "1d"])
+    assert loads(driver) == ["1m", "1d"]
+    assert set(loads(damaged(driver))) == {"1m"}
+    driver = driven(key, list(Timeframe))
+    assert loads(driver) == list(Timeframe)
+    assert set(loads(damaged(driver))) == {"1m", "1h"}
+
+
+@case("data_provider.cache.enabled")
+def _cache(key: str, _folder: Path) -> None:
+    driver = driven(key, False)
+    assert loads(driver) == []
+    assert loads(damaged(driver)) == []
+    assert loads(damaged(driven(key, True)))
+
+
+@case("data_provider.cache.candles_per_timeframe")
+def _candles(key: str, _folder: Path) -> None:
+    for value in (100, 150):
+        driver = driven(key, value)
+        request = next(c for c in driver.commands if isinstance(c, FetchBars) and c.timeframe is Timeframe.M1)
+        assert request.start_ms == (T0 // 60 - value) * 60_000
+        for second in range(200):
+            at = START + second * SECOND
+            driver.at(at, trade(second + 1, MID, 1, at))
+        assert len(driver.market().bars.closed[Timeframe.S1]) == value
+
+
+@case("data_provider.cob.enabled")
+def _cob(key: str, _folder: Path) -> None:
+    driver = driven(key, False)
+    driver.until(START + 2 * SECOND)
+    market = driver.market()
+    assert market.sync.live
+    assert market.cob is None
+    view = cob_view(driver.state, BTC.key, START + SECOND)
+    assert (view.live, view.buckets) == (True, ())
+    assert driven(key, True).market().cob is not None
+    assert market.counters.failures == 0
+
+
+@case("data_provider.cob.bucket_sizes")
+def _bucket_sizes(key: str, _folder: Path) -> None:
+    for value, ticks in (({"BTC/USDT": "25"}, 2500), ({"ETH/USDT": "25"}, 1000)):
+        cob = driven(key, value).market().cob
+        assert cob is not None
+        assert cob.bucket == ticks
+
+
+@case("data_provider.cob.price_ranges")
+def _price_ranges(key: str, _folder: Path) -> None:
+    for value, buckets in (({"BTC/USDT": 100}, 10), ({}, 5)):
+        cob = driven(key, value).market().cob
+        assert cob is not None
+        assert cob.band == buckets
+
+
+@case("market.large_trade")
+def _large_trade(key: str, _folder: Path) -> None:
+    for value, large in ((1.0, True), (100_000.0, False)):
+        driver = driven(key, value)
+        driver.at(START + 5, trade(1, MID, 1000, START))
+        assert [view.large for view in tape_view(driver.state, BTC.key, 1)] == [large]
+
+
+@case("market.stale_after_s")
+def _stale_after(key: str, _folder: Path) -> None:
+    for value, live in ((1.0, False), (5.0, True)):
+        assert cob_view(driven(key, value).state, BTC.key, START + 3 * SECOND).live is live
+
+
+@case("market.silence_s")
+def _market_silence(key: str, _folder: Path) -> None:
+    for value, closed in ((0.1, 1), (0.5, 0)):
+        driver = driven(key, value)
+        at = START + SECOND
+        driver.at(at, trade(1, MID, 1, at))
+        later = at + 13 * SECOND // 10
+        driver.at(later, FeedAlive(source="binance"))
+        driver.until(later + SECOND // 10)
+        assert len(driver.market().bars.closed[Timeframe.S1]) == closed

@@ -1,0 +1,269 @@
+"""Commands about the running engine: status, stop, log, alerts, metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tradetui.cli.options import Json, Profile, places_of
+from tradetui.cli.output import clock, number, show_json, span, table
+
+if TYPE_CHECKING:
+    from engine.alerts import Alert
+    from engine.health import HealthView
+    from tradetui.places import Places
+
+STOP_S = 20.0
+"""Time for an engine to stop."""
+
+
+def status(profile: Profile = None, as_json: Json = False) -> None:
+    """Tell how the engine fares. Exit code: 0 healthy, 1 degraded or starting, 2 no engine."""
+    import asyncio
+
+    from engine.alerts import Alert
+    from engine.errors import EngineUnreachable
+    from engine.health import HealthView
+    from tradetui.client import engine_of
+
+    places = places_of(profile)
+
+    async def ask() -> tuple[HealthView, list[Alert]]:
+        async with engine_of(places, "status") as engine:
+            return await engine.get("health", HealthView), await engine.get("alerts", list[Alert])
+
+    try:
+        health, alerts = asyncio.run(ask())
+    except EngineUnreachable as error:
+        if as_json:
+            show_json(
+                {"state": "unresponsive" if error.hung else "none", "profile": places.profile, "why": [str(error)]}
+            )
+        else:
+            typer.echo(f"tradetui: {error}", err=True)
+        raise typer.Exit(1 if error.hung else 2) from None
+    if as_json:
+        import msgspec
+
+        show_json({**msgspec.to_builtins(health), "alerts": [alert for alert in alerts if alert.active]})
+    else:
+        _show(health, alerts)
+    raise typer.Exit(0 if health.state == "healthy" else 1)
+
+
+def _show(health: HealthView, alerts: list[Alert]) -> None:
+    process = health.processes[0]
+    uptime = span((health.ts - health.started) / 1e9)
+    typer.echo(
+        f"engine {health.state}  profile {health.profile}  pid {process.pid}  up {uptime}  data {health.data}"
+        f"  trading {health.trading}"
+    )
+    typer.echo(
+        f"{number(health.messages)} messages, record {health.seq}  memory {number(process.rss_mb)} MB"
+        f"  processor {number(process.cpu_percent)} %  heartbeat p99 {number(process.beat_p99_ms)} ms"
+        f"  free disk {number(health.disk_free_mb)} MB"
+    )
+    if len(health.processes) > 1:
+        typer.echo("")
+        table(
+            ("process", "pid", "state", "beat", "memory MB", "cpu %", "restarts", "last error"),
+            [
+                (p.name, str(p.pid or "-"), p.state, span(p.heartbeat_age_s), number(p.rss_mb), number(p.cpu_percent),
+                 str(p.restarts), p.last_error)
+                for p in health.processes
+            ], "13456",
+        )  # fmt: skip
+    typer.echo("")
+    table(
+        ("connection", "state", "since", "age", "msg/s", "reconnects", "refused", "gaps", "resyncs"),
+        [
+            (c.source, "silent" if c.stale else "up" if c.up else "DOWN", clock(c.since),
+             span(c.age_ms / 1000 if c.age_ms is not None else None), number(c.rate, 1), str(c.reconnects),
+             str(c.refused), str(c.gaps), str(c.resyncs))
+            for c in health.connections
+        ], "345678",
+    )  # fmt: skip
+    typer.echo("")
+    table(
+        ("instrument", "book", "age", "gaps", "resyncs", "trade gaps"),
+        [
+            (i.instrument, "live" if i.live else "NOT LIVE", span(i.age_ms / 1000 if i.age_ms is not None else None),
+             str(i.gaps), str(i.resyncs), str(i.trade_gaps))
+            for i in health.instruments
+        ], "2345",
+    )  # fmt: skip
+    typer.echo("")
+    table(
+        ("stage", "samples", "p50 ms", "p95 ms", "p99 ms", "max ms"),
+        [
+            (name.replace("_", " "), number(v.samples), number(v.p50_ms, 3), number(v.p95_ms, 3), number(v.p99_ms, 3),
+             number(v.max_ms, 1))
+            for name, v in health.stages.items()
+        ], "12345",
+    )  # fmt: skip
+    typer.echo("")
+    for queue in health.queues:
+        typer.echo(
+            f"queue {queue.name}: {queue.depth} wait, most {queue.peak} of {queue.limit:,}, {queue.dropped} dropped"
+        )
+    for budget in health.budgets:
+        blocked = f", blocked for {budget.blocked_s:.0f} s" if budget.blocked_s else ""
+        typer.echo(
+            f"requests {budget.venue}: {budget.used} of {budget.limit:,} used, back in {budget.reset_s:.0f} s{blocked}"
+        )
+    typer.echo(f"consoles: {len(health.consoles)} attached, {health.refused_consoles} refused")
+    active = [alert for alert in alerts if alert.active]
+    if active:
+        typer.echo("")
+        _list(active)
+
+
+def _list(alerts: list[Alert]) -> None:
+    table(
+        ("id", "severity", "code", "component", "since", "count", "state", "text"),
+        [
+            (str(a.id), a.severity, a.code, a.component, clock(a.since), str(a.count), _state(a),
+             a.text + (f" ({a.doing})" if a.doing else ""))
+            for a in alerts
+        ], "05",
+    )  # fmt: skip
+
+
+def _state(alert: Alert) -> str:
+    state = "active" if alert.active else f"healed {clock(alert.healed)[11:]}"
+    return f"{state}, read" if alert.acknowledged else state
+
+
+def stop(profile: Profile = None, as_json: Json = False) -> None:
+    """Stop the engine and wait until it is gone."""
+    import asyncio
+
+    from engine.errors import EngineUnreachable
+    from tradetui.client import engine_of
+
+    places = places_of(profile)
+
+    async def ask() -> tuple[int, str]:
+        async with engine_of(places, "stop") as engine:
+            return engine.welcome.pid, await engine.command("stop")
+
+    pid, _ = asyncio.run(ask())
+    if not _gone(places):
+        raise EngineUnreachable(f"the engine (pid {pid}) has not stopped within {STOP_S:.0f} s", hung=True)
+    if as_json:
+        show_json({"stopped": pid, "profile": places.profile})
+    else:
+        typer.echo(f"engine of profile {places.profile} (pid {pid}) stopped")
+
+
+def _gone(places: Places) -> bool:
+    import time
+
+    from tradetui.lock import is_held
+
+    until = time.monotonic() + STOP_S
+    while time.monotonic() < until:
+        if not is_held(places.lock):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def log(
+    level: Annotated[
+        str | None, typer.Argument(help="debug, info, warning or error: from now on, without a restart.")
+    ] = None,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many lines to show.")] = 20,
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Show the end of the engine's log, or change its level while it runs."""
+    import asyncio
+
+    from tradetui.client import engine_of
+    from tradetui.log_files import read_log
+
+    places = places_of(profile)
+    if level is None:
+        for entry in read_log(places.logs / "engine.log", last=lines):
+            if as_json:
+                show_json(entry)
+            else:
+                typer.echo(f"{entry.ts} {entry.level:7} {entry.seq:>9} {entry.logger}: {entry.text}")
+        return
+
+    async def ask() -> str:
+        async with engine_of(places, "log") as engine:
+            return await engine.command("log_level", level=level)
+
+    said = asyncio.run(ask())
+    if as_json:
+        show_json({"level": level.lower(), "text": said})
+    else:
+        typer.echo(said)
+
+
+def alerts(
+    acknowledge: Annotated[
+        int | None, typer.Option("--ack", help="Mark the alert of this number as read; 0 marks all.")
+    ] = None,
+    active: Annotated[bool, typer.Option("--active", help="Only those whose cause is there now.")] = False,
+    severity: Annotated[str, typer.Option(help="At least this: info, warning, error, critical.")] = "info",
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """List what is and was wrong: since when, what is being done, and what you can do."""
+    import asyncio
+
+    from engine.alerts import Alert, Severity
+    from engine.errors import SettingsInvalid
+    from tradetui.client import engine_of
+
+    if severity.upper() not in Severity.__members__:
+        raise SettingsInvalid(f"--severity {severity!r}: expected {', '.join(s.name.lower() for s in Severity)}")
+    places = places_of(profile)
+
+    async def ask() -> list[Alert]:
+        async with engine_of(places, "alerts") as engine:
+            if acknowledge is not None:
+                arguments = {"alert": acknowledge} if acknowledge else {}
+                await engine.command("acknowledge", **arguments)
+            return await engine.get("alerts", list[Alert])
+
+    least = Severity[severity.upper()]
+    found = [
+        alert
+        for alert in asyncio.run(ask())
+        if Severity[alert.severity.upper()] >= least and (alert.active or not active)
+    ]
+    if as_json:
+        show_json(found)
+    elif not found:
+        typer.echo("no alerts")
+    else:
+        _list(found)
+        for code in sorted({alert.code for alert in found if alert.active}):
+            typer.echo(f"{code}: {next(alert.suggestion for alert in found if alert.code == code)}")
+
+
+def metrics(profile: Profile = None, as_json: Json = False) -> None:
+    """Print the engine's figures in the text format of Prometheus."""
+    import asyncio
+
+    from engine.alerts import Alert
+    from engine.health import HealthView
+    from tradetui.client import engine_of
+    from tradetui.metrics import exposition
+
+    places = places_of(profile)
+
+    async def ask() -> tuple[HealthView, list[Alert]]:
+        async with engine_of(places, "metrics") as engine:
+            return await engine.get("health", HealthView), await engine.get("alerts", list[Alert])
+
+    health, alerts = asyncio.run(ask())
+    if as_json:
+        show_json(health)
+    else:
+        typer.echo(exposition(health, alerts), nl=False)

@@ -1,0 +1,92 @@
+"""The engine in the foreground, following the market live."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+
+from engine.collector import calm_collector
+from engine.ingestion.symbols import full_key
+from engine.report import Report
+from engine.runtime import Engine
+from engine.snapshot import book_view
+from tradetui.cli.summary import check, write
+from tradetui.config import load
+from tradetui.places import places
+from tradetui.service import Service
+
+log = logging.getLogger("tradetui")
+
+TELL_S = 10.0
+"""Seconds between two lines that say how the engine stands."""
+
+
+def live(
+    profile: str,
+    config: Path | None,
+    flags: dict[str, object],
+    *,
+    symbols: list[str],
+    report: Path | None,
+    duration: float,
+) -> None:
+    """Follow instruments until interrupted or told to stop, or for `duration` seconds (0: no limit).
+
+    Raises:
+        ConsoleError: A setting is wrong, the profile is taken, or the engine cannot go on.
+    """
+    settings = load(config, profile=profile, flags=flags)
+    chosen = [full_key(symbol) for symbol in symbols or settings.data_provider.symbols]
+    check(report)
+    watch = Report()
+    began = time.perf_counter()
+    with Service(settings, places(profile), echo=sys.stderr) as service:
+        calm_collector()
+
+        async def follow() -> Engine:
+            telling = asyncio.create_task(_tell(service))
+            try:
+                return await service.run(chosen, observer=watch if report is not None else None, duration=duration)
+            finally:
+                telling.cancel()
+
+        engine = asyncio.run(follow())
+    result = watch.build(engine.state, engine.messages, time.perf_counter() - began)
+    result.update(_more(engine))
+    write(result, report)
+    if not engine.messages:
+        typer.echo("tradetui: nothing was received", err=True)
+        raise typer.Exit(1)
+
+
+def _more(engine: Engine) -> dict[str, Any]:
+    """Return what a live run has to tell besides the report."""
+    return {
+        "state_hash": engine.final_hash,
+        "latency": msgspec.to_builtins(engine.latency.view()),
+        "feeds": [msgspec.to_builtins(connection.view()) for feed in engine.feeds for connection in feed.connections],
+        "refused": engine.refusals.count,
+        "overflow": engine.overflow,
+        "recorder": msgspec.to_builtins(engine.recorder.view()) if engine.recorder is not None else None,
+    }
+
+
+async def _tell(service: Service) -> None:
+    """Say now and then how things stand."""
+    while True:
+        await asyncio.sleep(TELL_S)
+        engine = service.engine
+        if engine is None:
+            continue
+        now = engine.clock.now()
+        for key in engine.state.markets:
+            book = book_view(engine.state, key, 1, now)
+            best = f"{book.bids[0][0]:,} / {book.asks[0][0]:,}" if book.bids and book.asks else "no book yet"
+            log.info("%s: %s%s", key, best, "" if book.live else " - NOT LIVE")

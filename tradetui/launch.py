@@ -1,0 +1,71 @@
+"""Starting an engine from a console: a process in a session of its own, which stays when the console goes."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from engine.errors import EngineUnreachable
+from tradetui.client import Client, connect
+from tradetui.places import Places
+
+PATIENCE_S = 20.0
+"""Time for a new engine to open its socket."""
+
+LOOK_S = 0.05
+
+
+class Launch:
+    """An engine that is being started."""
+
+    def __init__(self, places: Places, arguments: list[str]) -> None:
+        """Start it; its first words, until its log is open, go to `<logs>/engine.start`."""
+        self.places = places
+        self._words = places.logs / "engine.start"
+        with self._words.open("wb") as words:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tradetui", "--headless", "--profile", places.profile, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                start_new_session=True,
+            )
+
+    def ended(self) -> str | None:
+        """Return why it ended, or None while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        said = self._words.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"the engine ended at its start (exit {code}): " + (said[-1] if said else f"see {self.places.logs}")
+
+
+async def attach(
+    places: Places, name: str, arguments: list[str], waiting: Callable[[str], None] = lambda _text: None
+) -> Client:
+    """Open a connection to the profile's engine; if none runs, start one and wait for it.
+
+    Raises:
+        EngineUnreachable: It does not start, or refuses us; the message says why.
+    """
+    launch: Launch | None = None
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return await connect(places, name)
+        except EngineUnreachable as error:
+            if error.hung and not error.starting:
+                raise
+            if launch is None and not error.starting:
+                waiting("starting engine")
+                places.make()
+                launch = Launch(places, arguments)
+            ended = launch.ended() if launch is not None else None
+            if ended is not None and "is running already" not in ended:
+                raise EngineUnreachable(ended) from error
+            if time.monotonic() > until:
+                raise
+        await asyncio.sleep(LOOK_S)

@@ -1,0 +1,98 @@
+"""Where a profile keeps its things: state, logs, temporary files, socket. Profiles never share any of them.
+
+Folders follow the XDG base directory specification and belong to their owner alone (0700).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import SettingsInvalid
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+
+
+class Places(msgspec.Struct, frozen=True, kw_only=True):
+    """The folders and files of one profile."""
+
+    profile: str
+    state: Path
+    """What is kept: lock, journal, logs."""
+    data: Path
+    """What is large: recordings."""
+    runtime: Path
+    """What lives as long as the engine: its socket."""
+
+    @property
+    def lock(self) -> Path:
+        """Held by the running engine; tells its pid and socket."""
+        return self.state / "engine.lock"
+
+    @property
+    def socket(self) -> Path:
+        """The engine's only way in."""
+        return self.runtime / "engine.sock"
+
+    @property
+    def journal(self) -> Path:
+        """Events, appended."""
+        return self.state / "events.jsonl"
+
+    @property
+    def logs(self) -> Path:
+        """One log per process."""
+        return self.state / "logs"
+
+    @property
+    def temporary(self) -> Path:
+        """Temporary files, one folder per process; emptied at the engine's start."""
+        return self.state / "tmp"
+
+    def make(self) -> None:
+        """Make the folders, for their owner alone.
+
+        Raises:
+            SettingsInvalid: One cannot be made, or belongs to somebody else.
+        """
+        for folder in (self.state, self.data, self.runtime, self.logs, self.temporary):
+            own(folder)
+
+
+def own(folder: Path) -> None:
+    """Make a folder that only its owner can enter.
+
+    Raises:
+        SettingsInvalid: It cannot be made, or is somebody else's.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        facts = folder.stat()
+        if facts.st_uid != os.getuid():
+            raise SettingsInvalid(f"{folder} belongs to user {facts.st_uid}, not to you; choose another place")
+        if stat.S_IMODE(facts.st_mode) & 0o077:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise SettingsInvalid(f"{folder}: {error.strerror or error}") from error
+
+
+def places(profile: str, environment: Mapping[str, str] = os.environ) -> Places:
+    """Return the places of a profile; nothing is made yet.
+
+    Raises:
+        SettingsInvalid: The name cannot be a profile's.
+    """
+    if not NAME.fullmatch(profile):
+        raise SettingsInvalid(f"profile {profile!r}: expected up to 32 of a-z, 0-9, - and _, as in --profile default")
+    home = Path(environment.get("HOME") or "~").expanduser()
+    state = Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "tradetui" / profile
+    data = Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / "tradetui" / profile
+    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    if runtime and Path(runtime).is_dir() and Path(runtime).stat().st_uid == os.getuid():
+        return Places(profile=profile, state=state, data=data, runtime=Path(runtime) / "tradetui" / profile)
+    return Places(profile=profile, state=state, data=data, runtime=state / "run")

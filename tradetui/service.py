@@ -1,0 +1,261 @@
+"""The engine as a process: lock, log, recovery, engine, monitor and socket put together, run, and put away."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from engine.alerts import Alert, Alerts, Cause
+from engine.collector import give_back
+from engine.errors import ConsoleError, EngineFailed, RequestDenied
+from engine.monitor import Identity, LogView, Monitor
+from engine.pulse import Resources
+from engine.replay import Observer
+from engine.runtime import Engine
+from engine.server import Action, Server
+from engine.supervisor import Part
+from engine.text import inert
+from engine.topics import Topics
+from engine.types import SECOND
+from storage.journal import JournalFile
+from tradetui import __version__, bootstrap, crash
+from tradetui.credentials import load_credentials
+from tradetui.lock import Holder, ProfileLock
+from tradetui.logs import ProcessLog, open_log
+from tradetui.notify import notify
+from tradetui.places import Places
+from tradetui.redaction import Redactor
+from tradetui.settings import Settings
+
+log = logging.getLogger("tradetui.engine")
+
+TRIM_S = 10.0
+"""Seconds between two times that freed memory is handed back, and the service manager is told that we live."""
+
+REMEMBERED = 60 * SECOND
+"""How long the unclean end of the last engine stays among the active alerts."""
+
+Args = Mapping[str, str | int | float | bool]
+
+
+class Service:
+    """The engine of one profile, from lock to goodbye."""
+
+    def __init__(self, settings: Settings, places: Places, *, echo: TextIO | None = None) -> None:
+        """Take the profile: folders, lock, log.
+
+        Raises:
+            EngineRunning: Another engine has the profile.
+            SettingsInvalid: A folder, the credentials or a setting is wrong.
+        """
+        self.settings = settings
+        self.places = places
+        file = settings.credentials.file
+        self.redact = Redactor()
+        for credentials in load_credentials(Path(file) if file else None).values():
+            self.redact.add(credentials.secrets)
+        self.engine: Engine | None = None
+        self.stopping = asyncio.Event()
+        self.started = time.time_ns()
+        places.make()
+        self._lock = ProfileLock(places.lock)
+        self._lock.acquire(
+            Holder(pid=os.getpid(), socket=str(places.socket), started=self.started, version=__version__)
+        )
+        try:
+            chosen = settings.log
+            self.log: ProcessLog = open_log(
+                places, "engine", chosen.level, chosen.max_mb, chosen.backups, self._seq, self.redact, echo=echo
+            )
+        except BaseException:
+            self._lock.release()
+            raise
+        self._hooks = crash.install(places, "engine", self.redact, self._seq)
+
+    def _seq(self) -> int:
+        return self.engine.state.seq if self.engine is not None else 0
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Put everything back, the lock last; a fault of ours leaves a crash report and one line."""
+        fault = isinstance(error, Exception) and not isinstance(error, ConsoleError)
+        report = None
+        if fault:
+            assert error is not None
+            log.critical("the engine ended by a fault of ours: %s", error, exc_info=error)
+            report = crash.crash_report(self.places, "engine", error, self.redact, self._seq)
+        self._hooks.remove()
+        self.log.close()
+        self._lock.release()
+        if fault:
+            where = report or self.places.logs / "engine.log"
+            raise EngineFailed(f"the engine ended by a fault of ours; see {where}") from None
+
+    async def run(
+        self,
+        symbols: list[str],
+        *,
+        record: Path | None = None,
+        observer: Observer | None = None,
+        duration: float = 0.0,
+    ) -> Engine:
+        """Run the engine until it is told to stop: by a signal, by a client, or after `duration` seconds (0: never).
+
+        Raises:
+            ConsoleError: It cannot go on for a reason that a person has to mend.
+        """
+        loop = asyncio.get_running_loop()
+        self._hooks.attach(loop)
+        self._signals(loop)
+        if duration > 0:
+            loop.call_later(duration, self.stopping.set)
+        self._clean()
+        journal = JournalFile(self.places.journal)
+        engine = bootstrap.build_engine(self.settings, symbols, record=record, observer=observer)
+        self.engine = engine
+
+        def changed(change: str, alert: Alert) -> None:
+            journal.append(engine.now(), engine.state.seq, "alert", change, alert=alert)
+            log.log(_LEVELS[alert.severity], "alert %s: %s %s: %s", change, alert.code, alert.component, alert.text)
+
+        alerts = Alerts(changed, lambda text: inert(self.redact(text)))
+        self._recover(journal, alerts)
+        monitor = self._monitor(engine, alerts, journal)
+        topics = Topics(engine, monitor, journal, epoch=f"{self.started:x}")
+        server = Server(topics, monitor, self.places.socket, commands=self._commands(alerts))
+        monitor.consoles = server.consoles
+        monitor.refused_consoles = lambda: server.refused
+        engine.companions += [
+            Part(name="monitor", run=monitor.run),
+            Part(name="socket", run=server.run),
+            Part(name="journal", run=journal.run),
+            Part(name="upkeep", run=self._upkeep),
+        ]
+        log.info("engine of profile %s, pid %d, follows %s", self.places.profile, os.getpid(), ", ".join(symbols))
+        telling = asyncio.create_task(self._tell(server))
+        try:
+            await engine.run(self.stopping)
+        finally:
+            notify("STOPPING=1")
+            telling.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await telling
+            journal.append(engine.now(), engine.state.seq, "stop", text=f"pid {os.getpid()}")
+            await journal.flush()
+            log.info("engine stopped at record %d", engine.state.seq)
+        return engine
+
+    def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop on SIGINT and SIGTERM, and when the terminal is gone, unless somebody (nohup) has said otherwise."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+
+    def _stop(self, why: str) -> None:
+        if not self.stopping.is_set():
+            log.info("stopping: %s", why)
+            self.stopping.set()
+
+    def _clean(self) -> None:
+        """Empty the folder of temporary files; what an engine that was killed left there is of no use."""
+        shutil.rmtree(self.places.temporary, ignore_errors=True)
+        mine = self.places.temporary / "engine"
+        with contextlib.suppress(OSError):
+            mine.mkdir(parents=True, exist_ok=True, mode=0o700)
+            tempfile.tempdir = str(mine)
+
+    def _recover(self, journal: JournalFile, alerts: Alerts) -> None:
+        """Take up what earlier engines left, and say if the last one did not end cleanly."""
+        try:
+            alerts.recall(journal.load())
+        except OSError as error:
+            log.warning("%s: %s; the list of alerts begins empty", self.places.journal, error.strerror or error)
+        journal.append(self.started, 0, "start", text=f"tradetui {__version__}, pid {os.getpid()}")
+        before = self._lock.left_behind
+        if before is not None:
+            log.warning("the last engine (pid %d) did not end cleanly", before.pid)
+            cause = Cause("ENGINE_DIED", "engine", f"pid {before.pid} did not end cleanly", "a new one has taken over")
+            alerts.passing(cause, self.started, hold=REMEMBERED)
+
+    def _monitor(self, engine: Engine, alerts: Alerts, journal: JournalFile) -> Monitor:
+        parts = self.settings.parts
+        wanted = {"inference": parts.inference, "training": parts.training, "trading": parts.trading}
+        lost = [0]
+
+        def others() -> Iterator[Cause]:
+            if journal.error:
+                yield Cause("JOURNAL_FAILED", "journal", journal.error, "tried again five times a second")
+            errors, lost[0] = self.log.errors + self.log.dropped - lost[0], self.log.errors + self.log.dropped
+            if errors:
+                alerts.passing(
+                    Cause("LOG_FAILED", "log", self.log.last_error or "too many lines at once", "tried again"),
+                    engine.now(), times=errors, hold=10 * SECOND,
+                )  # fmt: skip
+
+        return Monitor(
+            engine,
+            Identity(
+                profile=self.places.profile,
+                version=__version__,
+                started=self.started,
+                parts={name: "not built" if on else "off" for name, on in wanted.items()},
+            ),
+            alerts,
+            monotonic=time.monotonic,
+            resources=Resources(self.places.state),
+            disk_low_mb=self.settings.engine.disk_low_mb,
+            others=others,
+            log=lambda: LogView(level=self.log.level, dropped=self.log.dropped + self.log.errors),
+        )
+
+    async def _upkeep(self) -> None:
+        while True:
+            give_back()
+            notify("WATCHDOG=1")
+            await asyncio.sleep(TRIM_S)
+
+    async def _tell(self, server: Server) -> None:
+        """Tell the service manager when clients can come."""
+        await server.ready.wait()
+        log.info("ready: %s", self.places.socket)
+        notify("READY=1")
+
+    # Commands. ------------------------------------------------------------------------------------------------------
+
+    def _commands(self, alerts: Alerts) -> dict[str, Action]:
+        async def stop(_arguments: Args) -> str:
+            asyncio.get_running_loop().call_later(0.05, self._stop, "a client asked for it")
+            return f"the engine (pid {os.getpid()}) is stopping"
+
+        async def log_level(arguments: Args) -> str:
+            level = arguments.get("level")
+            if not isinstance(level, str) or level.lower() not in ("debug", "info", "warning", "error"):
+                raise RequestDenied("invalid_argument", f"level {level!r}: expected debug, info, warning or error")
+            before = self.log.level
+            self.log.set_level(level)
+            log.warning("log level changed from %s to %s", before, self.log.level)
+            return f"log level {self.log.level} (was {before})"
+
+        async def acknowledge(arguments: Args) -> str:
+            number = arguments.get("alert")
+            if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
+                raise RequestDenied("invalid_argument", f"alert {number!r}: expected the number of an alert")
+            if number is not None and number not in {alert.id for alert in alerts.all()}:
+                raise RequestDenied("invalid_argument", f"there is no alert {number}")
+            return f"{alerts.acknowledge(number)} acknowledged"
+
+        return {"stop": stop, "log_level": log_level, "acknowledge": acknowledge}
+
+
+_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}
