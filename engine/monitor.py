@@ -22,6 +22,7 @@ from engine.ingestion.connection import Connection
 from engine.pulse import BEAT_S, SAMPLE_S, Heart, Resources
 from engine.runtime import LANE, Engine
 from engine.snapshot import is_live
+from engine.text import inert
 from engine.types import MS, SECOND
 from engine.watch import Watch
 
@@ -61,7 +62,9 @@ class Monitor:
         disk_low_mb: int = 0,
         others: Callable[[], Iterator[Cause]] = lambda: iter(()),
         log: Callable[[], LogView] = LogView,
+        clean: Callable[[str], str] = inert,
     ) -> None:
+        """`others` tells what is wrong outside the engine's own state, `clean` makes text from outside fit to show."""
         self.engine = engine
         self.identity = identity
         self.alerts = alerts
@@ -73,6 +76,7 @@ class Monitor:
         self._monotonic = monotonic
         self._resources = resources
         self._log = log
+        self.clean = clean
         self._watch = Watch(engine, alerts, resources, disk_low_mb=disk_low_mb, others=others)
         self._frames: dict[str, tuple[float, int, float]] = {}
         self._starting = True
@@ -143,9 +147,12 @@ class Monitor:
             started=identity.started,
             messages=engine.messages,
             parts=identity.parts,
-            processes=(self._process(state), *self.workers()),
+            processes=(
+                self._process(state),
+                *(msgspec.structs.replace(w, last_error=self.clean(w.last_error)) for w in self.workers()),
+            ),
             components=tuple(
-                PartView(name=p.name, state=str(p.state), restarts=p.restarts, last_error=p.last_error)
+                PartView(name=p.name, state=str(p.state), restarts=p.restarts, last_error=self.clean(p.last_error))
                 for p in engine.supervisor.parts.values()
             ),
             stages={
@@ -209,7 +216,7 @@ class Monitor:
             gaps=sum(market.sync.gaps for market in books),
             resyncs=sum(max(market.sync.resyncs - 1, 0) for market in books),
             offset_ms=round(offset / MS, 1) if offset is not None else None,
-            reason="" if connection.up else connection.session.reason,
+            reason="" if connection.up else self.clean(connection.session.reason),
             doing=connection.doing,
         )
 
@@ -226,7 +233,7 @@ class Monitor:
                 crossed=market.counters.crossed,
                 trade_gaps=market.counters.trade_gaps,
                 failures=market.counters.failures,
-                failed=market.failed,
+                failed=self.clean(market.failed),
             )
             for key, market in state.markets.items()
         )

@@ -23,7 +23,8 @@ from engine.ingestion.binance import PREFIX, Codec
 from engine.ingestion.markets import MARKETS, Market
 from engine.ingestion.survey import Contents
 from engine.ingestion.tape import Line, TapeFile, files_of, merge
-from engine.state import EngineState, MarketSettings
+from engine.settings import MarketSettings
+from engine.state import EngineState
 from engine.timers import Timers
 from engine.types import SECOND, Event, InstrumentListed, Record, TimerFired
 

@@ -143,7 +143,10 @@ class Engine:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run feeds and queue until `stop` is set, then finish what is queued and close the recording."""
-        parts = [Part(name=feed.market.venue, run=feed.run, failed=self._loser(feed)) for feed in self.feeds]
+        parts = [
+            Part(name=feed.market.venue, run=feed.run, failed=self._loser(feed), code="FEED_FAILED")
+            for feed in self.feeds
+        ]
         if self.recorder is not None:
             parts.append(Part(name="recorder", run=self.recorder.run))
         parts += self.companions

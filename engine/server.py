@@ -312,9 +312,9 @@ class Server:
                 case Command():
                     self._send(client, Done(id=request.id, text=await self._command(request)))
         except RequestDenied as denied:
-            self._send(client, Denied(id=request.id, code=denied.code, reason=denied.reason[:1000]))
+            self._send(client, Denied(id=request.id, code=denied.code, reason=self._monitor.clean(denied.reason)))
         except ConsoleError as error:
-            self._send(client, Denied(id=request.id, code="failed", reason=str(error)[:1000]))
+            self._send(client, Denied(id=request.id, code="failed", reason=self._monitor.clean(str(error))))
         except Exception as error:
             client.failed += 1
             log.exception("a request failed by a fault of ours: %r", request)

@@ -31,7 +31,11 @@ class PartState(StrEnum):
 
 
 class Part(msgspec.Struct, kw_only=True):
-    """One part as the supervisor knows it. `again_at` is loop time; `most_restarts` None: never given up."""
+    """One part as the supervisor knows it.
+
+    `again_at` is loop time; `code` is the alert that its failure raises. After `most_restarts` in a row, none of which
+    settled, it is given up; None: never.
+    """
 
     name: str
     run: Callable[[], Awaitable[None]]
@@ -40,6 +44,7 @@ class Part(msgspec.Struct, kw_only=True):
     last_error: str = ""
     again_at: float = 0.0
     most_restarts: int | None = None
+    code: str = "COMPONENT_FAILED"
     failed: Callable[[BaseException], None] | None = None
 
 
@@ -73,7 +78,7 @@ class Supervisor:
         """
         self.parts[part.name] = part
         loop = asyncio.get_running_loop()
-        pause = PAUSE_S
+        pause, row = PAUSE_S, 0
         while True:
             part.state = PartState.RUNNING
             began = loop.time()
@@ -84,16 +89,18 @@ class Supervisor:
                 if self.stopping:
                     raise asyncio.CancelledError from error  # a failure on the way down is no reason to start again
                 self._failed(part, error)
-            if part.most_restarts is not None and part.restarts >= part.most_restarts:
+            if loop.time() - began >= SETTLED_S:
+                pause, row = PAUSE_S, 0
+            if part.most_restarts is not None and row >= part.most_restarts:
                 part.state = PartState.GIVEN_UP
-                log.error("%s: given up after %d restarts: %s", part.name, part.restarts, part.last_error)
+                log.error("%s: given up after %d restarts in a row: %s", part.name, row, part.last_error)
                 await asyncio.Event().wait()
-            pause = PAUSE_S if loop.time() - began >= SETTLED_S else pause
             part.state = PartState.WAITING
             part.again_at = loop.time() + pause
             log.error("%s: starts again in %.0f s", part.name, pause)
             await asyncio.sleep(pause)
             part.restarts += 1
+            row += 1
             pause = min(2 * pause, PAUSE_MOST_S)
 
     def _failed(self, part: Part, error: Exception) -> None:

@@ -78,11 +78,11 @@ class Watch:
             yield from self._feed(feed, now)
         for key, market in engine.state.markets.items():
             yield from self._instrument(key, market, now)
-        names = {feed.market.venue for feed in engine.feeds}
         for part in engine.supervisor.parts.values():
-            if part.state is not PartState.RUNNING:
-                code = "FEED_FAILED" if part.name in names else "COMPONENT_FAILED"
-                yield Cause(code, part.name, part.last_error, str(part.state))
+            if part.state is PartState.GIVEN_UP:
+                yield Cause("WORKER_GIVEN_UP", part.name, part.last_error, "left alone; its part is off")
+            elif part.state is not PartState.RUNNING:
+                yield Cause(part.code, part.name, part.last_error, str(part.state))
         free = self._resources.disk_free_mb
         if free is not None and free < self._disk_low_mb:
             yield Cause("DISK_LOW", "disk", f"less than {self._disk_low_mb} MB are free", f"{free} MB are free")
@@ -192,8 +192,7 @@ class Watch:
                 return Cause("INSTRUMENT_FAILED", what, failed or "failed, and began again", "its book begins again")
             case "restarts":
                 part = self._engine.supervisor.parts[what]
-                code = "FEED_FAILED" if any(f.market.venue == what for f in self._engine.feeds) else "COMPONENT_FAILED"
-                return Cause(code, what, part.last_error, "started again")
+                return Cause(part.code, what, part.last_error, "started again")
         return None
 
     def _refusal(self, source: str) -> str:

@@ -13,8 +13,7 @@ from engine.ingestion.feed import VenueFeed
 from engine.ingestion.markets import MARKETS
 from engine.ingestion.network import AiohttpTransport
 from engine.ingestion.recorder import Recorder
-from engine.ingestion.symbols import full_key as full_key
-from engine.ingestion.symbols import symbol_of
+from engine.ingestion.symbols import full_key, symbol_of
 from engine.ports import Transport
 from engine.replay import Observer
 from engine.runtime import Engine, EngineClock

@@ -101,12 +101,13 @@ def examine(
     file = path or default_path(environment)
     layers = Layers(home, data)
     tree: dict[str, Any] = {}
-    read = path is not None or file.exists()
-    if read:
-        try:
-            tree = _read(file)
-        except SettingsInvalid as error:
+    read = True
+    try:
+        tree = _read(file)
+    except SettingsInvalid as error:
+        if path is not None or not isinstance(error.__cause__, FileNotFoundError):
             return None, [str(error)]
+        read = False
     from_file, folder = f"file {file}", file.parent.absolute()
     sections = _profiles(tree, layers, from_file)
     layers.table(tree, from_file, folder)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from engine.errors import EngineUnreachable
 from tradetui.client import Client, connect
+from tradetui.lock import is_held
 from tradetui.places import Places
 
 PATIENCE_S = 20.0
@@ -17,22 +20,36 @@ PATIENCE_S = 20.0
 
 LOOK_S = 0.05
 
+ROOT = Path(__file__).absolute().parents[1]
+
 
 class Launch:
     """An engine that is being started."""
 
     def __init__(self, places: Places, arguments: list[str]) -> None:
-        """Start it; its first words, until its log is open, go to `<logs>/engine.start`."""
+        """Start it; its first words, until its log is open, go to `<logs>/engine.start`.
+
+        Unless the product itself lies in the present folder, Python does not look there for modules (-P).
+        """
         self.places = places
         self._words = places.logs / "engine.start"
+        safe = [] if Path.cwd() == ROOT else ["-P"]
         with self._words.open("wb") as words:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tradetui", "--headless", "--profile", places.profile, *arguments],
+                [sys.executable, *safe, "-m", "tradetui", "--headless", "--detached"]
+                + ["--profile", places.profile, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,
                 start_new_session=True,
             )
+        # Whoever started a process has to take its exit code, or it stays in the process table.
+        threading.Thread(target=self._process.wait, name="engine-wait", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
 
     def ended(self) -> str | None:
         """Return why it ended, or None while it runs."""
@@ -45,17 +62,21 @@ class Launch:
 
 async def attach(
     places: Places, name: str, arguments: list[str], waiting: Callable[[str], None] = lambda _text: None
-) -> Client:
+) -> tuple[Client, bool]:
     """Open a connection to the profile's engine; if none runs, start one and wait for it.
+
+    Returns:
+        The connection, and whether its engine is the one that was started here.
 
     Raises:
         EngineUnreachable: It does not start, or refuses us; the message says why.
+        SettingsInvalid: The profile's folders cannot be made.
     """
     launch: Launch | None = None
     until = time.monotonic() + PATIENCE_S
     while True:
         try:
-            return await connect(places, name)
+            client = await connect(places, name)
         except EngineUnreachable as error:
             if error.hung and not error.starting:
                 raise
@@ -64,8 +85,10 @@ async def attach(
                 places.make()
                 launch = Launch(places, arguments)
             ended = launch.ended() if launch is not None else None
-            if ended is not None and "is running already" not in ended:
+            if ended is not None and not is_held(places.lock):  # held: somebody else was quicker, his will do
                 raise EngineUnreachable(ended) from error
             if time.monotonic() > until:
                 raise
+        else:
+            return client, launch is not None and client.welcome.pid == launch.pid
         await asyncio.sleep(LOOK_S)

@@ -10,7 +10,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -26,6 +26,7 @@ from engine.supervisor import Part
 from engine.text import inert
 from engine.topics import Topics
 from engine.types import SECOND
+from engine.worker import Worker
 from storage.journal import JournalFile
 from tradetui import __version__, bootstrap, crash
 from tradetui.credentials import load_credentials
@@ -50,7 +51,9 @@ Args = Mapping[str, str | int | float | bool]
 class Service:
     """The engine of one profile, from lock to goodbye."""
 
-    def __init__(self, settings: Settings, places: Places, *, echo: TextIO | None = None) -> None:
+    def __init__(
+        self, settings: Settings, places: Places, *, echo: TextIO | None = None, workers: Sequence[Worker] = ()
+    ) -> None:
         """Take the profile: folders, lock, log.
 
         Raises:
@@ -63,6 +66,7 @@ class Service:
         self.redact = Redactor()
         for credentials in load_credentials(Path(file) if file else None).values():
             self.redact.add(credentials.secrets)
+        self.workers = workers
         self.engine: Engine | None = None
         self.stopping = asyncio.Event()
         self.started = time.time_ns()
@@ -80,6 +84,10 @@ class Service:
             self._lock.release()
             raise
         self._hooks = crash.install(places, "engine", self.redact, self._seq)
+
+    def clean(self, text: str) -> str:
+        """Return text from outside without secrets and control characters."""
+        return inert(self.redact(text))
 
     def _seq(self) -> int:
         return self.engine.state.seq if self.engine is not None else 0
@@ -129,18 +137,20 @@ class Service:
             journal.append(engine.now(), engine.state.seq, "alert", change, alert=alert)
             log.log(_LEVELS[alert.severity], "alert %s: %s %s: %s", change, alert.code, alert.component, alert.text)
 
-        alerts = Alerts(changed, lambda text: inert(self.redact(text)))
+        alerts = Alerts(changed, self.clean)
         self._recover(journal, alerts)
         monitor = self._monitor(engine, alerts, journal)
         topics = Topics(engine, monitor, journal, epoch=f"{self.started:x}")
         server = Server(topics, monitor, self.places.socket, commands=self._commands(alerts))
         monitor.consoles = server.consoles
+        monitor.workers = lambda: tuple(worker.view() for worker in self.workers)
         monitor.refused_consoles = lambda: server.refused
         engine.companions += [
             Part(name="monitor", run=monitor.run),
             Part(name="socket", run=server.run),
             Part(name="journal", run=journal.run),
             Part(name="upkeep", run=self._upkeep),
+            *(worker.part for worker in self.workers),
         ]
         log.info("engine of profile %s, pid %d, follows %s", self.places.profile, os.getpid(), ", ".join(symbols))
         telling = asyncio.create_task(self._tell(server))
@@ -217,6 +227,7 @@ class Service:
             disk_low_mb=self.settings.engine.disk_low_mb,
             others=others,
             log=lambda: LogView(level=self.log.level, dropped=self.log.dropped + self.log.errors),
+            clean=self.clean,
         )
 
     async def _upkeep(self) -> None:

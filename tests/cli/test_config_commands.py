@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine.errors import SettingsInvalid
+from tradetui.cli.app import app as tradetui
 from tradetui.cli.config import app
 from tradetui.config import resolve
 from tradetui.schema import SETTINGS
@@ -21,8 +23,6 @@ from tradetui.schema import SETTINGS
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of our own, and none of the caller's settings."""
-    import os
-
     for name in [name for name in os.environ if name.startswith(("TRADETUI_", "XDG_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -112,6 +112,13 @@ def test_path(home: Path) -> None:
     told = json.loads(config("path", "--json", "--config", str(other), "--profile", "mine").stdout)
     assert told == {"file": str(other), "exists": True, "profile": "mine"}
     assert config("path", "--config", str(other)).stderr == ""
+
+
+def test_profile_and_file_may_be_named_before_the_command(home: Path) -> None:
+    path = home / "other.toml"
+    path.write_text("[profiles.mine.log]\nbackups = 9\n")
+    done = CliRunner().invoke(tradetui, ["--profile", "mine", "--config", str(path), "config", "show"])
+    assert "backups = 9  # profile mine" in done.stdout
 
 
 def test_check(home: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from tests.bench.start import exchange, help_cost, start
 
 HEAVY = ("torch", "textual", "polars", "ccxt", "aiosqlite")
 
@@ -15,7 +18,9 @@ HEAVY = ("torch", "textual", "polars", "ccxt", "aiosqlite")
     [
         ("import engine, engine.runtime, engine.replay", (*HEAVY, "typer", "rich")),
         ("from typer.testing import CliRunner; from tradetui.cli.app import app; CliRunner().invoke(app, ['--help'])",
-         (*HEAVY, "numpy", "aiohttp")),
+         (*HEAVY, "numpy", "aiohttp", "asyncio", "msgspec", "psutil", "prometheus_client")),
+        ("import engine.server, engine.monitor, engine.worker", (*HEAVY, "typer", "rich", "sqlite3")),
+        ("import tradetui.client, tradetui.launch", (*HEAVY, "aiohttp", "numpy", "typer")),
         ("import nn, storage, themes, tradetui", HEAVY),
     ],
 )  # fmt: skip
@@ -31,3 +36,13 @@ def test_packages_are_ours() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     roots = {path.rsplit("/", 2)[0] for path in done.stdout.split()}
     assert len(roots) == 1
+
+
+def test_the_help_is_there_at_once() -> None:
+    """0.3 s, counted in processor time so that a busy machine does not decide; the best of three."""
+    assert min(help_cost()[1] for _ in range(3)) <= 0.3
+
+
+def test_the_first_book_is_there_in_two_seconds(recordings_root_path: Path, tmp_path: Path) -> None:
+    with exchange(tmp_path) as config:
+        assert min(start(config, tmp_path)[1] for _ in range(3)) <= 2.0

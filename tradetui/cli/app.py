@@ -59,6 +59,7 @@ def run(
     no_training: Annotated[bool, typer.Option("--no-training", help="Train no models.")] = False,
     no_trading: Annotated[bool, typer.Option("--no-trading", help="Send no orders.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
+    detached: Annotated[bool, typer.Option("--detached", hidden=True)] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
@@ -85,7 +86,7 @@ def run(
     elif headless:
         from tradetui.cli.live import live
 
-        live(chosen, file, flags, symbols=symbol or [], report=report, duration=duration)
+        live(chosen, file, flags, symbols=symbol or [], report=report, duration=duration, detached=detached)
     else:
         from tradetui.cli.console import console
 

@@ -9,20 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Show, check and begin the settings file.", no_args_is_help=True, rich_markup_mode=None)
+from tradetui.cli.options import Config, Json, Profile, config_of, profile_of
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings file instead of the default one.")]
-ProfileOption = Annotated[str | None, typer.Option("--profile", help="Profile; without it TRADETUI_PROFILE.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app = typer.Typer(help="Show, check and begin the settings file.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
-def show(config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> None:
+def show(config: Config = None, profile: Profile = None, as_json: Json = False) -> None:
     """Show every setting as it holds, with the source of what is not a default."""
-    from tradetui.config import profile_of, resolve
+    from tradetui.config import resolve
     from tradetui.settings_text import shown_json, shown_toml
 
-    resolved = resolve(config, profile=profile_of(profile))
+    resolved = resolve(config_of(config), profile=profile_of(profile))
     if as_json:
         _print(shown_json(resolved))
     else:
@@ -30,11 +28,11 @@ def show(config: ConfigOption = None, profile: ProfileOption = None, as_json: Js
 
 
 @app.command()
-def path(config: ConfigOption = None, profile: ProfileOption = None, as_json: JsonOption = False) -> None:
+def path(config: Config = None, profile: Profile = None, as_json: Json = False) -> None:
     """Show which settings file is used."""
-    from tradetui.config import default_path, profile_of
+    from tradetui.config import default_path
 
-    file = config or default_path()
+    file = config_of(config) or default_path()
     if as_json:
         _print({"file": str(file), "exists": file.exists(), "profile": profile_of(profile)})
         return
@@ -46,14 +44,14 @@ def path(config: ConfigOption = None, profile: ProfileOption = None, as_json: Js
 @app.command()
 def check(
     file: Annotated[Path | None, typer.Argument(help="Settings file instead of the one in use.")] = None,
-    config: ConfigOption = None,
-    profile: ProfileOption = None,
-    as_json: JsonOption = False,
+    config: Config = None,
+    profile: Profile = None,
+    as_json: Json = False,
 ) -> None:
     """Check the settings; exit code 2 if something is wrong."""
-    from tradetui.config import default_path, examine, profile_of
+    from tradetui.config import default_path, examine
 
-    chosen = file or config
+    chosen = file or config_of(config)
     resolved, problems = examine(chosen, profile=profile_of(profile))
     name = str(chosen or default_path())
     if as_json:
@@ -68,19 +66,19 @@ def check(
 
 @app.command()
 def init(
-    config: ConfigOption = None,
-    profile: ProfileOption = None,
+    config: Config = None,
+    profile: Profile = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
-    as_json: JsonOption = False,
+    as_json: Json = False,
 ) -> None:
     """Write a settings file that explains every setting and sets none; for its owner alone."""
     from engine.errors import SettingsInvalid
-    from tradetui.config import default_path, profile_of
+    from tradetui.config import default_path
     from tradetui.places import places
     from tradetui.settings_text import commented
 
     chosen = places(profile_of(profile)).profile
-    file = (config or default_path()).resolve()
+    file = (config_of(config) or default_path()).resolve()
     if not force and file.exists():
         raise SettingsInvalid(f"{file} is there already; --force writes over it")
     fresh = file.with_name(f".{file.name}.{os.getpid()}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import time
 from pathlib import Path
@@ -22,8 +21,6 @@ from tradetui.config import load
 from tradetui.places import places
 from tradetui.service import Service
 
-log = logging.getLogger("tradetui")
-
 TELL_S = 10.0
 """Seconds between two lines that say how the engine stands."""
 
@@ -36,8 +33,11 @@ def live(
     symbols: list[str],
     report: Path | None,
     duration: float,
+    detached: bool = False,
 ) -> None:
     """Follow instruments until interrupted or told to stop, or for `duration` seconds (0: no limit).
+
+    A detached engine was started by a console: nobody reads what it would say here.
 
     Raises:
         ConsoleError: A setting is wrong, the profile is taken, or the engine cannot go on.
@@ -47,31 +47,33 @@ def live(
     check(report)
     watch = Report()
     began = time.perf_counter()
-    with Service(settings, places(profile), echo=sys.stderr) as service:
+    with Service(settings, places(profile), echo=None if detached else sys.stderr) as service:
         calm_collector()
 
         async def follow() -> Engine:
-            telling = asyncio.create_task(_tell(service))
+            telling = None if detached else asyncio.create_task(_tell(service))
             try:
                 return await service.run(chosen, observer=watch if report is not None else None, duration=duration)
             finally:
-                telling.cancel()
+                if telling is not None:
+                    telling.cancel()
 
         engine = asyncio.run(follow())
     result = watch.build(engine.state, engine.messages, time.perf_counter() - began)
-    result.update(_more(engine))
+    result.update(_more(engine, service))
     write(result, report)
     if not engine.messages:
         typer.echo("tradetui: nothing was received", err=True)
         raise typer.Exit(1)
 
 
-def _more(engine: Engine) -> dict[str, Any]:
+def _more(engine: Engine, service: Service) -> dict[str, Any]:
     """Return what a live run has to tell besides the report."""
+    views = [connection.view() for feed in engine.feeds for connection in feed.connections]
     return {
         "state_hash": engine.final_hash,
         "latency": msgspec.to_builtins(engine.latency.view()),
-        "feeds": [msgspec.to_builtins(connection.view()) for feed in engine.feeds for connection in feed.connections],
+        "feeds": [{**msgspec.to_builtins(view), "reason": service.clean(view.reason)} for view in views],
         "refused": engine.refusals.count,
         "overflow": engine.overflow,
         "recorder": msgspec.to_builtins(engine.recorder.view()) if engine.recorder is not None else None,
@@ -79,7 +81,7 @@ def _more(engine: Engine) -> dict[str, Any]:
 
 
 async def _tell(service: Service) -> None:
-    """Say now and then how things stand."""
+    """Say now and then how things stand, to whoever watches; the log is spared."""
     while True:
         await asyncio.sleep(TELL_S)
         engine = service.engine
@@ -89,4 +91,4 @@ async def _tell(service: Service) -> None:
         for key in engine.state.markets:
             book = book_view(engine.state, key, 1, now)
             best = f"{book.bids[0][0]:,} / {book.asks[0][0]:,}" if book.bids and book.asks else "no book yet"
-            log.info("%s: %s%s", key, best, "" if book.live else " - NOT LIVE")
+            typer.echo(f"{key}: {best}{'' if book.live else ' - NOT LIVE'}", err=True)

@@ -34,6 +34,23 @@ def test_routes_of_usdm_are_two_connections() -> None:
         assert {market.source(stream) for stream in market.streams("X", "100ms")} == {market.venue}
 
 
+def test_update_speeds() -> None:
+    """The venue's documents name the usual speed's stream without a number: 1000 ms on spot, 250 ms on futures."""
+    assert [SPOT.depth_stream(speed) for speed in ("100ms", "1000ms")] == ["depth@100ms", "depth"]
+    for market in (USDM, COINM):
+        assert [market.depth_stream(f"{ms}ms") for ms in (100, 250, 500)] == ["depth@100ms", "depth", "depth@500ms"]
+        assert "x@depth" in market.streams("X", "250ms")
+    for market, speed in ((SPOT, "250ms"), (USDM, "1000ms"), (COINM, "")):
+        with pytest.raises(SettingsInvalid, match=f"{market.venue} sends no .* every {speed}; it allows 100ms, "):
+            market.depth_stream(speed)
+
+
+def test_futures_give_only_some_numbers_of_levels() -> None:
+    """Another number is refused with -4021; the next larger one is asked for."""
+    assert [SPOT.depth_levels(wanted) for wanted in (5, 77, 1000, 5000, 9000)] == [5, 77, 1000, 5000, 5000]
+    assert [USDM.depth_levels(wanted) for wanted in (5, 6, 77, 501, 1000, 5000)] == [5, 10, 100, 1000, 1000, 1000]
+
+
 @pytest.mark.parametrize(
     ("venue", "limit", "weight"),
     [
