@@ -22,8 +22,9 @@ from engine.ingestion.recorder import Recorder
 from engine.latency import Latency
 from engine.market.price import Price
 from engine.replay import Observer, Refusals
+from engine.settings import MarketSettings
 from engine.snapshot import cob_view
-from engine.state import EngineState, MarketSettings
+from engine.state import EngineState
 from engine.supervisor import Part, Supervisor, told
 from engine.timers import Timers
 from engine.types import SECOND, Event, FetchBars, FetchSnapshot, Record, TimerFired

@@ -244,6 +244,7 @@ class Server:
                 await self._refuse(client.writer, "rate", said, f"pid {client.pid}: {said}")
                 return
             await self._answer(client, request)
+            await asyncio.sleep(0)  # a burst of requests that have come already must not keep the path waiting
 
     def _versions(self, hello: Hello) -> str:
         older = "the console" if hello.protocol < PROTOCOL else "the engine (stop it, upgrade, start it again)"

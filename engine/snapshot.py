@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import msgspec
 
 from engine.market.cob import RADIUS, Averages, Cob, spread_bps
@@ -63,38 +61,6 @@ class BookView(msgspec.Struct, frozen=True, kw_only=True):
     update_id: int
     bids: tuple[tuple[float, float], ...]
     asks: tuple[tuple[float, float], ...]
-
-
-class TradeView(msgspec.Struct, frozen=True, kw_only=True):
-    """One trade of the tape.
-
-    Units: `ts_ms` trade time, UTC ms; price in quote units; size in base asset (contracts on inverse markets).
-    `sell`: the taker sold. `large`: worth marking.
-    """
-
-    id: int
-    ts_ms: int
-    price: float
-    size: float
-    sell: bool
-    large: bool
-
-
-def tape_view(state: EngineState, key: str, limit: int) -> tuple[TradeView, ...]:
-    """Return the last `limit` trades, newest first."""
-    market = state.markets[key]
-    instrument, tape = market.instrument, market.tape
-    return tuple(
-        TradeView(
-            id=trade.id,
-            ts_ms=trade.ts_exch // MS,
-            price=instrument.price(trade.price),
-            size=instrument.size(trade.size),
-            sell=trade.sell,
-            large=tape.is_large(trade, instrument),
-        )
-        for trade in islice(reversed(tape.trades), limit)
-    )
 
 
 def is_live(state: EngineState, market: MarketState, now: int) -> bool:

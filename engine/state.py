@@ -13,7 +13,7 @@ from engine.market.price import Price, PriceSource, choose
 from engine.market.raw import RawUpdates
 from engine.market.stamps import ExchangeClock
 from engine.market.sync import BookSync
-from engine.settings import MarketSettings as MarketSettings
+from engine.settings import MarketSettings
 from engine.types import SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe, Trade
 
 DEEPER_PAUSE = 30 * SECOND

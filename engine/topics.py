@@ -13,17 +13,14 @@ from engine.ports import Entry, Journal
 from engine.protocol import Get, Subscribe
 from engine.runtime import Engine
 from engine.series import Versions
-from engine.snapshot import book_view, cob_view, is_live, tape_view
+from engine.snapshot import book_view, cob_view, is_live
 from engine.state import MarketState
-from engine.types import MS, Bar, Instrument, Timeframe
+from engine.types import MS, Bar, Instrument, Timeframe, Trade
 from engine.views import BarRow, HeatRow, MarketRow, PriceView, TradeRow
 
 STATES = ("health", "alerts", "markets", "book", "cob")
 SERIES = ("bars", "trades", "heat", "events")
 OF_INSTRUMENT = ("book", "cob", "bars", "trades", "heat", "price")
-
-TRADES = 1000
-"""Trades of the tape that are kept."""
 
 
 class Topics:
@@ -101,8 +98,7 @@ class Topics:
             case "bars":
                 found.update(_bars(market, Timeframe(asked.timeframe)))
             case "trades":
-                rows = reversed(tape_view(self.engine.state, asked.instrument, TRADES))
-                found.update((t.id, TradeRow(t.id, t.ts_ms, t.price, t.size, t.sell, t.large)) for t in rows)
+                found.update((trade.id, trade) for trade in market.tape.trades)
             case _:
                 found.update((column.second, column) for column in _columns(market))
         return found
@@ -114,6 +110,8 @@ class Topics:
             return _bar(row, market.instrument, closed=True)
         if isinstance(row, Column):
             return _heat(row, market)
+        if isinstance(row, Trade):
+            return _trade(row, market)
         return row
 
     def _row(self, market: MarketState, now: int) -> MarketRow:
@@ -172,6 +170,18 @@ def _bar(bar: Bar, instrument: Instrument, *, closed: bool) -> BarRow:
     )
 
 
+def _trade(trade: Trade, market: MarketState) -> TradeRow:
+    instrument = market.instrument
+    return TradeRow(
+        trade.id,
+        trade.ts_exch // MS,
+        instrument.price(trade.price),
+        instrument.size(trade.size),
+        trade.sell,
+        market.tape.is_large(trade, instrument),
+    )
+
+
 def _columns(market: MarketState) -> Iterable[Column]:
     return market.cob.columns if market.cob is not None else ()
 
@@ -179,13 +189,16 @@ def _columns(market: MarketState) -> Iterable[Column]:
 def _heat(column: Column, market: MarketState) -> HeatRow:
     instrument = market.instrument
     bucket = market.cob.bucket if market.cob is not None else 0
-    # On inverse markets a lot is a contract, worth contract_size quote units; at the bucket's price that is base asset.
-    bids, asks = [], []
-    for i in range(len(column.bids)):
-        middle = instrument.price((column.base + i + 0.5) * bucket)
-        base = instrument.contract_size / middle if instrument.contract_size and middle else 1.0
-        bids.append(instrument.size(column.bids[i]) * base)
-        asks.append(instrument.size(column.asks[i]) * base)
+    scale, contract = instrument.size_scale, instrument.contract_size
+    if contract:
+        # A lot is a contract, worth contract_size quote units; at the bucket's middle price that is so much base asset.
+        per_base = [
+            instrument.price((column.base + i + 0.5) * bucket) * scale / contract for i in range(len(column.bids))
+        ]
+        bids = [lots / lots_per_base for lots, lots_per_base in zip(column.bids, per_base, strict=True)]
+        asks = [lots / lots_per_base for lots, lots_per_base in zip(column.asks, per_base, strict=True)]
+    else:
+        bids, asks = [lots / scale for lots in column.bids], [lots / scale for lots in column.asks]
     return HeatRow(
         column.second,
         instrument.price(column.base * bucket),

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.exchange import recordings_root
 
+RECORDINGS = "TRADETUI_RECORDINGS"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-goldens", action="store_true", help="Write what is compared instead of comparing it.")
@@ -25,6 +27,14 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: pytest --update-goldens"
 
     return compare
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test meets the engines, settings or keys of whoever runs it; two runs side by side do not meet either."""
+    for name in [name for name in os.environ if name.startswith(("XDG_", "TRADETUI_")) and name != RECORDINGS]:
+        del os.environ[name]
+    os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="session")

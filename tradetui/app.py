@@ -74,6 +74,7 @@ class ConsoleApp(App[None]):
         self._ticked = 0.0
         self._lags: deque[float] = deque([0.0] * 8, maxlen=8)
         self._said: str | None = None
+        self._most = (0, 0)
 
     def compose(self) -> ComposeResult:
         """Lay out the screen, top to bottom."""
@@ -139,9 +140,9 @@ class ConsoleApp(App[None]):
         rows["footer"].put([bars.footer(width)])
         self._tell(screen.query_one("#banner", Static))
         health = self.link.health
-        markets, connections, events_ = share(
-            height, len(self.link.markets), len(health.connections) if health is not None else 0
-        )
+        known = health.connections if health is not None else ()
+        self._most = max(self._most[0], len(self.link.markets)), max(self._most[1], len(known))
+        markets, connections, events_ = share(height, *self._most)
         for name, lines in (
             ("markets", markets),
             ("connections", connections),

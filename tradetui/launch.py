@@ -33,11 +33,11 @@ class Launch:
         """
         self.places = places
         self._words = places.logs / "engine.start"
+        engine = ("--headless", "--detached", "--profile", places.profile)
         safe = [] if Path.cwd() == ROOT else ["-P"]
         with self._words.open("wb") as words:
             self._process = subprocess.Popen(
-                [sys.executable, *safe, "-m", "tradetui", "--headless", "--detached"]
-                + ["--profile", places.profile, *arguments],
+                [sys.executable, *safe, "-m", "tradetui", *engine, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=words,
                 stderr=words,

@@ -117,9 +117,15 @@ class Link:
         return None if heard is None else self.monotonic() - heard
 
     def fresh(self, topic: str) -> bool:
-        """Tell whether a topic can be believed: the engine is attached and spoke of it a moment ago."""
+        """Tell whether a topic can be believed: the engine is attached and spoke a moment ago.
+
+        Alerts, and markets without a book, are sent only when they change: for them the engine's health speaks.
+        """
         age = self.age(topic)
-        return self.attached and age is not None and age < SILENT_S
+        if not self.attached or age is None:
+            return False
+        quiet = topic == "alerts" or (topic == "markets" and all(row.age_ms is None for row in self.markets))
+        return age < SILENT_S or (quiet and self.fresh("health"))
 
     def stalled_s(self) -> float | None:
         """Return how long an attached engine has said nothing of its health, or None while it does."""
@@ -236,7 +242,7 @@ class Link:
             self.say(f"{'started' if started else 'attached to'} the engine (pid {self.pid})")
         if self._arguments and not started and self.attached_times == 1:
             told = " ".join(self._arguments)
-            self.say(f"the engine was running already: no effect of {told}; stop it first (E) to use them")
+            self.say(f"no effect on a running engine: {told}")
 
     def _news(self, news: State | Series) -> None:
         """Keep what the engine says; what cannot be read is said once, and its topic goes stale."""

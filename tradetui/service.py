@@ -112,9 +112,7 @@ class Service:
 
     async def run(
         self,
-        symbols: list[str],
         *,
-        record: Path | None = None,
         observer: Observer | None = None,
         duration: float = 0.0,
     ) -> Engine:
@@ -130,7 +128,7 @@ class Service:
             loop.call_later(duration, self.stopping.set)
         self._clean()
         journal = JournalFile(self.places.journal)
-        engine = bootstrap.build_engine(self.settings, symbols, record=record, observer=observer)
+        engine = bootstrap.build_engine(self.settings, [], observer=observer)
         self.engine = engine
 
         def changed(change: str, alert: Alert) -> None:
@@ -152,7 +150,8 @@ class Service:
             Part(name="upkeep", run=self._upkeep),
             *(worker.part for worker in self.workers),
         ]
-        log.info("engine of profile %s, pid %d, follows %s", self.places.profile, os.getpid(), ", ".join(symbols))
+        followed = ", ".join(self.settings.data_provider.symbols)
+        log.info("engine of profile %s, pid %d, follows %s", self.places.profile, os.getpid(), followed)
         telling = asyncio.create_task(self._tell(server))
         try:
             await engine.run(self.stopping)

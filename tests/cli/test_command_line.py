@@ -27,7 +27,8 @@ def test_help_and_version_end_well(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ((), "not built yet"),
+        ((), "the console needs a terminal"),
+        (("--replay", "."), "--headless"),
         (("--headless", "--replay", "nowhere"), "nowhere: no such file or folder"),
         (("--headless", "--replay", ".", "--speed", "3x"), "1x, 2x, 5x, 10x, 100x, max"),
         (("--headless", "--replay", ".", "--market", "kraken"), "binancecoinm"),

@@ -137,7 +137,7 @@ async def broken(self, stop):
     raise RuntimeError(f"signed with {secret}")
 Engine.run = broken
 with Service(load(), places("default"), echo=sys.stderr) as service:
-    asyncio.run(service.run(["binance:ETH/USDT"]))
+    asyncio.run(service.run())
 """
 
 

@@ -12,7 +12,7 @@ from tradetui.cli import config as config_commands
 from tradetui.cli import engine as engine_commands
 from tradetui.cli import market as market_commands
 from tradetui.cli.doctor import doctor
-from tradetui.cli.options import Config, Profile, config_of, profile_of
+from tradetui.cli.options import Config, Profile, before, config_of, profile_of
 
 SPEEDS = "1x, 2x, 5x, 10x, 100x, max"
 
@@ -66,6 +66,8 @@ def run(
 ) -> None:
     """Open the console on the running engine, or start one; with --headless run the engine alone."""
     del version
+    before.update(profile=profile, config=str(config) if config is not None else None)
+    context.call_on_close(lambda: before.update(profile=None, config=None))
     if context.invoked_subcommand is not None:
         return
     from engine.errors import SettingsInvalid
@@ -76,7 +78,7 @@ def run(
         if given:
             raise SettingsInvalid(f"{name} has no meaning {'with' if replay else 'without'} --replay")
     chosen, file = profile_of(profile), config_of(config)
-    flags = _flags(record, no_inference, no_training, no_trading, debug)
+    flags = _flags(symbol, record, no_inference, no_training, no_trading, debug)
     if replay and headless:
         from tradetui.cli.replay import replay as replay_command
 
@@ -86,7 +88,7 @@ def run(
     elif headless:
         from tradetui.cli.live import live
 
-        live(chosen, file, flags, symbols=symbol or [], report=report, duration=duration, detached=detached)
+        live(chosen, file, flags, report=report, duration=duration, detached=detached)
     else:
         from tradetui.cli.console import console
 
@@ -96,10 +98,10 @@ def run(
 
 
 def _flags(
-    record: Path | None, no_inference: bool, no_training: bool, no_trading: bool, debug: bool
+    symbols: list[str] | None, record: Path | None, no_inference: bool, no_training: bool, no_trading: bool, debug: bool
 ) -> dict[str, object]:
     """Return switches as settings."""
-    flags: dict[str, Any] = {"engine.record": str(record.absolute()) if record is not None else None}
+    flags: dict[str, Any] = {"data_provider.symbols": symbols or None, "engine.record": record}
     for name, off in (("inference", no_inference), ("training", no_training), ("trading", no_trading)):
         flags[f"parts.{name}"] = False if off else None
     flags["log.level"] = "DEBUG" if debug else None
@@ -124,8 +126,8 @@ def record(
     """Record live market data; what is written replays to the same state."""
     from tradetui.cli.live import live
 
-    flags = _flags(folder, False, False, False, debug)
-    live(profile, config_of(config), flags, symbols=symbol or [], report=report, duration=duration)
+    flags = _flags(symbol, folder, False, False, False, debug)
+    live(profile, config_of(config), flags, report=report, duration=duration)
 
 
 app.command()(engine_commands.status)

@@ -12,7 +12,6 @@ import msgspec
 import typer
 
 from engine.collector import calm_collector
-from engine.ingestion.symbols import full_key
 from engine.report import Report
 from engine.runtime import Engine
 from engine.snapshot import book_view
@@ -30,7 +29,6 @@ def live(
     config: Path | None,
     flags: dict[str, object],
     *,
-    symbols: list[str],
     report: Path | None,
     duration: float,
     detached: bool = False,
@@ -43,7 +41,6 @@ def live(
         ConsoleError: A setting is wrong, the profile is taken, or the engine cannot go on.
     """
     settings = load(config, profile=profile, flags=flags)
-    chosen = [full_key(symbol) for symbol in symbols or settings.data_provider.symbols]
     check(report)
     watch = Report()
     began = time.perf_counter()
@@ -53,7 +50,7 @@ def live(
         async def follow() -> Engine:
             telling = None if detached else asyncio.create_task(_tell(service))
             try:
-                return await service.run(chosen, observer=watch if report is not None else None, duration=duration)
+                return await service.run(observer=watch if report is not None else None, duration=duration)
             finally:
                 if telling is not None:
                     telling.cancel()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 if TYPE_CHECKING:
@@ -20,17 +19,21 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Symbol = Annotated[str, typer.Argument(help="Instrument, as in ETH/USDT or binanceusdm:BTC/USDT:USDT.")]
 
 
+before: dict[str, str | None] = {"profile": None, "config": None}
+"""What was given before the command, as in `tradetui --profile cob status`."""
+
+
 def profile_of(option: str | None) -> str:
     """Return the profile: of the command, else given before it, else TRADETUI_PROFILE, else `default`."""
     from tradetui.config import profile_of as named
 
-    return named(option if option is not None else _root("profile"))
+    return named(option if option is not None else before["profile"])
 
 
 def config_of(option: Path | None) -> Path | None:
     """Return the settings file given with the command or before it."""
-    before = _root("config")
-    return option if option is not None else Path(before) if before is not None else None
+    first = before["config"]
+    return option if option is not None else Path(first) if first is not None else None
 
 
 def places_of(option: str | None) -> Places:
@@ -42,9 +45,3 @@ def places_of(option: str | None) -> Places:
     from tradetui.places import places
 
     return places(profile_of(option))
-
-
-def _root(name: str) -> str | None:
-    context = click.get_current_context(silent=True)
-    value = context.find_root().params.get(name) if context is not None else None
-    return None if value is None else str(value)

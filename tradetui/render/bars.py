@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -42,49 +43,54 @@ def state_of(link: Link) -> tuple[str, str]:
     return link.health.state, STATES.get(link.health.state, WARN)
 
 
+class Part(NamedTuple):
+    """A part of the status line: its name and width on a wide terminal, its width on a narrow one, its style."""
+
+    name: str
+    text: str
+    wide: int
+    narrow: int
+    style: str = ""
+
+
 def status(link: Link, width: int, lag_ms: float, frozen: bool) -> Text:
     """Return the status line: every part at its place, whatever its value."""
     wide = width >= WIDE
-    health, fresh = link.health, link.fresh("health")
-    own = "" if fresh else STALE
     line = Text(style=BAR, no_wrap=True, end="")
-    parts: list[tuple[str, int, str]] = []
-    data = health.data if health is not None else NOTHING
-    trading = health.trading if health is not None else NOTHING
-    parts.append(
-        (f"data {data}  trading {trading}", 28, own or "bold")
-        if wide
-        else (f"{data}\u00b7{trading}", 14, own or "bold")
-    )
-    word, style = state_of(link)
-    parts.append((word, 8, f"bold {style}"))
-    pid = str(link.pid) if link.pid else NOTHING
-    parts.append((f"pid {pid}", 11, own) if wide else (pid, 7, own))
-    up = uptime((link.wall() - link.started) / 1e9) if link.started and link.attached else NOTHING
-    parts.append((f"up {up}", 9, own) if wide else (up, 6, own))
-    feeds = gaps = seq = NOTHING
+    for part in _parts(link, lag_ms, frozen, wide):
+        text = f"{part.name} {part.text}" if wide and part.name else part.text
+        line.append(fit(text, part.wide if wide else part.narrow), part.style)
+        line.append("  " if width >= WIDE + 10 else " ")
+    line.truncate(width)
+    line.append(" " * max(width - cell_len(line.plain), 0))
+    return line
+
+
+def _parts(link: Link, lag_ms: float, frozen: bool, wide: bool) -> list[Part]:
+    health = link.health
+    own = "" if link.fresh("health") else STALE
+    mode, feeds, gaps, seq = NOTHING, NOTHING, NOTHING, NOTHING
     bad_feeds = bad_gaps = False
     if health is not None:
+        mode = f"data {health.data}, trading {health.trading}" if wide else f"{health.data}\u00b7{health.trading}"
         good = sum(each.up and not each.stale for each in health.connections)
         feeds, bad_feeds = f"{good}/{len(health.connections)}", good < len(health.connections)
         lost = sum(each.gaps + each.trade_gaps for each in health.instruments)
         gaps, bad_gaps = count(lost, 4), lost > 0
-        seq = count(health.seq, 10 if wide else 8)
-    parts.append((f"feeds {feeds}" if wide else f"up {feeds}", 11 if wide else 8, own or (WARN if bad_feeds else "")))
-    parts.append((f"gaps {gaps}", 9, own or (WARN if bad_gaps else "")))
-    if frozen:
-        parts.append(("FROZEN", 14 if wide else 9, ALARM))
-    else:
-        parts.append((f"seq {seq}", 14, own) if wide else (f"#{seq}", 9, own))
-    parts.append((clock(link.wall()), 9, "bold"))
-    lag = f"{min(lag_ms, 99_999):.0f}ms"
-    parts.append((f"lag {lag}" if wide else lag, 9 if wide else 5, WARN if lag_ms > 250 else ""))
-    gap = "  " if width >= WIDE + 8 else " "
-    for number, (text, size, own_style) in enumerate(parts):
-        line.append(gap if number else " " if wide else "")
-        line.append(fit(text, size, right=number == len(parts) - 1), own_style)
-    line.append(" " * max(width - cell_len(line.plain), 0))
-    return line
+        seq = count(health.seq, 9 if wide else 7)
+    word, style = state_of(link)
+    up = uptime((link.wall() - link.started) / 1e9) if link.started and link.attached else NOTHING
+    return [
+        Part("", mode, 28, 14, own or "bold"),
+        Part("", word, 8, 8, f"bold {style}"),
+        Part("pid", str(link.pid or NOTHING), 11, 7, own),
+        Part("up", up, 9, 6, own),
+        Part("feeds", feeds if wide else f"{feeds} up", 9, 6, own or (WARN if bad_feeds else "")),
+        Part("gaps", gaps if wide else f"gaps {gaps}", 9, 8, own or (WARN if bad_gaps else "")),
+        Part("", "FROZEN", 13, 8, ALARM) if frozen else Part("seq", seq if wide else f"#{seq}", 13, 8, own),
+        Part("", clock(link.wall()), 9, 9, "bold"),
+        Part("lag", f"{min(lag_ms, 9999):.0f}ms", 9, 6, WARN if lag_ms > 250 else ""),
+    ]
 
 
 def banner(link: Link) -> str:

@@ -112,7 +112,7 @@ def _direction(market: MarketRow) -> tuple[str, str]:
 
 
 CONNECTIONS = (
-    Column("connection", 20), Column("state", 6), Column("age", 4, True), Column("msg/s", 6, True),
+    Column("connection", 20), Column("state", 7), Column("age", 4, True), Column("msg/s", 6, True),
     Column("again", 5, True), Column("gaps", 4, True), Column("what is done", 0),
 )  # fmt: skip
 CONNECTIONS_NORMAL = (
@@ -154,8 +154,8 @@ def _connected(connection: ConnectionView) -> tuple[str, str]:
 
 
 ALERTS = (
-    Column("", 1), Column("severity", 8), Column("alert", 18), Column("component", 16), Column("since", 10),
-    Column("healed", 10), Column("seen", 4), Column("", 0),
+    Column("", 1), Column("severity", 8), Column("alert", 18), Column("component", 23), Column("since", 10),
+    Column("healed", 10), Column("seen", 4),
 )  # fmt: skip
 ALERTS_NORMAL = (
     Column("", 1), Column("severity", 8), Column("alert", 18), Column("component", 24), Column("since", 10),
@@ -178,7 +178,7 @@ def alerts(link: Link, shown: list[Alert], chosen: int, top: int, width: int, he
             clock(each.since, now),
             "active" if each.active else clock(each.healed or 0, now),
             "seen" if each.acknowledged else "",
-            each.doing,
+            *([each.doing] if gap == 2 else []),
         ]
         style = STALE if not fresh else TEXT if each.active else FAINT
         line = row(columns, cells, width, style, gap)
@@ -186,7 +186,7 @@ def alerts(link: Link, shown: list[Alert], chosen: int, top: int, width: int, he
             line.stylize(SELECTED)
         lines.append(line)
     if not shown:
-        lines.append(words("no alert" if link.fresh("alerts") else "nothing known yet", width, FAINT))
+        lines.append(words("no alert" if fresh else "not known", width, FAINT))
     return lines
 
 
@@ -194,9 +194,7 @@ def detail(link: Link, shown: list[Alert], chosen: int, width: int, height: int)
     """Return everything about the chosen alert."""
     at = next((i for i, alert in enumerate(shown) if alert.id == chosen), None)
     if at is None:
-        active = sum(alert.active for alert in shown)
-        title = f"{active} active alerts" if active else "no active alert"
-        return [head((Column(title, 0),), width)]
+        return []
     alert = shown[at]
     style = TEXT if link.fresh("alerts") else STALE
     times = f", {alert.count} times" if alert.count > 1 else ""
