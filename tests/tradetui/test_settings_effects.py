@@ -1,19 +1,22 @@
 """Every setting has an effect: for each key one case that shows what it changes, from the key to the engine.
 
-A setting without a case here fails the first test. `PENDING` lists those whose effect is not to be seen yet.
+A setting without a case here fails the first test.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from engine.errors import FeedUnavailable, SettingsInvalid
+from engine.alerts import Alert
+from engine.errors import EngineUnreachable, FeedUnavailable, SettingsInvalid
+from engine.health import HealthView
 from engine.ingestion.session import Due, Session
 from engine.ports import Response
 from engine.snapshot import cob_view
@@ -22,24 +25,15 @@ from tests.engine.support import BTC, T0, Driver, delta, snapshot, trade
 from tests.support.exchange import run_virtual
 from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
+from tradetui.client import Client, connect
 from tradetui.config import load
+from tradetui.places import places
 from tradetui.schema import SETTINGS
-from tradetui.settings import Settings
+from tradetui.service import Service
+from tradetui.settings import Addresses, Settings, Venues
 
 START = T0 * SECOND
 MID = 6_000_000
-
-PENDING = {
-    "parts.inference",
-    "parts.training",
-    "parts.trading",
-    "engine.disk_low_mb",
-    "log.level",
-    "log.max_mb",
-    "log.backups",
-    "credentials.file",
-}
-"""Settings of parts that are built elsewhere."""
 
 CASES: dict[str, Callable[..., None]] = {}
 
@@ -62,8 +56,7 @@ def chosen(key: str = "", value: object = None, **more: object) -> Settings:
 
 
 def test_every_setting_has_a_case() -> None:
-    assert CASES.keys() | PENDING == {setting.key for setting in SETTINGS.values()}
-    assert not CASES.keys() & PENDING
+    assert CASES.keys() == {setting.key for setting in SETTINGS.values()}
 
 
 @pytest.mark.parametrize("key", CASES)
@@ -401,3 +394,111 @@ def _market_silence(key: str, _folder: Path) -> None:
         driver.at(later, FeedAlive(source="binance"))
         driver.until(later + SECOND // 10)
         assert len(driver.market().bars.closed[Timeframe.S1]) == closed
+
+
+# The engine as a process. ---------------------------------------------------------------------------------------------
+
+Scene = Callable[[Client, Service], Awaitable[Any]]
+
+
+def served(settings: Settings, home: Path, scene: Scene) -> Any:
+    """Run a service without a network, and a scene with a client of it; return what the scene returns."""
+    nowhere = Addresses(rest=("http://127.0.0.1:9",), ws=("ws://127.0.0.1:9",))
+    settings = msgspec.structs.replace(settings, venues=Venues(binance=nowhere))
+    here = places("default", {"HOME": str(home)})
+
+    async def main() -> Any:
+        with Service(settings, here) as service:
+            running = asyncio.create_task(service.run())
+            try:
+                while True:
+                    try:
+                        client = await connect(here, "test")
+                        break
+                    except EngineUnreachable:
+                        await asyncio.sleep(0.01)
+                async with client:
+                    return await scene(client, service)
+            finally:
+                service.stopping.set()
+                await running
+
+    return asyncio.run(asyncio.wait_for(main(), 30))
+
+
+@case("parts.inference", "parts.training", "parts.trading")
+def part(key: str, tmp_path: Path) -> None:
+    """Status tells that it is off; on, that it is not there yet."""
+
+    async def parts(client: Client, _service: Service) -> dict[str, str]:
+        return (await client.get("health", HealthView)).parts
+
+    name = key.partition(".")[2]
+    assert served(chosen(key, True), tmp_path, parts)[name] == "not built"
+    assert served(chosen(key, False), tmp_path, parts)[name] == "off"
+
+
+@case("engine.disk_low_mb")
+def disk_low(key: str, tmp_path: Path) -> None:
+    async def low(client: Client, _service: Service) -> bool:
+        while (await client.get("health", HealthView)).disk_free_mb is None:
+            pass
+        await asyncio.sleep(0.3)
+        return "DISK_LOW" in {alert.code for alert in await client.get("alerts", list[Alert]) if alert.active}
+
+    assert served(chosen(key, 10**9), tmp_path, low)
+    assert not served(chosen(key, 0), tmp_path, low)
+
+
+def lines(home: Path) -> list[str]:
+    return [file.name for file in sorted((home / ".local/state/tradetui/default/logs").iterdir())]
+
+
+@case("log.level")
+def log_level(key: str, tmp_path: Path) -> None:
+    async def level(client: Client, service: Service) -> str:
+        logging.getLogger("test").info("an ordinary thing happened")
+        return (await client.get("health", HealthView)).log_level
+
+    log = tmp_path / ".local/state/tradetui/default/logs/engine.log"
+    assert served(chosen(key, "ERROR"), tmp_path, level) == "ERROR"
+    assert "an ordinary thing" not in log.read_text()
+    assert served(chosen(key, "INFO"), tmp_path, level) == "INFO"
+    assert "an ordinary thing" in log.read_text()
+
+
+@case("log.max_mb", "log.backups")
+def log_files(key: str, tmp_path: Path) -> None:
+    async def much(_client: Client, service: Service) -> None:
+        for _ in range(60):
+            for _ in range(60):
+                logging.getLogger("test").info("x" * 1000)
+            await asyncio.to_thread(service.log.flush)
+
+    def files(**more: object) -> int:
+        home = tmp_path / "-".join(map(str, more.values()))
+        served(chosen("", None, **more), home, much)
+        return sum(name.startswith("engine.log") for name in lines(home))
+
+    assert files(log__max_mb=1, log__backups=1) == 2
+    if key == "log.max_mb":
+        assert files(log__max_mb=8, log__backups=1) == 1
+    else:
+        assert files(log__max_mb=1, log__backups=3) == 4
+
+
+@case("credentials.file")
+def credentials(key: str, tmp_path: Path) -> None:
+    """Its keys are known, so that they are kept out of every text; one that others can read is refused."""
+    file = tmp_path / "keys.toml"
+    file.write_text('[binance]\napi_key = "k3y-k3y-k3y"\napi_secret = "s3cret-s3cret"\n')
+    file.chmod(0o600)
+
+    async def said(_client: Client, service: Service) -> str:
+        return service.clean("signed with s3cret-s3cret")
+
+    assert served(chosen(), tmp_path, said) == "signed with s3cret-s3cret"
+    assert served(chosen(key, str(file)), tmp_path, said) == "signed with ***"
+    file.chmod(0o644)
+    with pytest.raises(SettingsInvalid, match="chmod 600"):
+        served(chosen(key, str(file)), tmp_path, said)
