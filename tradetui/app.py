@@ -64,7 +64,7 @@ class ConsoleApp(App[None]):
         super().__init__()
         self.link = link
         self.fault: BaseException | None = None
-        self.frozen = False
+        self._still: Link | None = None
         self._terminal = terminal
         self._linking: asyncio.Task[None] | None = None
         self._acting: set[asyncio.Task[None]] = set()
@@ -136,7 +136,8 @@ class ConsoleApp(App[None]):
         if width < LEAST[0] or height < LEAST[1]:
             return
         rows = {each.id: each for each in screen.query(Rows)}
-        rows["status"].put([bars.status(self.link, width, max(self._lags), self.frozen)])
+        frozen = self._still is not None
+        rows["status"].put([bars.status(self.link, width, max(self._lags), frozen)])
         rows["footer"].put([bars.footer(width)])
         self._tell(screen.query_one("#banner", Static))
         health = self.link.health
@@ -150,16 +151,17 @@ class ConsoleApp(App[None]):
             ("events", events_),
         ):
             rows[name].tall(lines)
-        if self.frozen and self.link.attached:
-            return
-        self._shown = self.link.alerts
+        link = self.link
+        if self._still is not None and link.attached and link.stalled_s() is None:
+            link = self._still
+        self._shown = link.alerts
         room = max(rows["alerts"].size.height, 1)
         self._choose(0, room)
-        rows["markets"].put(tables.markets(self.link, width, markets))
-        rows["connections"].put(tables.connections(self.link, width, connections))
-        rows["alerts"].put(tables.alerts(self.link, self._shown, self._chosen, self._top, width, room))
-        rows["detail"].put(tables.detail(self.link, self._shown, self._chosen, width, DETAIL))
-        rows["events"].put(tables.events(self.link, width, events_))
+        rows["markets"].put(tables.markets(link, width, markets))
+        rows["connections"].put(tables.connections(link, width, connections))
+        rows["alerts"].put(tables.alerts(link, self._shown, self._chosen, self._top, width, room))
+        rows["detail"].put(tables.detail(link, self._shown, self._chosen, width, DETAIL))
+        rows["events"].put(tables.events(link, width, events_))
 
     def _tell(self, banner: Static) -> None:
         said = bars.banner(self.link)
@@ -200,7 +202,7 @@ class ConsoleApp(App[None]):
 
     def action_freeze(self) -> None:
         """Keep the tables as they are, or let them go on."""
-        self.frozen = not self.frozen
+        self._still = None if self._still is not None else self.link.still()
         self.draw()
 
     def action_try_now(self) -> None:
@@ -233,7 +235,7 @@ class ConsoleApp(App[None]):
                 if yes:
                     self._act(self._stop(pid))
 
-            consequence = "It stops following the market, for every console. Its state is kept where it is kept."
+            consequence = "It follows the market no more, for every console attached to it."
             self.push_screen(Confirm(f"Stop the engine (pid {pid}, profile {link.places.profile})?", consequence), stop)
         else:
 

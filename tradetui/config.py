@@ -42,11 +42,6 @@ def default_path(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "tradetui" / "config.toml"
 
 
-def profile_of(option: str | None, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the profile to use: the option, else TRADETUI_PROFILE, else `default`."""
-    return option or environment.get("TRADETUI_PROFILE") or "default"
-
-
 def load(
     path: Path | None = None,
     environment: Mapping[str, str] = os.environ,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import time
 from collections import deque
 from collections.abc import Callable
@@ -136,6 +137,14 @@ class Link:
         """Return the seconds until the next attempt, None while one is under way."""
         return None if self.again_at is None else max(self.again_at - self.monotonic(), 0.0)
 
+    def still(self) -> Link:
+        """Return the link as it stands at this moment; what is shown of it does not change any more."""
+        copied = copy.copy(self)
+        copied.events, copied.notes, copied._heard = self.events.copy(), self.notes.copy(), self._heard.copy()
+        now, wall = self.monotonic(), self.wall()
+        copied.monotonic, copied.wall = lambda: now, lambda: wall
+        return copied
+
     # What a person asks for. ----------------------------------------------------------------------------------------
 
     def say(self, text: str) -> None:
@@ -164,9 +173,12 @@ class Link:
         self._stopped_here = True
         try:
             await client.command("stop")
-        except ConsoleError:
+        except RequestDenied:
             self._stopped_here = False
             raise
+        except EngineUnreachable as error:
+            if self.attached:
+                raise EngineUnreachable(f"{error}; it stops when it comes to itself, or by `kill {pid}`") from error
 
     async def acknowledge(self, alert: int) -> str:
         """Mark an alert as read; return the engine's word.

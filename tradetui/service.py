@@ -33,7 +33,7 @@ from tradetui.credentials import load_credentials
 from tradetui.lock import Holder, ProfileLock
 from tradetui.logs import ProcessLog, open_log
 from tradetui.notify import notify
-from tradetui.places import Places
+from tradetui.places import Places, own
 from tradetui.redaction import Redactor
 from tradetui.settings import Settings
 
@@ -180,9 +180,9 @@ class Service:
         """Empty the folder of temporary files; what an engine that was killed left there is of no use."""
         shutil.rmtree(self.places.temporary, ignore_errors=True)
         mine = self.places.temporary / "engine"
-        with contextlib.suppress(OSError):
-            mine.mkdir(parents=True, exist_ok=True, mode=0o700)
-            tempfile.tempdir = str(mine)
+        own(self.places.temporary)
+        own(mine)
+        tempfile.tempdir = str(mine)
 
     def _recover(self, journal: JournalFile, alerts: Alerts) -> None:
         """Take up what earlier engines left, and say if the last one did not end cleanly."""

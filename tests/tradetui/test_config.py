@@ -15,7 +15,8 @@ from msgspec import inspect
 from engine.errors import SettingsInvalid
 from engine.ingestion.symbols import full_key, symbol_of
 from engine.settings import MarketSettings
-from tradetui.config import default_path, examine, load, profile_of, resolve
+from tradetui.cli.options import before, profile_of
+from tradetui.config import default_path, examine, load, resolve
 from tradetui.schema import SETTINGS, Setting, nearest
 from tradetui.settings import PROFILES, Settings
 from tradetui.settings_text import shown_toml
@@ -143,10 +144,14 @@ def test_built_in_profiles(tmp_path: Path) -> None:
     assert safe.sources["parts.training"] == safe.sources["parts.trading"] == "profile safe"
 
 
-def test_the_profile_is_the_option_or_the_environments() -> None:
-    assert profile_of(None, {}) == "default"
-    assert profile_of(None, {"TRADETUI_PROFILE": "a"}) == "a"
-    assert profile_of("b", {"TRADETUI_PROFILE": "a"}) == "b"
+def test_the_profile_is_the_option_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert profile_of(None) == "default"
+    assert profile_of(None, "record") == "record"
+    monkeypatch.setenv("TRADETUI_PROFILE", "a")
+    assert profile_of(None, "record") == "a"
+    monkeypatch.setitem(before, "profile", "c")
+    assert profile_of(None) == "c"
+    assert profile_of("b") == "b"
     with pytest.raises(SettingsInvalid, match=r"profile '\.\./x'"):
         resolve(None, HOME, "../x")
 

@@ -118,8 +118,9 @@ def record(
     duration: Annotated[float, typer.Option(help="Stop after this many seconds; 0 runs until interrupted.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
     profile: Annotated[
-        str, typer.Option("--profile", help="Profile; that of an engine which runs beside it cannot be used.")
-    ] = "record",
+        str | None,
+        typer.Option("--profile", help="Profile; not that of an engine which runs beside it. [default: record]"),
+    ] = None,
     config: Config = None,
     debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
 ) -> None:
@@ -127,7 +128,7 @@ def record(
     from tradetui.cli.live import live
 
     flags = _flags(symbol, folder, False, False, False, debug)
-    live(profile, config_of(config), flags, report=report, duration=duration)
+    live(profile_of(profile, "record"), config_of(config), flags, report=report, duration=duration)
 
 
 app.command()(engine_commands.status)

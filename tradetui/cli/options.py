@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,11 +24,9 @@ before: dict[str, str | None] = {"profile": None, "config": None}
 """What was given before the command, as in `tradetui --profile cob status`."""
 
 
-def profile_of(option: str | None) -> str:
-    """Return the profile: of the command, else given before it, else TRADETUI_PROFILE, else `default`."""
-    from tradetui.config import profile_of as named
-
-    return named(option if option is not None else before["profile"])
+def profile_of(option: str | None, usual: str = "default") -> str:
+    """Return the profile: of the command, else given before it, else TRADETUI_PROFILE, else the usual one."""
+    return option or before["profile"] or os.environ.get("TRADETUI_PROFILE") or usual
 
 
 def config_of(option: Path | None) -> Path | None:

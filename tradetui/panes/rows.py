@@ -42,7 +42,9 @@ class Rows(Widget):
         width = self.size.width
         if y >= len(self._lines):
             return Strip.blank(width, self.rich_style)
-        strip = Strip(self._lines[y].render(self.app.console))
+        line = self._lines[y]
+        own = self.app.console.get_style(line.style)  # a text without spans is rendered without its own style
+        strip = Strip(line.render(self.app.console)).apply_style(own)
         return strip.adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
 
     @property

@@ -15,6 +15,7 @@ from tradetui.render.cells import (
     FAINT,
     GOOD,
     NOTHING,
+    OWN,
     SELECTED,
     STALE,
     TEXT,
@@ -228,4 +229,4 @@ def _event(entry: Entry, now: int, width: int, style: str) -> Text:
 
 
 def _note(note: Note, now: int, width: int) -> Text:
-    return words(f"{clock(note.ts, now):10} {'console':12} {note.text}", width, WARN)
+    return words(f"{clock(note.ts, now):10} {'console':12} {note.text}", width, OWN)
