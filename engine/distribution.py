@@ -6,24 +6,12 @@ import logging
 from collections.abc import Callable, Iterable
 from itertools import count
 
-import msgspec
-
+from engine.health import SubscriberView
 from engine.snapshot import CobView
 
 log = logging.getLogger(__name__)
 
 Callback = Callable[[CobView], None]
-
-
-class SubscriberView(msgspec.Struct, frozen=True, kw_only=True):
-    """One subscriber's figures."""
-
-    id: int
-    name: str
-    symbols: tuple[str, ...]
-    delivered: int
-    failed: int
-    last_error: str
 
 
 class _Subscriber:

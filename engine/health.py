@@ -4,10 +4,46 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.distribution import SubscriberView
-from engine.ingestion.budget import BudgetView
-from engine.ingestion.recorder import RecorderView
-from engine.latency import LatencyView
+
+class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
+    """Percentiles in milliseconds; None without samples."""
+
+    samples: int
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+class BudgetView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person is shown: weight used in the last minute, the limit, seconds until something is given back."""
+
+    venue: str
+    used: int
+    limit: int
+    reset_s: float
+    blocked_s: float
+
+
+class RecorderView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a recording goes and how it fares."""
+
+    path: str
+    bytes_raw: int
+    bytes_written: int
+    lost_lines: int
+    error: str
+
+
+class SubscriberView(msgspec.Struct, frozen=True, kw_only=True):
+    """One subscriber's figures."""
+
+    id: int
+    name: str
+    symbols: tuple[str, ...]
+    delivered: int
+    failed: int
+    last_error: str
 
 
 class ProcessView(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-import msgspec
+from engine.health import LatencyView
 
 EXACT = 1024
 """Microseconds that have a count each; above, every doubling has `STEPS` counts."""
@@ -12,16 +12,6 @@ EXACT = 1024
 STEPS = 64
 LARGEST_US = (1 << 26) - 1
 _SIZE = EXACT + STEPS * 16
-
-
-class LatencyView(msgspec.Struct, frozen=True, kw_only=True):
-    """Percentiles in milliseconds; None without samples."""
-
-    samples: int
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
-    max_ms: float | None
 
 
 class Latency:

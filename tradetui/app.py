@@ -30,6 +30,8 @@ TICK_S = 0.25
 LEAST = (80, 24)
 """Columns and lines below which nothing is shown."""
 
+ROWS = ("status", "markets", "connections", "alerts", "detail", "events", "footer")
+
 DETAIL = 4
 """Lines that tell of the selected alert."""
 
@@ -66,6 +68,9 @@ class ConsoleApp(App[None]):
         self.fault: BaseException | None = None
         self._still: Link | None = None
         self._terminal = terminal
+        self._rows = {name: Rows(name) for name in ROWS}
+        self._banner = Static(id="banner", markup=False)
+        self._small = Static(id="small", markup=False)
         self._linking: asyncio.Task[None] | None = None
         self._acting: set[asyncio.Task[None]] = set()
         self._shown: list[Alert] = []
@@ -78,11 +83,11 @@ class ConsoleApp(App[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the screen, top to bottom."""
-        yield Rows("status")
-        yield Static(id="banner", markup=False)
-        for name in ("markets", "connections", "alerts", "detail", "events", "footer"):
-            yield Rows(name)
-        yield Static(id="small", markup=False)
+        yield self._rows["status"]
+        yield self._banner
+        for name in ROWS[1:]:
+            yield self._rows[name]
+        yield self._small
 
     def on_mount(self) -> None:
         """Begin to look for the engine."""
@@ -119,27 +124,30 @@ class ConsoleApp(App[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Say so if there is not enough room."""
         small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
-        screen = self.screen_stack[0]
+        stack = self.screen_stack
+        if not stack:
+            return  # it is ending
         if small:
             while len(self.screen_stack) > 1:
                 self.pop_screen()
             told = f"too small: need {LEAST[0]}x{LEAST[1]}\nthis is {event.size.width}x{event.size.height}"
-            screen.query_one("#small", Static).update(Text(told, justify="center"))
-        screen.set_class(small, "small")
+            self._small.update(Text(told, justify="center"))
+        stack[0].set_class(small, "small")
         if not small:
             self.call_after_refresh(self.draw)
 
     def draw(self) -> None:
         """Put on the screen what is known now."""
-        screen = self.screen_stack[0]
-        width, height = screen.size
+        stack, rows = self.screen_stack, self._rows
+        if not stack:
+            return  # it is ending
+        width, height = stack[0].size
         if width < LEAST[0] or height < LEAST[1]:
             return
-        rows = {each.id: each for each in screen.query(Rows)}
         frozen = self._still is not None
         rows["status"].put([bars.status(self.link, width, max(self._lags), frozen)])
         rows["footer"].put([bars.footer(width)])
-        self._tell(screen.query_one("#banner", Static))
+        self._tell()
         health = self.link.health
         known = health.connections if health is not None else ()
         self._most = max(self._most[0], len(self.link.markets)), max(self._most[1], len(known))
@@ -163,12 +171,12 @@ class ConsoleApp(App[None]):
         rows["detail"].put(tables.detail(link, self._shown, self._chosen, width, DETAIL))
         rows["events"].put(tables.events(link, width, events_))
 
-    def _tell(self, banner: Static) -> None:
+    def _tell(self) -> None:
         said = bars.banner(self.link)
         if said != self._said:
             self._said = said
-            banner.update(Text(said, style="bold"))
-            banner.set_class(bool(said), "said")
+            self._banner.update(Text(said, style="bold"))
+            self._banner.set_class(bool(said), "said")
 
     def _choose(self, steps: int, room: int) -> None:
         """Move the selection; it stays with its alert when the list changes."""
@@ -197,7 +205,7 @@ class ConsoleApp(App[None]):
 
     def action_select(self, steps: int) -> None:
         """Select another alert."""
-        self._choose(steps, max(self.query_one("#alerts", Rows).size.height, 1))
+        self._choose(steps, max(self._rows["alerts"].size.height, 1))
         self.draw()
 
     def action_freeze(self) -> None:
@@ -243,7 +251,8 @@ class ConsoleApp(App[None]):
                 if yes:
                     link.start_engine()
 
-            consequence = "It follows the market in a process of its own, and stays when the console goes."
+            options = f"\n\nOptions: {' '.join(link.arguments)}" if link.arguments else ""
+            consequence = f"It follows the market in a process of its own, and stays when the console goes.{options}"
             self.push_screen(Confirm(f"Start an engine of profile {link.places.profile}?", consequence), start)
 
     def _act(self, act: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from itertools import count
 from pathlib import Path
@@ -33,15 +35,21 @@ from engine.protocol import (
     frame,
     read_answer,
 )
+from engine.types import SECOND
 from engine.unix import reachable
 from tradetui import __version__
-from tradetui.lock import holder_of, is_held
+from tradetui.lock import Holder, holder_of, is_held
 from tradetui.places import Places
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 ANSWER_S = 5.0
 """Time for an answer; an engine that needs longer does not answer."""
+
+STARTING_S = 30.0
+"""An engine that has no socket after so long is not starting any more."""
 
 
 class Client:
@@ -164,6 +172,9 @@ class Client:
                     callback(answer)
         except (OSError, asyncio.IncompleteReadError, ProtocolError) as error:
             self._ended = "the engine closed the connection" if isinstance(error, EOFError) else str(error)
+        except Exception as error:
+            log.exception("news could not be taken in")
+            self._ended = f"a fault of ours: {type(error).__name__}: {error}"
         finally:
             gone = EngineUnreachable(self._ended or "the connection to the engine has ended")
             for future in self._waiting.values():
@@ -202,23 +213,36 @@ async def connect(places: Places, name: str) -> Client:
     except (OSError, asyncio.IncompleteReadError) as error:
         if isinstance(error, PermissionError):
             raise EngineUnreachable(f"{path}: this engine belongs to another user") from error
-        if is_held(places.lock):
-            raise EngineUnreachable(
-                f"the engine of profile {places.profile!r} is starting or stopping; try again", hung=True, starting=True
-            ) from error
-        raise EngineUnreachable(
-            f"no engine of profile {places.profile!r} is running; start one with `tradetui` "
-            "or `tradetui --headless`" + ("" if places.profile == "default" else f" --profile {places.profile}")
-        ) from error
+        raise _absent(places, holder, path) from error
     except ProtocolError as error:
-        raise EngineUnreachable(f"{path}: what answers is no engine of this kind: {error}") from error
+        raise EngineUnreachable(f"{path}: what answers is no engine of this kind: {error}", hung=True) from error
+    if isinstance(answer, Welcome) and answer.profile == places.profile:
+        return Client(reader, writer, answer)
+    writer.close()
+    if isinstance(answer, Welcome):
+        other = f"{path} belongs to the engine of profile {answer.profile!r} (pid {answer.pid}); "
+        held = is_held(places.lock)
+        raise EngineUnreachable(f"{other}no engine of profile {places.profile!r} is running", hung=held)
     if isinstance(answer, Refused):
-        writer.close()
         raise EngineUnreachable(f"the engine refused the connection: {answer.reason}", hung=True)
-    if not isinstance(answer, Welcome):
-        writer.close()
-        raise EngineUnreachable(f"{path}: what answers is no engine of this kind", hung=True)
-    return Client(reader, writer, answer)
+    raise EngineUnreachable(f"{path}: what answers is no engine of this kind", hung=True)
+
+
+def _absent(places: Places, holder: Holder | None, path: Path) -> EngineUnreachable:
+    """Say why nobody answers at a socket."""
+    name = places.profile
+    if not is_held(places.lock):
+        more = "" if name == "default" else f" --profile {name}"
+        return EngineUnreachable(
+            f"no engine of profile {name!r} is running; start one with `tradetui` or `tradetui --headless`{more}"
+        )
+    said = f"the engine of profile {name!r} is starting or stopping; try again"
+    if holder is not None and time.time_ns() - holder.started > STARTING_S * SECOND:
+        said = (
+            f"the engine of profile {name!r} (pid {holder.pid}) is stopping, or somebody took away its socket {path}; "
+            f"it makes that again where it can: try again, else `kill {holder.pid}`"
+        )
+    return EngineUnreachable(said, hung=True, starting=True)
 
 
 @contextlib.asynccontextmanager

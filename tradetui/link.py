@@ -82,8 +82,8 @@ class Link:
         """When the present phase of being attached or not began, UTC ns."""
         self.why = ""
         """Why there is no engine, if there is none."""
-        self.hung = False
-        """An engine is there and does not answer, or does not want us."""
+        self.refusal = ""
+        """What an engine that is there and does not let us in said, or that it said nothing."""
         self.again_at: float | None = None
         self.health: HealthView | None = None
         self.alerts: list[Alert] = []
@@ -94,7 +94,7 @@ class Link:
         self.attached_times = 0
         self.monotonic = monotonic
         self.wall = wall
-        self._arguments = arguments
+        self.arguments = arguments
         self._pauses = pauses
         self._client: Client | None = None
         self._heard: dict[str, float] = {}
@@ -221,7 +221,7 @@ class Link:
         def waiting(_text: str) -> None:
             self.phase = Phase.STARTING
 
-        return await attach(self.places, "console", self._arguments, waiting)
+        return await attach(self.places, "console", self.arguments, waiting)
 
     async def _follow(self, client: Client, started: bool) -> None:
         """Take the news of an engine until it is gone."""
@@ -233,7 +233,7 @@ class Link:
         self._attached_at = self.monotonic()
         self._stopped_here = False
         self.attached_times += 1
-        self.phase, self.since, self.why, self.hung = Phase.ATTACHED, self.wall(), "", False
+        self.phase, self.since, self.why, self.refusal = Phase.ATTACHED, self.wall(), "", ""
         self._tell(known, started)
         for topic, every_ms in TOPICS.items():
             asked = {"since": self.cursor, "limit": FIRST_EVENTS} if topic == "events" else {}
@@ -252,8 +252,8 @@ class Link:
             self.say(f"attached again to the engine (pid {self.pid})")
         else:
             self.say(f"{'started' if started else 'attached to'} the engine (pid {self.pid})")
-        if self._arguments and not started and self.attached_times == 1:
-            told = " ".join(self._arguments)
+        if self.arguments and not started and self.attached_times == 1:
+            told = " ".join(self.arguments)
             self.say(f"no effect on a running engine: {told}")
 
     def _news(self, news: State | Series) -> None:
@@ -286,15 +286,15 @@ class Link:
 
     def _missed(self, error: ConsoleError, launching: bool) -> None:
         """Take an attempt that came to nothing; why the engine was lost is worth more than that it still is."""
-        hung = isinstance(error, EngineUnreachable) and error.hung
+        shut = isinstance(error, EngineUnreachable) and error.hung and not error.starting
         if self.attached:
             self._lost(str(error))
-        elif launching or hung or self.hung or not self.why:
+        elif launching or not self.why:
             self.why = inert(str(error))
-        self.phase, self.hung = Phase.GONE, hung
+        self.phase, self.refusal = Phase.GONE, inert(str(error)) if shut else ""
 
     def _lost(self, why: str) -> None:
-        self.phase, self.hung, self.since, self.why = Phase.GONE, False, self.wall(), inert(why)
+        self.phase, self.refusal, self.since, self.why = Phase.GONE, "", self.wall(), inert(why)
         if self.pid:
             self.say(f"engine gone (pid {self.pid}): {self.why}")
 

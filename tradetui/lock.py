@@ -87,7 +87,7 @@ def holder_of(path: Path) -> Holder | None:
     """Return the note in a lock file, or None if there is none that can be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

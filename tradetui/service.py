@@ -9,10 +9,11 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from engine.alerts import Alert, Alerts, Cause
 from engine.collector import give_back
@@ -45,6 +46,8 @@ TRIM_S = 10.0
 REMEMBERED = 60 * SECOND
 """How long the unclean end of the last engine stays among the active alerts."""
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 Args = Mapping[str, str | int | float | bool]
 
 
@@ -72,16 +75,18 @@ class Service:
         self.started = time.time_ns()
         places.make()
         self._lock = ProfileLock(places.lock)
-        self._lock.acquire(
-            Holder(pid=os.getpid(), socket=str(places.socket), started=self.started, version=__version__)
-        )
+        self._handlers = self._take_signals()
         try:
+            self._lock.acquire(
+                Holder(pid=os.getpid(), socket=str(places.socket), started=self.started, version=__version__)
+            )
             chosen = settings.log
             self.log: ProcessLog = open_log(
                 places, "engine", chosen.level, chosen.max_mb, chosen.backups, self._seq, self.redact, echo=echo
             )
         except BaseException:
             self._lock.release()
+            self._give_back_signals()
             raise
         self._hooks = crash.install(places, "engine", self.redact, self._seq)
 
@@ -97,6 +102,7 @@ class Service:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Put everything back, the lock last; a fault of ours leaves a crash report and one line."""
+        self._take_signals()  # the loop has let go of them; the lock is not free yet
         fault = isinstance(error, Exception) and not isinstance(error, ConsoleError)
         report = None
         if fault:
@@ -106,6 +112,7 @@ class Service:
         self._hooks.remove()
         self.log.close()
         self._lock.release()
+        self._give_back_signals()
         if fault:
             where = report or self.places.logs / "engine.log"
             raise EngineFailed(f"the engine ended by a fault of ours; see {where}") from None
@@ -165,11 +172,22 @@ class Service:
             log.info("engine stopped at record %d", engine.state.seq)
         return engine
 
+    # Signals: SIGINT, SIGTERM, and SIGHUP when the terminal is gone, unless somebody (nohup) has said otherwise.
+
+    def _take_signals(self) -> dict[signal.Signals, Any]:
+        """Before and after the loop a signal only asks to stop; return what was done with them before."""
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        wanted = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        return {number: signal.signal(number, lambda *_: self.stopping.set()) for number in wanted}
+
+    def _give_back_signals(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Stop on SIGINT and SIGTERM, and when the terminal is gone, unless somebody (nohup) has said otherwise."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                loop.add_signal_handler(number, self._stop, signal.Signals(number).name)
+        for number in self._handlers:
+            loop.add_signal_handler(number, self._stop, number.name)
 
     def _stop(self, why: str) -> None:
         if not self.stopping.is_set():
@@ -244,11 +262,13 @@ class Service:
     # Commands. ------------------------------------------------------------------------------------------------------
 
     def _commands(self, alerts: Alerts) -> dict[str, Action]:
-        async def stop(_arguments: Args) -> str:
+        async def stop(arguments: Args) -> str:
+            _only(arguments)
             asyncio.get_running_loop().call_later(0.05, self._stop, "a client asked for it")
             return f"the engine (pid {os.getpid()}) is stopping"
 
         async def log_level(arguments: Args) -> str:
+            _only(arguments, "level")
             level = arguments.get("level")
             if not isinstance(level, str) or level.lower() not in ("debug", "info", "warning", "error"):
                 raise RequestDenied("invalid_argument", f"level {level!r}: expected debug, info, warning or error")
@@ -258,6 +278,7 @@ class Service:
             return f"log level {self.log.level} (was {before})"
 
         async def acknowledge(arguments: Args) -> str:
+            _only(arguments, "alert")
             number = arguments.get("alert")
             if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
                 raise RequestDenied("invalid_argument", f"alert {number!r}: expected the number of an alert")
@@ -266,6 +287,13 @@ class Service:
             return f"{alerts.acknowledge(number)} acknowledged"
 
         return {"stop": stop, "log_level": log_level, "acknowledge": acknowledge}
+
+
+def _only(arguments: Args, *known: str) -> None:
+    """Deny arguments that mean nothing: with a misspelt one a command would do more than was meant."""
+    for name in arguments:
+        if name not in known:
+            raise RequestDenied("invalid_argument", f"unknown argument {name!r} (known: {', '.join(known) or 'none'})")
 
 
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}

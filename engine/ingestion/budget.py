@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-import msgspec
+from engine.health import BudgetView
 
 WINDOW_S = 60.0
-
-
-class BudgetView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person is shown: weight used in the last minute, the limit, seconds until something is given back."""
-
-    venue: str
-    used: int
-    limit: int
-    reset_s: float
-    blocked_s: float
 
 
 class Budget:

@@ -96,6 +96,8 @@ class Connection:
         self.since = wiring.sink.now()
         self.retry_at: float | None = None
         self.refusal = ""
+        self._tries = 0
+        self._running = False
         self._wiring = wiring
         self._closing: set[asyncio.Task[None]] = set()
         self._host = 0
@@ -113,27 +115,38 @@ class Connection:
 
     async def run(self) -> None:
         """Keep connected until cancelled."""
-        wiring = self._wiring
-        while True:
-            try:
-                socket = await self._connect()
-            except FeedUnavailable as error:
-                self.session.reason = str(error)
-                self._host += 1
-                log.warning("%s: %s", self.source, error)
-            else:
-                self.lose(await self._serve(socket))
-            self.reconnects += 1
-            delay = self.session.delay(wiring.dice())
-            self.retry_at = wiring.monotonic() + delay
-            await asyncio.sleep(delay)
+        self._running = True
+        try:
+            while True:
+                await self._once()
+        finally:
+            self._running = False
             self.retry_at = None
+
+    async def _once(self) -> None:
+        """Connect, serve until the connection is lost, and wait until it is time for the next try."""
+        wiring = self._wiring
+        self._tries += 1
+        try:
+            socket = await self._connect()
+        except FeedUnavailable as error:
+            self.session.reason = str(error)
+            self._host += 1
+            log.warning("%s: %s", self.source, error)
+        else:
+            self.lose(await self._serve(socket))
+        self.reconnects += 1
+        delay = self.session.delay(wiring.dice())
+        self.retry_at = wiring.monotonic() + delay
+        await asyncio.sleep(delay)
+        self.retry_at = None
 
     def lose(self, reason: str) -> None:
         """Tell that the connection is gone."""
         if self.up:
             self.up = False
             self.since = self._wiring.sink.now()
+            self.session.reason = reason
             self._tell(FeedLost(source=self.source, reason=reason))
             log.warning("%s: lost: %s", self.source, reason)
 
@@ -150,12 +163,17 @@ class Connection:
 
     @property
     def doing(self) -> str:
-        """What is done about a connection that is down."""
+        """What is done about a connection that is down or silent."""
+        now = self._wiring.monotonic()
         if self.up:
-            return ""
+            left = self.session.given_up_in(now)
+            pinged = "pinged, no answer yet; " if self.session.awaits_pong else ""
+            return "" if left is None else f"{pinged}given up in {left:.1f} s"
+        if not self._running:
+            return "waits for its feed to start again"
         if self.retry_at is None:
-            return "connecting"
-        return f"try {self.session.failures + 1} in {max(self.retry_at - self._wiring.monotonic(), 0):.1f} s"
+            return f"try {self._tries} under way"
+        return f"try {self._tries + 1} in {max(self.retry_at - now, 0):.1f} s"
 
     def _tell(self, event: FeedUp | FeedLost | FeedAlive) -> None:
         sink = self._wiring.sink
@@ -166,6 +184,7 @@ class Connection:
         """Read until the connection is lost; return why. A connection due for rotation is replaced on the way."""
         self.session.opened(self._wiring.monotonic())
         self.up = True
+        self._tries = 0
         self.since = self._wiring.sink.now()
         self._tell(FeedUp(source=self.source))
         log.info("%s: up with %d streams", self.source, len(self.streams))

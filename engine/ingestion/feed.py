@@ -49,7 +49,9 @@ PACE_S = 0.1
 
 
 BARS_TRIES = 5
-"""Times a request for candles is tried; what is still missing then is asked for again a minute later."""
+"""Times a request for candles is tried before others have their turn; it is tried again after `AGAIN_S`."""
+
+AGAIN_S = 60.0
 
 
 RELIST_S = 60.0
@@ -57,7 +59,7 @@ RELIST_S = 60.0
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that fails: since when (UTC ns), how often, why, and when it is tried again (monotonic seconds)."""
+    """A request that fails: since when (UTC ns), why, how often, and when it is tried again (monotonic seconds)."""
 
     since: int
     text: str
@@ -128,7 +130,12 @@ class VenueFeed:
             for stream in self.market.streams(symbol, self.settings.update_speed):
                 by_source.setdefault(self.market.source(stream), []).append(stream)
         keys = list(self._symbol_of)
-        self.connections = [Connection(self._wiring, source, streams, keys) for source, streams in by_source.items()]
+        # After a failure the connections go on as they were: since when they are down and why is still true.
+        known = {c.source: c for c in self.connections if (c.streams, c.keys) == (by_source.get(c.source), keys)}
+        self.connections = [
+            known.get(source) or Connection(self._wiring, source, streams, keys)
+            for source, streams in by_source.items()
+        ]
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -138,6 +145,7 @@ class VenueFeed:
         finally:
             self._tasks = None
             self._snapshots.clear()
+            self.troubles.clear()
 
     def lose(self, reason: str) -> None:
         """Tell that every connection is gone."""
@@ -164,15 +172,20 @@ class VenueFeed:
             self.troubles.pop(what, None)
 
     async def _troubled(self, what: str, error: FeedError, pause: float) -> None:
-        """Remember what fails while waiting for the next try."""
+        """Remember what fails, and wait until it is time for the next try."""
+        self._trouble(what, error, pause)
+        await asyncio.sleep(pause)
+
+    def _trouble(self, what: str, error: FeedError, pause: float) -> None:
         old = self.troubles.get(what)
+        # What a throttled request says of the time to wait is true only now.
+        text = str(error).partition(";")[0] if isinstance(error, VenueThrottled) else str(error)
         self.troubles[what] = Trouble(
             since=old.since if old is not None else self.sink.now(),
-            text=str(error),
+            text=text,
             tries=old.tries + 1 if old is not None else 1,
             again_at=self.monotonic() + pause,
         )
-        await asyncio.sleep(pause)
 
     async def _list(self) -> None:
         """Learn the scales of all symbols; one that the venue does not know is left out and said.
@@ -266,17 +279,21 @@ class VenueFeed:
     async def _load_bars(self) -> None:
         while True:
             command = await self._bars.get()
-            for _ in range(BARS_TRIES):
+            for tries in range(1, BARS_TRIES + 1):
                 try:
                     await self._page(command)
-                except VenueThrottled as error:
-                    await self._troubled("klines", error, error.retry_after_s)
                 except FeedError as error:
                     log.warning("%s: klines: %s", self.market.venue, error)
-                    await self._troubled("klines", error, RETRY_S)
+                    pause = error.retry_after_s if isinstance(error, VenueThrottled) else RETRY_S
+                    if tries == BARS_TRIES:
+                        asyncio.get_running_loop().call_later(AGAIN_S, self.fetch_bars, command)
+                        if self._bars.empty():
+                            self._trouble("klines", error, AGAIN_S)
+                            break
+                    await self._troubled("klines", error, pause)
                 else:
+                    self.troubles.pop("klines", None)
                     break
-            self.troubles.pop("klines", None)
 
     async def _page(self, command: FetchBars) -> None:
         symbol = self._symbol_of[command.instrument]

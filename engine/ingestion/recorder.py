@@ -9,8 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import msgspec
-
+from engine.health import RecorderView
 from engine.ingestion import envelope
 from engine.types import SECOND, Instrument
 
@@ -19,16 +18,6 @@ log = logging.getLogger(__name__)
 LEVEL = 6
 HELD = 64 << 20
 """Bytes kept per file while the disk refuses to take them; more is lost, and said."""
-
-
-class RecorderView(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a recording goes and how it fares."""
-
-    path: str
-    bytes_raw: int
-    bytes_written: int
-    lost_lines: int
-    error: str
 
 
 class _Track:

@@ -143,6 +143,16 @@ class Session:
             return Due.ROTATE
         return Due.NOTHING
 
+    def given_up_in(self, now: float) -> float | None:
+        """Return the seconds until a silent connection is given up if it stays silent; None while it is not silent."""
+        settings = self.settings
+        if now - self._frame_at < settings.ping_after_s:
+            return None
+        until = self._frame_at + settings.silence_s
+        if self._pinged_at is not None:
+            until = min(until, self._pinged_at + settings.pong_within_s)
+        return max(until - now, 0.0)
+
     def delay(self, dice: float) -> float:
         """Count a failure; return the seconds to wait: min(60, 2^n) x U(0.5, 1), `dice` uniform in [0, 1)."""
         settings = self.settings

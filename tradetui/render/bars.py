@@ -34,7 +34,9 @@ STATES = {"healthy": GOOD, "degraded": WARN, "starting": FAINT, "stopping": WARN
 def state_of(link: Link) -> tuple[str, str]:
     """Return the engine's state in a word, and its style."""
     if not link.attached:
-        word = {Phase.GONE: "HUNG" if link.hung else "GONE", Phase.STARTING: "starting"}.get(link.phase, "looking")
+        word = {Phase.GONE: "NO LINK" if link.refusal else "GONE", Phase.STARTING: "starting"}.get(
+            link.phase, "looking"
+        )
         return word, BAD if word.isupper() else FAINT
     if link.stalled_s() is not None:
         return "STALLED", BAD
@@ -110,8 +112,8 @@ def banner(link: Link) -> str:
     seconds = link.again_in()
     again = "looking now" if seconds is None else f"looking again in {math.ceil(seconds)} s (r: now)"
     since = clock(link.since)
-    if link.hung:
-        return f"engine does not answer since {since} ({link.why})\n{again}"
+    if link.refusal:
+        return f"an engine is there and cannot be attached to ({link.refusal})\nsince {since}; {again}"
     if link.pid:
         return f"engine gone since {since} (pid {link.pid}: {link.why})\n{again}; start it with E"
     return f"no engine since {since} ({link.why})\n{again}; start it with E"

@@ -1,0 +1,386 @@
+"""The console in a real terminal, with a real engine on a recorded exchange: what may happen to each of them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SEQUENCE = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[=>NOPc]|P[^\x1b]*\x1b\\)")
+LEFT = b"\x1b[?1049l"
+
+
+class Desk:
+    """A terminal with a console in it."""
+
+    def __init__(self, environment: dict[str, str], *arguments: str, size: tuple[int, int] = (120, 40)) -> None:
+        self.master, slave = pty.openpty()
+        self.before = termios.tcgetattr(slave)
+        self.raw = b""
+        self.marked = 0
+        self.resize(*size)
+        self.began = time.monotonic()
+        on_it = ("sh", "-c", 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>&1', "sh", os.ttyname(slave))
+        self.process = subprocess.Popen(
+            [*on_it, sys.executable, "-m", "tradetui", *arguments],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            env={**environment, "TERM": "xterm-256color"},
+        )  # fmt: skip
+        self._slave = slave
+
+    def resize(self, width: int, height: int) -> None:
+        self.mark()
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def read(self, seconds: float) -> bytes:
+        """Read for so long; return what came."""
+        until, came = time.monotonic() + seconds, b""
+        while (left := until - time.monotonic()) > 0:
+            if not select.select([self.master], [], [], left)[0]:
+                break
+            try:
+                came += os.read(self.master, 1 << 16)
+            except OSError:
+                break
+        self.raw += came
+        return came
+
+    def sees(self, text: str, within_s: float = 20.0) -> float:
+        """Wait until this text has been drawn since the last mark; return the seconds since the console's start."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            if text in self.drawn():
+                return time.monotonic() - self.began
+            assert self.process.poll() is None, f"it ended: {self.text[-2000:]}"
+            self.read(0.02)
+        raise AssertionError(f"{text!r} was not drawn: {self.drawn()[-3000:]}")
+
+    def drawn(self) -> str:
+        return SEQUENCE.sub(b"", self.raw[self.marked :]).decode("utf-8", "replace")
+
+    def mark(self) -> None:
+        """Only what is drawn from now on counts."""
+        self.read(0.05)
+        self.marked = len(self.raw)
+
+    def press(self, keys: str) -> None:
+        self.mark()
+        os.write(self.master, keys.encode())
+
+    def ended(self, within_s: float = 10.0) -> int:
+        """Wait for its end, and read what it says; return its exit code."""
+        until = time.monotonic() + within_s
+        while self.process.poll() is None and time.monotonic() < until:
+            self.read(0.05)
+        self.read(0.2)
+        code = self.process.poll()
+        assert code is not None, "it did not end"
+        return code
+
+    @property
+    def text(self) -> str:
+        return SEQUENCE.sub(b"", self.raw).decode("utf-8", "replace")
+
+    def restored(self) -> bool:
+        return termios.tcgetattr(self._slave) == self.before and self.raw.rfind(LEFT) > self.raw.rfind(b"\x1b[?1049h")
+
+    def hang_up(self) -> None:
+        for each in (self._slave, self.master):
+            with contextlib.suppress(OSError):
+                os.close(each)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.hang_up()
+
+
+class World:
+    """A home of its own, with at most one engine."""
+
+    def __init__(self, folder: Path, config: Path) -> None:
+        (folder / "run").mkdir(mode=0o700)
+        self.config = config
+        self.environment = {**os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder / "run")}
+        self.desks: list[Desk] = []
+
+    def open(self, *arguments: str, size: tuple[int, int] = (120, 40)) -> Desk:
+        self.desks.append(Desk(self.environment, "--config", str(self.config), *arguments, size=size))
+        return self.desks[-1]
+
+    def ask(self, *arguments: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "tradetui", *arguments, "--json"],
+            capture_output=True, text=True, check=False, env=self.environment, timeout=60,
+        )  # fmt: skip
+        return json.loads(done.stdout) if done.stdout else None
+
+    def pid(self) -> int:
+        """The engine's process, 0 without one."""
+        health = self.ask("status")
+        return int(health["processes"][0]["pid"]) if "processes" in health else 0
+
+    def kill(self) -> int:
+        pid = self.pid()
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+
+@pytest.fixture
+def world(tmp_path: Path, exchange_config: Path) -> Iterator[World]:
+    made = World(tmp_path, exchange_config)
+    try:
+        yield made
+    finally:
+        for desk in made.desks:
+            desk.close()
+        if pid := made.pid():
+            os.kill(pid, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def until(condition: Callable[[], bool], within_s: float = 10.0) -> bool:
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return condition()
+
+
+def test_it_starts_an_engine_that_stays(world: World) -> None:
+    desk = world.open()
+    assert desk.sees("starting engine") < 5
+    desk.sees("healthy")
+    desk.sees("binance:ETH/USDT")
+    pid = world.pid()
+    assert pid
+    assert os.getsid(pid) == pid, "the engine is in the console's session"
+    desk.press("q")
+    assert desk.ended() == 0
+    assert f"detached; the engine (pid {pid}) goes on" in desk.text
+    assert desk.restored()
+    assert alive(pid)
+    again = world.open("--symbol", "BTC/USDT")
+    assert again.sees("healthy") < 5
+    again.sees("no effect on a running engine: --config")
+    again.press("E")
+    again.sees("Stop the engine")
+    again.press("\r")
+    again.read(1.0)
+    assert alive(pid), "no is the default"
+    again.press("E")
+    again.sees("Stop the engine")
+    again.press("y")
+    again.sees("stopped from this console")
+    assert until(lambda: not alive(pid))
+    again.read(3.0)
+    assert not world.pid(), "an engine came back by itself"
+    again.press("q")
+    assert again.ended() == 0
+    assert "no engine is attached" in again.text
+
+
+def test_the_engine_dies_and_a_person_starts_another(world: World) -> None:
+    desk = world.open()
+    desk.sees("healthy")
+    pid = world.kill()
+    desk.sees("engine gone since", 3)
+    desk.sees(f"(pid {pid}: the engine closed the connection)", 3)
+    desk.mark()
+    desk.read(3.5)
+    assert not world.pid(), "it was started again without being asked"
+    desk.press("E")
+    desk.sees("Start an engine")
+    desk.press("y")
+    desk.sees("new engine (pid")
+    desk.sees("before it pid", 5)
+    other = world.pid()
+    assert other not in (0, pid)
+    desk.press("q")
+    assert desk.ended() == 0
+    assert alive(other)
+
+
+def test_an_engine_started_by_others_is_found(world: World) -> None:
+    desk = world.open()
+    desk.sees("healthy")
+    world.kill()
+    desk.sees("engine gone since", 3)
+    other = world.open()
+    other.sees("feeds 1/1")
+    desk.sees("new engine (pid", 20)
+    assert world.pid()
+
+
+def test_a_stalled_engine_is_said(world: World) -> None:
+    desk = world.open()
+    desk.sees("healthy")
+    pid = world.pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        desk.sees("stalled: attached, but no news", 6)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    desk.mark()
+    desk.sees("pid", 10)
+    assert "STALLED" not in desk.drawn()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_the_console_is_killed(world: World, number: signal.Signals) -> None:
+    desk = world.open()
+    desk.sees("healthy")
+    pid = world.pid()
+    desk.process.send_signal(number)
+    code = desk.ended(5)
+    assert code == (128 + number if number != signal.SIGKILL else -number)
+    assert "Traceback" not in desk.text
+    if number != signal.SIGKILL:
+        assert desk.restored()
+    assert alive(pid)
+    assert world.ask("status")["consoles"] == [] or len(world.ask("status")["consoles"]) == 1, "only the asker"
+
+
+def test_the_terminal_goes_away(world: World) -> None:
+    desk = world.open()
+    desk.sees("healthy")
+    pid = world.pid()
+    desk.hang_up()
+    assert until(lambda: desk.process.poll() is not None, 5), "a stray process stays"
+    assert alive(pid)
+
+
+def test_the_terminal_goes_away_and_nobody_says_so(world: World) -> None:
+    """As under nohup: no SIGHUP comes, only reads and writes fail."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        desk = world.open()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    desk.sees("healthy")
+    desk.hang_up()
+    assert until(lambda: desk.process.poll() is not None, 6), "a stray process stays"
+
+
+@pytest.mark.slow
+def test_a_terminal_that_does_not_read(world: World) -> None:
+    desk = world.open(size=(200, 60))
+    desk.sees("healthy")
+    pid = world.pid()
+    time.sleep(30)  # nobody reads
+    health = world.ask("status")
+    (console,) = [each for each in health["consoles"] if each["client"] == "console"]
+    assert console["waiting"] == 0, "the console does not read any more"
+    assert health["processes"][0]["beat_max_ms"] < 1000
+    assert not [alert for alert in health["alerts"] if alert["code"] == "CLIENT_SLOW"]
+    desk.read(1.0)
+    desk.mark()
+    desk.sees("healthy", 5)
+    assert world.pid() == pid
+    time.sleep(12)
+    desk.process.terminate()
+    began = time.monotonic()
+    assert until(lambda: desk.process.poll() is not None, 5), "it does not end while nobody reads"
+    assert time.monotonic() - began < 4
+    assert desk.process.returncode == 128 + signal.SIGTERM
+    assert termios.tcgetattr(desk._slave) == desk.before
+    assert "Traceback" not in desk.text
+
+
+def test_every_size(world: World) -> None:
+    desk = world.open(size=(80, 24))
+    desk.sees("healthy")
+    for width, height in ((79, 24), (80, 23), (1, 1), (3, 200), (300, 3)):
+        desk.resize(width, height)
+        desk.read(0.6)
+        assert desk.process.poll() is None
+    desk.resize(60, 20)
+    desk.sees("too small: need 80x24", 3)
+    for width, height in ((80, 24), (500, 120), (81, 25)):
+        desk.resize(width, height)
+        desk.sees("healthy", 3)
+    desk.press("?")
+    desk.sees("this help", 3)
+    desk.resize(20, 5)
+    desk.read(0.6)
+    desk.resize(120, 40)
+    desk.sees("healthy", 3)
+    desk.press("q")
+    assert desk.ended() == 0
+
+
+def test_without_a_terminal_nothing_is_started(world: World) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tradetui"], capture_output=True, text=True, check=False, env=world.environment,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("tradetui: the console needs a terminal; use `tradetui status`")
+    assert not world.pid()
+
+
+def test_wrong_settings_are_said_before_anything_starts(world: World, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("[log]\nlevle = 'INFO'\n")
+    desk = Desk(world.environment, "--config", str(wrong))
+    world.desks.append(desk)
+    assert desk.ended() == 2
+    assert "unknown setting log.levle" in desk.text
+    assert not world.pid()
+
+
+def test_what_the_console_loads() -> None:
+    heavy = ("torch", "polars", "ccxt", "aiohttp", "pandas", "aiosqlite")
+    code = (
+        "import tradetui.cli.console, tradetui.config, tradetui.app, tradetui.link, tradetui.terminal, engine.health\n"
+        f"import sys\nprint(*[name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_two_consoles_at_once_share_one_engine(world: World) -> None:
+    desks = [world.open(), world.open()]
+    for desk in desks:
+        desk.sees("healthy")
+    pid = world.pid()
+    for desk in desks:
+        desk.mark()
+        desk.sees(f"pid {pid}")
+    assert len([each for each in world.ask("status")["consoles"] if each["client"] == "console"]) == 2
+    desks[0].process.kill()
+    desks[0].process.wait()
+    desks[1].mark()
+    desks[1].sees("healthy")
+    assert alive(pid)
+
+
+def test_an_engine_that_cannot_start_is_told(world: World) -> None:
+    desk = world.open("--symbol", "binance:NOPE/NOPE")
+    desk.sees("the engine ended at its start (exit 2)")
+    desk.sees("NOPE")
+    desk.press("q")
+    assert desk.ended() == 0
