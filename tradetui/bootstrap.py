@@ -17,7 +17,7 @@ from engine.ingestion.symbols import full_key, symbol_of
 from engine.ports import Transport
 from engine.replay import Observer
 from engine.runtime import Engine, EngineClock
-from tradetui.settings import Addresses, Settings
+from tradetui.config.sections import Addresses, Settings
 
 
 def build_engine(

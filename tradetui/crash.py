@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tradetui import __version__
-from tradetui.log_files import harmless
+from tradetui.logs.files import harmless
 from tradetui.places import Places, own
 
 log = logging.getLogger(__name__)

@@ -30,13 +30,13 @@ from engine.types import SECOND
 from engine.worker import Worker
 from storage.journal import JournalFile
 from tradetui import __version__, bootstrap, crash
+from tradetui.config.sections import Settings
 from tradetui.credentials import load_credentials
 from tradetui.lock import Holder, ProfileLock
 from tradetui.logs import ProcessLog, open_log
 from tradetui.notify import notify
 from tradetui.places import Places, own
 from tradetui.redaction import Redactor
-from tradetui.settings import Settings
 
 log = logging.getLogger("tradetui.engine")
 

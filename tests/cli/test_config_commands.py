@@ -17,7 +17,7 @@ from engine.errors import SettingsInvalid
 from tradetui.cli.app import app as tradetui
 from tradetui.cli.config import app
 from tradetui.config import resolve
-from tradetui.schema import SETTINGS
+from tradetui.config.schema import SETTINGS
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +188,7 @@ def test_what_cannot_be_written_or_named_is_said(home: Path) -> None:
 
 def test_the_commands_load_nothing_heavy() -> None:
     code = (
-        "import sys; from tradetui.cli.config import app; from tradetui.settings_text import markdown; markdown();"
+        "import sys; from tradetui.cli.config import app; from tradetui.config.text import markdown; markdown();"
         "print(*[name for name in ('numpy', 'aiohttp', 'textual', 'torch', 'rich') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,10 +17,10 @@ from engine.ingestion.symbols import full_key, symbol_of
 from engine.settings import MarketSettings
 from tradetui.cli.options import before, profile_of
 from tradetui.config import default_path, examine, load, resolve
-from tradetui.schema import SETTINGS, Setting, nearest
-from tradetui.settings import PROFILES, Settings
-from tradetui.settings_text import shown_toml
-from tradetui.toml_text import dotted, redacted, toml
+from tradetui.config.schema import SETTINGS, Setting, nearest
+from tradetui.config.sections import PROFILES, Settings
+from tradetui.config.text import shown_toml
+from tradetui.config.toml import dotted, redacted, toml
 
 HOME = {"HOME": "/nowhere/at/all"}
 

@@ -22,6 +22,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from engine.errors import SettingsInvalid
+from tradetui.config.sections import Addresses, DataProvider, Settings, Venues
 from tradetui.doctor import Check, Outcome, examine
 from tradetui.doctor import network as net
 from tradetui.doctor.checks import cleaned, in_thread, run_checks
@@ -29,7 +30,6 @@ from tradetui.doctor.machine import disk, folders, gpu, terminal
 from tradetui.doctor.profile_checks import credentials, database, engine
 from tradetui.places import Places, places
 from tradetui.redaction import Redactor
-from tradetui.settings import Addresses, DataProvider, Settings, Venues
 
 PASS, WARN, FAIL = Outcome.PASS, Outcome.WARN, Outcome.FAIL
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from engine.errors import SettingsInvalid
-from tradetui import log_channel, logs
+from tradetui import logs
 from tradetui.credentials import Secret
-from tradetui.logs import ProcessLog, open_log, read_log
+from tradetui.logs import ProcessLog, channel, open_log, read_log
 from tradetui.places import Places, places
 from tradetui.redaction import Redactor
 
@@ -239,7 +239,7 @@ async def test_a_flood_on_a_stalled_disk_does_not_hold_the_loop(
     opened: Callable[..., ProcessLog], where: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Opening a pipe that nobody reads hangs, as a dead disk does."""
-    monkeypatch.setattr(log_channel, "WAITING_MOST", 100)
+    monkeypatch.setattr(channel, "WAITING_MOST", 100)
     where.logs.mkdir(parents=True)
     seq = [0]
     made = opened(seq=lambda: seq[0])
@@ -308,7 +308,7 @@ def test_secrets_are_masked_in_texts_tracebacks_and_on_the_terminal(opened: Call
             raise ValueError("key hunter2hunter2") from error
     except ValueError:
         log.exception("with hunter2hunter2")
-    log.info("x" * (log_channel.HELD_MOST - 5) + "hunter2hunter2")
+    log.info("x" * (channel.HELD_MOST - 5) + "hunter2hunter2")
     log.info("hunter2hunter2 " * 2000)
     assert made.flush()
     for said in (made.path.read_text(), echo.getvalue()):
@@ -391,7 +391,7 @@ def test_wrong_log_calls_do_not_fail(
     assert [entry.seq for entry in said] == [None] * 4
     assert said[0].text == "'%d of %d', with arguments that do not fit (TypeError)"
     assert said[1].text == "'%s', with arguments that do not fit (RuntimeError)"
-    assert len(said[3].text) == log_channel.TEXT_MOST + 3
+    assert len(said[3].text) == channel.TEXT_MOST + 3
     assert made.errors == 1
     assert capsys.readouterr().err == ""
 
@@ -416,7 +416,7 @@ def test_a_long_traceback_keeps_its_end(opened: Callable[..., ProcessLog]) -> No
         log.exception("long")
     assert made.flush()
     (entry,) = read_log(made.path)
-    assert len(entry.error) < log_channel.ERROR_MOST + 10
+    assert len(entry.error) < channel.ERROR_MOST + 10
     assert entry.error.endswith("the end")
 
 

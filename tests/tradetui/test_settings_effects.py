@@ -27,10 +27,10 @@ from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
 from tradetui.client import Client, connect
 from tradetui.config import load
+from tradetui.config.schema import SETTINGS
+from tradetui.config.sections import Addresses, Settings, Venues
 from tradetui.places import places
-from tradetui.schema import SETTINGS
 from tradetui.service import Service
-from tradetui.settings import Addresses, Settings, Venues
 
 START = T0 * SECOND
 MID = 6_000_000

@@ -18,7 +18,7 @@ app = typer.Typer(help="Show, check and begin the settings file.", no_args_is_he
 def show(config: Config = None, profile: Profile = None, as_json: Json = False) -> None:
     """Show every setting as it holds, with the source of what is not a default."""
     from tradetui.config import resolve
-    from tradetui.settings_text import shown_json, shown_toml
+    from tradetui.config.text import shown_json, shown_toml
 
     resolved = resolve(config_of(config), profile=profile_of(profile))
     if as_json:
@@ -74,8 +74,8 @@ def init(
     """Write a settings file that explains every setting and sets none; for its owner alone."""
     from engine.errors import SettingsInvalid
     from tradetui.config import default_path
+    from tradetui.config.text import commented
     from tradetui.places import places
-    from tradetui.settings_text import commented
 
     chosen = places(profile_of(profile)).profile
     file = (config_of(config) or default_path()).resolve()

@@ -182,7 +182,7 @@ def log(
     import asyncio
 
     from tradetui.client import engine_of
-    from tradetui.log_files import read_log
+    from tradetui.logs.files import read_log
 
     places = places_of(profile)
     if level is None:

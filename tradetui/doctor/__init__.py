@@ -18,12 +18,12 @@ from typing import TextIO
 from engine.errors import SettingsInvalid
 from tradetui.config import default_path
 from tradetui.config import examine as settings_of
+from tradetui.config.sections import Settings
 from tradetui.credentials import load_credentials
 from tradetui.doctor import machine, network, profile_checks
 from tradetui.doctor.checks import LIMIT_S, Check, Outcome, Work, cleaned, run_checks
 from tradetui.places import places
 from tradetui.redaction import Redactor, redactor
-from tradetui.settings import Settings
 
 __all__ = ["Check", "Outcome", "examine"]
 

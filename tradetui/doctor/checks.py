@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from tradetui.log_files import harmless
+from tradetui.logs.files import harmless
 
 T = TypeVar("T")
 

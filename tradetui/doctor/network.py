@@ -16,8 +16,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from engine.ingestion.markets import MARKETS, Market, market_of
 from engine.ingestion.symbols import full_key
+from tradetui.config.sections import Settings
 from tradetui.doctor.checks import Check, Outcome, in_thread
-from tradetui.settings import Settings
 
 ANSWER_S = 5.0
 """Seconds in which an address has to answer."""

@@ -10,8 +10,8 @@ from typing import Any, get_args
 import msgspec
 from msgspec import inspect
 
-from tradetui.settings import Settings
-from tradetui.toml_text import dotted
+from tradetui.config.sections import Settings
+from tradetui.config.toml import dotted
 
 Path = tuple[str, ...]
 

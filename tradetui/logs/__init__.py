@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.errors import SettingsInvalid
-from tradetui.log_channel import HELD_MOST, Channel, Line
-from tradetui.log_files import Entry, LogFile, read_log
+from tradetui.logs.channel import HELD_MOST, Channel, Line
+from tradetui.logs.files import Entry, LogFile, read_log
 from tradetui.places import Places
 
 __all__ = ["LEVELS", "Entry", "ProcessLog", "open_log", "read_log"]

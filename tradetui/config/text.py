@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from tradetui.config import Resolved
-from tradetui.schema import SECTIONS, SETTINGS, Path, Setting
-from tradetui.settings import PROFILES
-from tradetui.toml_text import dotted, redacted, toml
+from tradetui.config.schema import SECTIONS, SETTINGS, Path, Setting
+from tradetui.config.sections import PROFILES
+from tradetui.config.toml import dotted, redacted, toml
 
 INTRODUCTION = """\
 # Settings

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from tradetui.schema import SECTIONS, SETTINGS, Setting, find, nearest
-from tradetui.schema import Path as Key
-from tradetui.toml_text import dotted, shown
+from tradetui.config.schema import SECTIONS, SETTINGS, Setting, find, nearest
+from tradetui.config.schema import Path as Key
+from tradetui.config.toml import dotted, shown
 
 DATA = "{data}"
 """Stands for the profile's data folder in settings that name a place."""

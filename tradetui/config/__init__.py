@@ -14,10 +14,10 @@ import msgspec
 
 from engine.errors import SettingsInvalid
 from engine.ingestion.symbols import full_key, symbol_of
-from tradetui.layers import Layers
+from tradetui.config.layers import Layers
+from tradetui.config.sections import PROFILES, Settings
+from tradetui.config.toml import dotted, toml
 from tradetui.places import NAME, places
-from tradetui.settings import PROFILES, Settings
-from tradetui.toml_text import dotted, toml
 
 PREFIX = "TRADETUI__"
 NOTHING: Mapping[str, object] = MappingProxyType({})

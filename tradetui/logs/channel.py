@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from engine.errors import SettingsInvalid
-from tradetui.log_files import Entry, harmless
+from tradetui.logs.files import Entry, harmless
 
 WAITING_MOST = 4096
 """Lines that wait for the disk; more are dropped and counted."""
