@@ -18,6 +18,9 @@ from engine.types import SECOND
 KEPT = 500
 """Alerts kept; beyond that the ones healed longest ago are forgotten."""
 
+LEFT = "the engine that saw it has ended"
+"""What is done about an alert of an earlier engine whose cause this one does not see: it may not have looked yet."""
+
 TELL_EVERY = SECOND
 """Least time between two events that say only that an active alert was seen again."""
 
@@ -163,8 +166,9 @@ class Alerts:
         self._by_key: dict[tuple[str, str], Alert] = {}
         self._passing: dict[tuple[str, str], int] = {}
         self._told: dict[int, int] = {}
+        self._untold: set[tuple[str, str]] = set()
+        self._left: set[tuple[str, str]] = set()
         self._next = 1
-        self.version = 0
 
     def recall(self, alerts: Iterable[Alert]) -> None:
         """Take the alerts of the journal, oldest change first; those of codes no longer known are left out."""
@@ -172,7 +176,8 @@ class Alerts:
             self._next = max(self._next, alert.id + 1)
             if alert.code in CATALOGUE:
                 self._by_key[alert.code, alert.component] = alert
-        self.version += 1
+        self._forget(KEPT)
+        self._left = {key for key, alert in self._by_key.items() if alert.active}
 
     def all(self) -> list[Alert]:
         """Return all alerts: active first, then the newest."""
@@ -185,19 +190,22 @@ class Alerts:
 
     def lasting(self, causes: Iterable[Cause], now: int) -> None:
         """Take the causes that are there at `now`: theirs are raised, all other lasting alerts heal."""
-        present = {}
-        for cause in causes:
-            present[cause.code, cause.component] = cause
-            self._raise(cause, now, 0)
+        present = {self._raise(cause, now, 0) for cause in causes}
         for key, alert in list(self._by_key.items()):
             if alert.active and key not in present and now >= self._passing.get(key, 0):
                 self._passing.pop(key, None)
-                self._put("healed", msgspec.structs.replace(alert, active=False, healed=now, doing=""))
+                doing = LEFT if key in self._left else ""
+                self._left.discard(key)
+                self._put("healed", msgspec.structs.replace(alert, active=False, healed=now, doing=doing))
+        for key in [key for key in self._untold if now - self._told.get(self._by_key[key].id, 0) >= TELL_EVERY]:
+            self._told[self._by_key[key].id] = now
+            self._put("changed", self._by_key[key])
+        self._forget(KEPT)
 
     def passing(self, cause: Cause, now: int, *, times: int = 1, hold: int = 0) -> None:
         """Take something that happened `times` times just now; it counts as over `hold` ns later."""
-        self._passing[cause.code, cause.component] = now + hold
-        self._raise(cause, now, times)
+        key = self._raise(cause, now, times)
+        self._passing[key] = max(self._passing.get(key, 0), now + hold)
 
     def acknowledge(self, number: int | None = None) -> int:
         """Mark one alert, or all, as read by a person; return how many that changed."""
@@ -206,10 +214,12 @@ class Alerts:
             self._put("acknowledged", msgspec.structs.replace(alert, acknowledged=True))
         return len(chosen)
 
-    def _raise(self, cause: Cause, now: int, times: int) -> None:
+    def _raise(self, cause: Cause, now: int, times: int) -> tuple[str, str]:
+        """Take a cause; return the key of its alert."""
         kind = CATALOGUE[cause.code]
-        key = cause.code, cause.component
-        text, doing = self._clean(cause.text), self._clean(cause.doing)
+        component, text, doing = self._clean(cause.component), self._clean(cause.text), self._clean(cause.doing)
+        key = cause.code, component
+        self._left.discard(key)
         old = self._by_key.get(key)
         if old is not None and old.active:
             alert = msgspec.structs.replace(old, text=text, doing=doing, last_seen=now, count=old.count + times)
@@ -217,16 +227,17 @@ class Alerts:
                 self._told[alert.id] = now
                 self._put("changed", alert)
             else:
-                self.version += (text, doing, times) != (old.text, old.doing, 0)
                 self._by_key[key] = alert
-            return
+                if times or text != old.text:
+                    self._untold.add(key)
+            return key
         if old is None:
-            self._forget()
+            self._forget(KEPT - 1)
         alert = Alert(
             id=old.id if old is not None else self._next,
             code=cause.code,
             severity=kind.severity.name.lower(),
-            component=cause.component,
+            component=component,
             text=text,
             doing=doing,
             suggestion=kind.suggestion,
@@ -241,14 +252,18 @@ class Alerts:
         self._next = max(self._next, alert.id + 1)
         self._told[alert.id] = now
         self._put("raised", alert)
+        return key
 
     def _put(self, change: str, alert: Alert) -> None:
-        self._by_key[alert.code, alert.component] = alert
-        self.version += 1
+        key = alert.code, alert.component
+        self._by_key[key] = alert
+        self._untold.discard(key)
         self._changed(change, alert)
 
-    def _forget(self) -> None:
-        if len(self._by_key) >= KEPT:
-            healed = [(alert.last_seen, key) for key, alert in self._by_key.items() if not alert.active]
-            for _, key in sorted(healed)[: max(len(self._by_key) - KEPT + 1, 0)]:
+    def _forget(self, kept: int) -> None:
+        """Keep so many at most, as far as they are not active."""
+        if len(self._by_key) > kept:
+            healed = [(alert.healed or 0, key) for key, alert in self._by_key.items() if not alert.active]
+            for _, key in sorted(healed)[: len(self._by_key) - kept]:
                 self._told.pop(self._by_key.pop(key).id, None)
+                self._passing.pop(key, None)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import sys
+
 import msgspec
 
+from engine.market.price import Price
 from engine.protocol import Get, Series, State, Subscribe, raw
 from engine.topics import STATES, Topics
 
 SHARED_S = 0.05
 """Seconds for which a view of the same record is given to others, too."""
+
+ASK_S = 1.0
+"""A stale price is asked of the venue at most this often, whoever wants it: requests are needed for snapshots, too."""
+
+PRICE_S = 3.0
+"""Time for the venue's answer; without one the stale price is given, with its age."""
 
 
 class Subscription:
@@ -22,7 +33,7 @@ class Subscription:
         self.every = asked.every_ms / 1000
         self.due = 0.0
         self.first = True
-        self.last = b""
+        self.last = 0
 
 
 class Delivery:
@@ -32,6 +43,8 @@ class Delivery:
         self._topics = topics
         self._views: dict[tuple[str, str, int], tuple[int, bytes]] = {}
         self._viewed = -1.0
+        self._asking: dict[str, asyncio.Lock] = {}
+        self._asked: dict[str, float] = {}
 
     async def answer(self, asked: Get, now: float) -> State | Series:
         """Return a topic once.
@@ -41,7 +54,7 @@ class Delivery:
         """
         self._topics.check(asked)
         if asked.topic == "price":
-            price = await self._topics.engine.price(asked.instrument)
+            price = await self._price(asked.instrument)
             return self._state(asked, bytes(raw(self._topics.price(price, asked.instrument))))
         if asked.topic in STATES:
             return self._state(asked, self._view(asked, now))
@@ -54,13 +67,25 @@ class Delivery:
         first, subscription.first = subscription.first, False
         if asked.topic in STATES:
             data = self._view(asked, now)
-            if data == subscription.last and not first:
-                return None
-            subscription.last = data
-            return self._state(asked, data)
+            known, subscription.last = subscription.last, hash(data)  # the bytes themselves may be many
+            return self._state(asked, data) if first or subscription.last != known else None
         series = self._series(asked, subscription.cursor)
         subscription.cursor = series.cursor
         return series if first or series.rows or series.reset else None
+
+    async def _price(self, key: str) -> Price | None:
+        """Return the best price; those who want a stale one at the same time wait for the same answer of the venue."""
+        engine = self._topics.engine
+        async with self._asking.setdefault(key, asyncio.Lock()):
+            price = engine.state.markets[key].price(engine.now())
+            now = asyncio.get_running_loop().time()
+            if (price is not None and not price.stale) or now < self._asked.get(key, now):
+                return price
+            self._asked[key] = now + ASK_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PRICE_S):
+                    return await engine.price(key)
+            return engine.state.markets[key].price(engine.now())
 
     def _view(self, asked: Get | Subscribe, now: float) -> bytes:
         """Return a state topic packed; the same one is made once for all who ask at the same record."""
@@ -88,11 +113,13 @@ class Delivery:
     def _series(self, asked: Get | Subscribe, cursor: str) -> Series:
         topics = self._topics
         if asked.topic == "events":
-            reset = not cursor
-            entries, cursor = topics.entries(cursor, asked.limit)
+            entries, cursor, reset = topics.entries(cursor, asked.limit)
             rows = [raw(entry) for entry in entries]
         else:
-            found, cursor, reset = topics.series(asked).newer(cursor, asked.limit)
+            versions = topics.series(asked)
+            found, cursor, reset = versions.newer(cursor, sys.maxsize)
+            if reset or len(found) > asked.limit:  # without a reset the rows left out would be a silent hole
+                found, cursor, reset = versions.newer("", asked.limit)
             rows = [raw(topics.row_of(asked, row)) for row in found]
         return Series(
             id=asked.id,

@@ -77,7 +77,7 @@ class Monitor:
         self._resources = resources
         self._log = log
         self.clean = clean
-        self._watch = Watch(engine, alerts, resources, disk_low_mb=disk_low_mb, others=others)
+        self._watch = Watch(engine, alerts, resources, monotonic=monotonic, disk_low_mb=disk_low_mb, others=others)
         self._frames: dict[str, tuple[float, int, float]] = {}
         self._starting = True
 
@@ -85,6 +85,7 @@ class Monitor:
         """Beat and look until cancelled."""
         sampled = turned = -WINDOW_S
         engine = self.engine
+        self.heart.begin()
         while True:
             beat_s = self.heart.beat()
             now = self._monotonic()
@@ -97,6 +98,7 @@ class Monitor:
                 for latency in (engine.latency, engine.waiting, engine.applying):
                     latency.turn()
             self._watch.look(engine.now(), beat_s)
+            self.verdict()  # whether the start is over must not depend on who asks
             await asyncio.sleep(BEAT_S)
 
     def _rates(self, now: float) -> None:
@@ -119,12 +121,13 @@ class Monitor:
             if Severity[alert.severity.upper()] >= Severity.WARNING
         ]
         now = engine.now()
-        wanted = {feed.market.venue: len(feed.symbols) - len(feed.missing) for feed in engine.feeds}
-        missing = sum(wanted.values()) - len(engine.state.markets)
+        wanted = sum(len(feed.symbols) - len(feed.missing) for feed in engine.feeds)
+        missing = wanted - len(engine.state.markets)
         waiting = [key for key, market in engine.state.markets.items() if not is_live(engine.state, market, now)]
         if why or (not self._starting and (waiting or missing)):
             self._starting = False
-            return "degraded", (*why, *(f"{key}: no live book" for key in waiting))
+            unlisted = (f"instruments not known yet: {missing}",) if missing else ()
+            return "degraded", (*why, *(f"{key}: no live book" for key in waiting), *unlisted)
         if waiting or missing:
             return "starting", ("waiting for the first books",)
         self._starting = False

@@ -29,6 +29,10 @@ class Heart:
         self._last: float | None = None
         self.beats = 0
 
+    def begin(self) -> None:
+        """Begin again; what lies before was no stand-still of the loop."""
+        self._last = None
+
     def beat(self) -> float:
         """Take a beat; return the seconds since the last one (0 at the first)."""
         now = self._monotonic()

@@ -1,6 +1,6 @@
 """The engine's socket: the only way in, for its owner alone. Whoever misbehaves loses his connection and nothing else.
 
-A client that does not read costs a bounded buffer and is then let go; it comes back and resumes by cursor.
+A client that does not read costs a bounded buffer for a bounded time; it comes back and resumes by cursor.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ import asyncio
 import contextlib
 import logging
 import os
-import socket
 from collections.abc import Awaitable, Callable, Mapping
-from itertools import count
+from itertools import count, zip_longest
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,9 +18,10 @@ from engine.alerts import Cause
 from engine.delivery import Delivery, Subscription
 from engine.errors import ConsoleError, ProtocolError, RequestDenied
 from engine.health import ConsoleView
+from engine.listening import Listening
 from engine.monitor import Monitor
+from engine.peer import HELLO_S, Peer, Refusal, read_frame
 from engine.protocol import (
-    HEADER,
     PROTOCOL,
     REQUEST_MOST,
     Answer,
@@ -40,9 +40,10 @@ from engine.protocol import (
     read_hello,
     read_request,
 )
+from engine.text import inert
 from engine.topics import Topics
 from engine.types import SECOND
-from engine.unix import peer_of, reachable
+from engine.unix import peer_of
 
 log = logging.getLogger(__name__)
 
@@ -52,50 +53,44 @@ CLIENTS = 32
 SUBSCRIPTIONS = 64
 """Subscriptions of one connection."""
 
-HELLO_S = 5.0
-"""Time for the first word, and for the rest of a frame once its length has come."""
-
 HELLO_MOST = 4096
 """Bytes of the largest first word."""
 
 SEND_MOST = 4 << 20
-"""Bytes that may wait for a client that does not read."""
+"""Bytes that may wait for a client before its next answer; with more it is let go."""
 
-RATE = 200
-"""Requests a second that a client may send for long; twice as many at once."""
+SLOW_S = 10.0
+"""A client that has not taken what it was given for so long is let go. Subscriptions wait for it: when it reads again
+it is given what is new by then, not what it missed."""
 
 TICK_S = 0.05
 """Seconds between two looks for due subscriptions."""
 
+SERVE_S = 0.01
+"""Seconds that one look may take; what is due beyond that waits for the next one, and the path comes first."""
+
+REST = 3.0
+"""A client rests this many times as long as its last request took, at most `REST_MOST_S`, before its next is read."""
+
+REST_MOST_S = 0.05
+
+LOOK_S = 1.0
+"""Seconds between two looks whether the socket's file is still there."""
+
 PART_S = 0.5
 """Time for a refusal to be read before the connection is cut."""
+
+NAME_MOST = 40
+"""Characters of a client's name that are kept."""
+
+LOGGED = 100
+"""Refusals that are all logged; of those after them one in so many is."""
 
 HOLD = 60 * SECOND
 """How long a refused or slow client stays among the active alerts."""
 
 Action = Callable[[Mapping[str, str | int | float | bool]], Awaitable[str]]
 """A command: takes its arguments, returns a word about what was done, raises `RequestDenied`."""
-
-
-class _Client:
-    """One connection."""
-
-    def __init__(self, number: int, writer: asyncio.StreamWriter, pid: int, now: int) -> None:
-        self.number = number
-        self.writer = writer
-        self.pid = pid
-        self.since = now
-        self.name = ""
-        self.subscriptions: dict[int, Subscription] = {}
-        self.delivered = 0
-        self.failed = 0
-        self.sent = 0
-        self.tokens = 2.0 * RATE
-        self.filled = 0.0
-
-    @property
-    def waiting(self) -> int:
-        return self.writer.transport.get_write_buffer_size()
 
 
 class Server:
@@ -112,45 +107,56 @@ class Server:
     ) -> None:
         self._topics = topics
         self._monitor = monitor
-        self._path = path
         self._commands = commands
         self._uid = os.getuid() if uid is None else uid
-        self._clients: dict[int, _Client] = {}
+        self._listening = Listening(path, self._accept, buffered=REQUEST_MOST)
+        self._clients: dict[int, Peer] = {}
         self._numbers = count(1)
+        self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._delivery = Delivery(topics)
         self.ready = asyncio.Event()
         self.refused = 0
 
     async def run(self) -> None:
-        """Listen and serve until cancelled; clients are told goodbye."""
-        self._path.unlink(missing_ok=True)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        mask = os.umask(0o177)
-        try:
-            with reachable(self._path) as address:
-                listening.bind(address)
-        finally:
-            os.umask(mask)
-        inode = self._path.stat().st_ino
-        server = await asyncio.start_unix_server(self._accept, sock=listening, limit=REQUEST_MOST, backlog=CLIENTS)
+        """Listen and serve until cancelled; clients are told goodbye.
+
+        Raises:
+            EngineRunning: Somebody answers on the socket.
+            SettingsInvalid: What is at the socket's place is not ours.
+        """
+        self._listening.open()
         self.ready.set()
+        loop = asyncio.get_running_loop()
+        look = loop.time() + LOOK_S
         try:
             while True:
                 self._serve()
                 await asyncio.sleep(TICK_S)
+                if loop.time() >= look:
+                    look = loop.time() + LOOK_S
+                    await self._look()
         finally:
             self.ready.clear()
-            server.close()
-            for client in list(self._clients.values()):
+            await self._listening.close()
+            clients = list(self._clients.values())
+            for client in clients:
                 self._part(client, Bye(reason="the engine is stopping"))
             await asyncio.sleep(0)
+            for client in clients:
+                if client.waiting:
+                    client.writer.transport.abort()
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-            with contextlib.suppress(OSError):
-                if self._path.stat().st_ino == inode:
-                    self._path.unlink()
+
+    async def _look(self) -> None:
+        """See that clients can come in."""
+        trouble = await self._listening.mend()
+        if trouble:
+            said = f"its file was taken away, and cannot be made again: {trouble}"
+            cause = Cause("COMPONENT_FAILED", "socket", said, "tried again every second; open connections go on")
+            self._monitor.alerts.passing(cause, self._topics.engine.now(), times=0, hold=3 * SECOND)
 
     def consoles(self) -> tuple[ConsoleView, ...]:
         """Return the figures of all clients."""
@@ -176,23 +182,16 @@ class Server:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        client: _Client | None = None
+        client: Peer | None = None
         try:
-            try:
-                pid, uid = peer_of(writer.get_extra_info("socket"))
-            except OSError as error:
-                await self._refuse(writer, "peer", f"the system does not tell who you are: {error}", "unknown peer")
-                return
-            if uid != self._uid:
-                await self._refuse(writer, "user", "this engine belongs to another user", f"user {uid}, pid {pid}")
-                return
-            if len(self._clients) >= CLIENTS:
-                await self._refuse(writer, "full", f"{CLIENTS} connections are open already", f"pid {pid}")
-                return
-            client = _Client(next(self._numbers), writer, pid, self._topics.engine.now())
-            self._clients[client.number] = client
+            client = self._admit(writer)
             await self._converse(client, reader)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        except Refusal as refusal:
+            if client is not None:
+                self._clients.pop(client.number, None)
+            with contextlib.suppress(OSError):
+                await self._refuse(writer, refusal)
+        except (OSError, asyncio.IncompleteReadError):
             pass
         except asyncio.CancelledError:
             return  # the server is stopping
@@ -203,74 +202,83 @@ class Server:
                 self._clients.pop(client.number, None)
             writer.close()
 
-    async def _converse(self, client: _Client, reader: asyncio.StreamReader) -> None:
+    def _admit(self, writer: asyncio.StreamWriter) -> Peer:
+        try:
+            pid, uid = peer_of(writer.get_extra_info("socket"))
+        except OSError as error:
+            raise Refusal("peer", f"the system does not tell who you are: {error}", "unknown peer") from error
+        if uid != self._uid:
+            raise Refusal("user", "this engine belongs to another user", f"user {uid}, pid {pid}")
+        if len(self._clients) >= CLIENTS:
+            raise Refusal("full", f"{CLIENTS} connections are open already", f"pid {pid}")
+        now = asyncio.get_running_loop().time()
+        client = Peer(next(self._numbers), writer, pid, self._topics.engine.now(), now)
+        self._clients[client.number] = client
+        return client
+
+    async def _converse(self, client: Peer, reader: asyncio.StreamReader) -> None:
+        who = f"pid {client.pid}"
         try:
             async with asyncio.timeout(HELLO_S):
-                hello = read_hello(await _read(reader, HELLO_MOST))
+                hello = read_hello(await read_frame(reader, HELLO_MOST))
+            if hello.protocol != PROTOCOL:
+                raise Refusal("version", self._versions(hello), who, alarming=False)
+            self._greet(client, hello)
+            while True:
+                await self._take(client, read_request(await read_frame(reader, REQUEST_MOST)))
         except ProtocolError as error:
-            await self._refuse(client.writer, "protocol", error.reason, f"pid {client.pid}: {error.reason}")
-            return
-        if hello.protocol != PROTOCOL:
-            await self._refuse(
-                client.writer, "version", self._versions(hello), f"pid {client.pid}: protocol", known=True
-            )
-            return
-        client.name = hello.client
+            raise Refusal("protocol", error.reason, who) from error
+        except TimeoutError as error:
+            said = f"the first word, or the rest of a frame, has not come within {HELLO_S:.0f} s"
+            raise Refusal("timeout", said, who) from error
+
+    def _greet(self, client: Peer, hello: Hello) -> None:
+        client.name = self._monitor.clean(hello.client)[:NAME_MOST]
         identity = self._monitor.identity
-        self._send(
-            client,
-            Welcome(
-                protocol=PROTOCOL,
-                version=identity.version,
-                pid=os.getpid(),
-                profile=identity.profile,
-                started=identity.started,
-                seq=self._topics.engine.state.seq,
-            ),
+        welcome = Welcome(
+            protocol=PROTOCOL,
+            version=identity.version,
+            pid=os.getpid(),
+            profile=identity.profile,
+            started=identity.started,
+            seq=self._topics.engine.state.seq,
         )
+        self._send(client, welcome)
+
+    async def _take(self, client: Peer, request: Request) -> None:
+        """Answer a request; many of them, or dear ones, must not keep the path waiting."""
         loop = asyncio.get_running_loop()
-        client.filled = loop.time()
-        while True:
-            try:
-                request = read_request(await _read(reader, REQUEST_MOST))
-            except ProtocolError as error:
-                await self._refuse(client.writer, "protocol", error.reason, f"pid {client.pid}: {error.reason}")
-                return
-            now = loop.time()
-            client.tokens = min(client.tokens + (now - client.filled) * RATE, 2.0 * RATE) - 1
-            client.filled = now
-            if client.tokens < 0:
-                said = f"more than {RATE} requests a second"
-                await self._refuse(client.writer, "rate", said, f"pid {client.pid}: {said}")
-                return
-            await self._answer(client, request)
-            await asyncio.sleep(0)  # a burst of requests that have come already must not keep the path waiting
+        now = loop.time()
+        client.count(now)
+        await self._answer(client, request)
+        await asyncio.sleep(min(REST * (loop.time() - now), REST_MOST_S))
 
     def _versions(self, hello: Hello) -> str:
         older = "the console" if hello.protocol < PROTOCOL else "the engine (stop it, upgrade, start it again)"
         return (
-            f"the console (tradetui {hello.version or '?'}) speaks protocol {hello.protocol}, "
+            f"the console (tradetui {inert(hello.version, NAME_MOST) or '?'}) speaks protocol {hello.protocol}, "
             f"the engine (tradetui {self._monitor.identity.version}) protocol {PROTOCOL}: upgrade {older}"
         )
 
-    async def _refuse(
-        self, writer: asyncio.StreamWriter, code: str, reason: str, who: str, *, known: bool = False
-    ) -> None:
+    async def _refuse(self, writer: asyncio.StreamWriter, refusal: Refusal) -> None:
         """Say why and close; a peer that does not read is cut off."""
         self.refused += 1
-        log.warning("connection refused: %s: %s", who, reason)
-        if not known:
-            now = self._topics.engine.now()
-            cause = Cause("CLIENT_REFUSED", "socket", f"{code}: {who}", "the connection was closed")
-            self._monitor.alerts.passing(cause, now, hold=HOLD)
-        writer.write(frame(Refused(code=code, reason=reason[:300])))
-        with contextlib.suppress(OSError, TimeoutError):
+        if self.refused <= LOGGED or not self.refused % LOGGED:
+            log.warning("connection %d refused: %s: %s: %s", self.refused, refusal.who, refusal.code, refusal.reason)
+        if refusal.alarming:
+            said = f"{refusal.code}: {refusal.who}: {refusal.reason}"
+            cause = Cause("CLIENT_REFUSED", "socket", said, "the connection was closed")
+            self._monitor.alerts.passing(cause, self._topics.engine.now(), hold=HOLD)
+        writer.transport.set_write_buffer_limits(high=0)  # so that `drain` waits until all is out
+        writer.write(frame(Refused(code=refusal.code, reason=self._monitor.clean(refusal.reason))))
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PART_S):
                 writer.write_eof()
                 await writer.drain()
-        writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+        if writer.transport.get_write_buffer_size():
+            writer.transport.abort()
 
-    def _part(self, client: _Client, word: Answer) -> None:
+    def _part(self, client: Peer, word: Answer) -> None:
         """Say a last word and close without waiting."""
         self._clients.pop(client.number, None)
         if client.waiting:
@@ -279,26 +287,31 @@ class Server:
             client.writer.write(frame(word))
             client.writer.close()
 
-    def _send(self, client: _Client, answer: Answer) -> None:
+    def _send(self, client: Peer, answer: Answer) -> None:
         if client.writer.transport.is_closing():
+            return
+        if client.waiting > SEND_MOST:
+            self._let_go(client)
             return
         data = frame(answer)
         client.writer.write(data)
         client.sent += len(data)
-        if client.waiting > SEND_MOST:
-            client.failed += 1
-            log.warning("console %d (pid %d) does not read: let go", client.number, client.pid)
-            cause = Cause(
-                "CLIENT_SLOW", "socket", f"{client.name or 'a client'}, pid {client.pid}, did not read", "let go"
-            )
-            self._monitor.alerts.passing(cause, self._topics.engine.now(), hold=HOLD)
-            self._clients.pop(client.number, None)
-            client.subscriptions.clear()
-            client.writer.transport.abort()
+
+    def _let_go(self, client: Peer) -> None:
+        """Cut off a client that does not read; it comes back and resumes by cursor."""
+        client.failed += 1
+        log.warning("console %d (pid %d) does not read: let go", client.number, client.pid)
+        said = f"{client.name or 'a client'}, pid {client.pid}, did not read"
+        self._monitor.alerts.passing(
+            Cause("CLIENT_SLOW", "socket", said, "let go"), self._topics.engine.now(), hold=HOLD
+        )
+        self._clients.pop(client.number, None)
+        client.subscriptions.clear()
+        client.writer.transport.abort()
 
     # Requests. ------------------------------------------------------------------------------------------------------
 
-    async def _answer(self, client: _Client, request: Request) -> None:
+    async def _answer(self, client: Peer, request: Request) -> None:
         try:
             match request:
                 case Get():
@@ -321,15 +334,16 @@ class Server:
             log.exception("a request failed by a fault of ours: %r", request)
             self._send(client, Denied(id=request.id, code="failed", reason=f"{type(error).__name__}: see the log"))
 
-    def _subscribe(self, client: _Client, request: Subscribe) -> None:
+    def _subscribe(self, client: Peer, request: Subscribe) -> None:
         """Begin a subscription, and deliver for the first time."""
         if request.topic == "price":
             _deny("not_available", "a price can be asked for, not subscribed to; the topic markets tells of changes")
         self._topics.check(request)
         if request.id in client.subscriptions or len(client.subscriptions) >= SUBSCRIPTIONS:
             _deny("subscription", f"subscription {request.id} is there already, or {SUBSCRIPTIONS} are reached")
-        subscription = client.subscriptions[request.id] = Subscription(request)
+        subscription = Subscription(request)
         self._deliver(client, subscription)
+        client.subscriptions[request.id] = subscription
 
     async def _command(self, command: Command) -> str:
         action = self._commands.get(command.name)
@@ -341,22 +355,44 @@ class Server:
     # Topics. --------------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """Send what is due."""
-        now = asyncio.get_running_loop().time()
-        for client in list(self._clients.values()):
-            for subscription in list(client.subscriptions.values()):
-                if now >= subscription.due:
-                    try:
-                        self._deliver(client, subscription)
-                    except Exception as error:
-                        client.failed += 1
-                        if client.failed == 1:
-                            log.exception("topic %s failed", subscription.asked.topic)
-                        client.subscriptions.pop(subscription.asked.id, None)
-                        reason = f"{type(error).__name__}: see the log"
-                        self._send(client, Denied(id=subscription.asked.id, code="failed", reason=reason))
+        """Send what is due, one topic of each client in turn, for as long as a look may take."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        clients = list(self._clients.values())
+        self._turn += 1
+        first = self._turn % max(len(clients), 1)
+        due = [self._due(client, now) for client in (*clients[first:], *clients[:first])]
+        for each in zip_longest(*due):
+            for what in each:
+                if what is None:
+                    continue
+                if loop.time() - now > SERVE_S:
+                    return
+                self._renew(*what)
 
-    def _deliver(self, client: _Client, subscription: Subscription) -> None:
+    def _due(self, client: Peer, now: float) -> list[tuple[Peer, Subscription]]:
+        """Return what is due, longest due first; nothing while the client has not taken what it was given before."""
+        if client.waiting:
+            if now - client.up_to_date > SLOW_S:
+                self._let_go(client)
+            return []
+        client.up_to_date = now
+        due = [subscription for subscription in client.subscriptions.values() if now >= subscription.due]
+        return [(client, subscription) for subscription in sorted(due, key=lambda each: each.due)]
+
+    def _renew(self, client: Peer, subscription: Subscription) -> None:
+        """Deliver; a subscription that fails ends, and nothing else."""
+        try:
+            self._deliver(client, subscription)
+        except Exception as error:
+            client.failed += 1
+            if client.failed == 1:
+                log.exception("topic %s failed", subscription.asked.topic)
+            client.subscriptions.pop(subscription.asked.id, None)
+            reason = f"{type(error).__name__}: see the log"
+            self._send(client, Denied(id=subscription.asked.id, code="failed", reason=reason))
+
+    def _deliver(self, client: Peer, subscription: Subscription) -> None:
         news = self._delivery.news(subscription, asyncio.get_running_loop().time())
         if news is not None:
             self._send(client, news)
@@ -365,18 +401,3 @@ class Server:
 
 def _deny(code: str, reason: str) -> NoReturn:
     raise RequestDenied(code, reason)
-
-
-async def _read(reader: asyncio.StreamReader, most: int) -> bytes:
-    """Return the body of the next frame.
-
-    Raises:
-        ProtocolError: It is longer than `most`.
-        TimeoutError: Its length came and the rest did not.
-        IncompleteReadError: The peer closed.
-    """
-    (length,) = HEADER.unpack(await reader.readexactly(HEADER.size))
-    if not 0 < length <= most:
-        raise ProtocolError(f"a frame of {length} bytes; between 1 and {most} are taken")
-    async with asyncio.timeout(HELLO_S):
-        return await reader.readexactly(length)

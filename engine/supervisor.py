@@ -33,14 +33,15 @@ class PartState(StrEnum):
 class Part(msgspec.Struct, kw_only=True):
     """One part as the supervisor knows it.
 
-    `again_at` is loop time; `code` is the alert that its failure raises. After `most_restarts` in a row, none of which
-    settled, it is given up; None: never.
+    `failures` counts how often it failed; `again_at` is loop time; `code` is the alert that its failure raises. After
+    `most_restarts` in a row, none of which settled, it is given up; None: never.
     """
 
     name: str
     run: Callable[[], Awaitable[None]]
     state: PartState = PartState.WAITING
     restarts: int = 0
+    failures: int = 0
     last_error: str = ""
     again_at: float = 0.0
     most_restarts: int | None = None
@@ -85,7 +86,10 @@ class Supervisor:
             try:
                 await part.run()
                 raise RuntimeError("it ended by itself")  # noqa: TRY301 - handled as every other failure
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+                    raise  # we are told to stop; a cancelled task of its own is its failure like any other
                 if self.stopping:
                     raise asyncio.CancelledError from error  # a failure on the way down is no reason to start again
                 self._failed(part, error)
@@ -103,7 +107,8 @@ class Supervisor:
             row += 1
             pause = min(2 * pause, PAUSE_MOST_S)
 
-    def _failed(self, part: Part, error: Exception) -> None:
+    def _failed(self, part: Part, error: BaseException) -> None:
+        part.failures += 1
         part.last_error = told(error)
         for each in leaves(error):
             if isinstance(each, ConsoleError) and each.policy is Policy.EXIT:

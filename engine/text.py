@@ -13,7 +13,7 @@ _HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 def inert(text: str, longest: int = LONGEST) -> str:
     """Return `text` on one line without control, format and private characters; each becomes `?`, line ends a space."""
-    cut = text if len(text) <= longest else text[: longest - 3] + "..."
+    cut = text if len(text) <= longest else text[: max(longest - 3, 0)] + "..."[:longest]
     if cut.isascii() and cut.isprintable():
         return cut
     return "".join(" " if char in "\r\n\t" else "?" if unicodedata.category(char) in _HARMFUL else char for char in cut)

@@ -79,13 +79,17 @@ class Topics:
             stale=price.stale,
         )
 
-    def entries(self, since: str, limit: int) -> tuple[list[Entry], str]:
-        """Return events after a cursor, oldest first, and the next cursor; without one the newest."""
+    def entries(self, since: str, limit: int) -> tuple[list[Entry], str, bool]:
+        """Return the oldest events after a cursor, the next cursor, and whether some before them cannot be had.
+
+        Without a cursor, or with one that is none of this journal's, they are the newest.
+        """
         last = self._journal.last
         known = since.isdecimal() and len(since) <= 15 and int(since) <= last
         after = int(since) if known else max(last - limit, 0)
         found = self._journal.after(after, limit)
-        return found, str(found[-1].cursor if found else after)
+        hole = bool(found) and found[0].cursor > after + 1
+        return found, str(found[-1].cursor if found else after), not known or hole
 
     def series(self, asked: Get | Subscribe) -> Versions[object]:
         """Return a series topic, with the rows of this moment taken in."""

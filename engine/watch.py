@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 
 from engine.alerts import Alerts, Cause
 from engine.ingestion.connection import Connection
-from engine.ingestion.feed import VenueFeed
+from engine.ingestion.feed import Trouble, VenueFeed
 from engine.pulse import Resources
 from engine.runtime import Engine
+from engine.snapshot import is_live
 from engine.state import MarketState
-from engine.supervisor import PartState
+from engine.supervisor import Part, PartState
 from engine.types import SECOND
 
 HOLD = 5 * SECOND
@@ -29,16 +30,16 @@ STALL_S = 1.0
 
 
 class Counted:
-    """Counters that only grow, by name: how much since the last look. One that shrinks has begun again."""
+    """Counters that only grow, by name: how much since the last look. A new one began at 0, one that shrinks again."""
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}
 
     def grown(self, name: str, value: int) -> int:
-        """Return by how much a counter has grown; 0 at the first look."""
-        before = self._seen.get(name, value)
+        """Return by how much a counter has grown."""
+        before = self._seen.get(name, 0)
         self._seen[name] = value
-        return max(value - before, 0)
+        return value - before if value >= before else value
 
 
 class Watch:
@@ -50,6 +51,7 @@ class Watch:
         alerts: Alerts,
         resources: Resources,
         *,
+        monotonic: Callable[[], float],
         disk_low_mb: int,
         others: Callable[[], Iterator[Cause]] = lambda: iter(()),
     ) -> None:
@@ -57,11 +59,11 @@ class Watch:
         self._engine = engine
         self._alerts = alerts
         self._resources = resources
+        self._monotonic = monotonic
         self._disk_low_mb = disk_low_mb
         self._others = others
         self._counted = Counted()
-        self._out_since: dict[str, int] = {}
-        self._began = engine.now()
+        self._out: dict[str, tuple[int, bool]] = {}
         for name, value in self._counters():
             self._counted.grown(name, value)
 
@@ -79,10 +81,9 @@ class Watch:
         for key, market in engine.state.markets.items():
             yield from self._instrument(key, market, now)
         for part in engine.supervisor.parts.values():
-            if part.state is PartState.GIVEN_UP:
-                yield Cause("WORKER_GIVEN_UP", part.name, part.last_error, "left alone; its part is off")
-            elif part.state is not PartState.RUNNING:
-                yield Cause(part.code, part.name, part.last_error, str(part.state))
+            if part.state is not PartState.RUNNING:
+                code = "WORKER_GIVEN_UP" if part.state is PartState.GIVEN_UP else part.code
+                yield Cause(code, part.name, part.last_error, self._mending(part))
         free = self._resources.disk_free_mb
         if free is not None and free < self._disk_low_mb:
             yield Cause("DISK_LOW", "disk", f"less than {self._disk_low_mb} MB are free", f"{free} MB are free")
@@ -92,13 +93,13 @@ class Watch:
 
     def _feed(self, feed: VenueFeed, now: int) -> Iterator[Cause]:
         venue = feed.market.venue
-        for what, trouble in feed.troubles.items():
-            pause = f"try {trouble.tries + 1} in {max(trouble.again_at - feed.monotonic(), 0):.1f} s"
-            yield Cause("REQUEST_FAILED", f"{venue} {what}", trouble.text, pause, trouble.since)
         blocked = feed.rest.budget.view(feed.monotonic()).blocked_s
+        for what, trouble in feed.troubles.items():
+            doing = self._next_try(trouble, blocked)
+            yield Cause("REQUEST_FAILED", f"{venue} {what}", trouble.text, doing, trouble.since)
         if blocked > 0:
             said = f"{venue} told us to send no requests for a while"
-            yield Cause("VENUE_THROTTLED", venue, said, f"requests go on in {blocked:.0f} s")
+            yield Cause("VENUE_THROTTLED", venue, said, f"requests go on in {blocked:.1f} s")
         if feed.missing:
             yield Cause(
                 "INSTRUMENT_UNKNOWN", venue, f"not listed: {', '.join(feed.missing)}", "the others are followed"
@@ -106,38 +107,57 @@ class Watch:
         for connection in feed.connections:
             yield from self._connection(connection, now)
 
+    def _next_try(self, trouble: Trouble, blocked: float) -> str:
+        pause = max(trouble.again_at - self._monotonic(), blocked)
+        return f"try {trouble.tries + 1} " + (f"in {pause:.1f} s" if pause > 0 else "under way")
+
     def _connection(self, connection: Connection, now: int) -> Iterator[Cause]:
-        state = self._engine.state
-        source = state.sources.get(connection.source)
         if not connection.up:
             reason = connection.session.reason
             if reason or now - connection.since > START:
                 text = reason or "not connected yet"
                 yield Cause("FEED_DOWN", connection.source, text, connection.doing, connection.since)
             return
-        heard = max(source.last_frame if source is not None else 0, connection.since)
-        limit = state.settings.stale_after_s
-        if now - heard > limit * SECOND:
-            text = f"no message for more than {limit:g} s"
-            doing = f"opened anew after {connection.session.settings.silence_s:g} s of silence"
-            yield Cause("FEED_SILENT", connection.source, text, doing, heard)
+        if self._is_silent(connection, now):
+            text = f"no message for more than {self._engine.state.settings.stale_after_s:g} s"
+            yield Cause("FEED_SILENT", connection.source, text, connection.doing, self._heard(connection))
+
+    def _heard(self, connection: Connection) -> int:
+        """Return when a connection last said something, or was opened (UTC ns)."""
+        source = self._engine.state.sources.get(connection.source)
+        return max(source.last_frame if source is not None else 0, connection.since)
+
+    def _is_silent(self, connection: Connection, now: int) -> bool:
+        return now - self._heard(connection) > self._engine.state.settings.stale_after_s * SECOND
 
     def _instrument(self, key: str, market: MarketState, now: int) -> Iterator[Cause]:
-        state = self._engine.state
         if market.failed:
             yield Cause("INSTRUMENT_FAILED", key, market.failed, "its book begins again")
-        source = state.sources.get(market.book_source)
-        if market.sync.live or source is None or not source.up:
-            self._out_since.pop(key, None)
-        else:
-            since = self._out_since.setdefault(key, now)
-            if now - since > (PATIENCE if market.sync.resyncs else START):
-                waits = "waiting for a depth snapshot" if market.asked_snapshot else "waiting for the stream"
-                yield Cause("BOOK_OUT_OF_STEP", key, "the book is being built again", waits, since)
+        yield from self._book(key, market, now)
         if market.offset is not None and abs(market.offset) > APART:
             ahead = "ahead of" if market.offset > 0 else "behind"
-            said = f"the exchange's clock is {abs(market.offset) / SECOND:.0f} s {ahead} ours"
+            said = f"the exchange's clock is more than {abs(market.offset) // SECOND} s {ahead} ours"
             yield Cause("CLOCK_APART", key, said, "bars follow the exchange's clock")
+
+    def _book(self, key: str, market: MarketState, now: int) -> Iterator[Cause]:
+        """Tell of a book that stays out of step; one whose connection is down or silent has its alert already."""
+        if is_live(self._engine.state, market, now):
+            self._out.pop(key, None)
+            return
+        connections = (c for feed in self._engine.feeds for c in feed.connections if c.source == market.book_source)
+        connection = next(connections, None)
+        since, told = self._out.setdefault(key, (now, False))
+        if not told and (connection is None or not connection.up or self._is_silent(connection, now)):
+            del self._out[key]
+        elif now - since > (PATIENCE if market.sync.resyncs else START):
+            self._out[key] = since, True
+            if connection is None or not connection.up:
+                waits = "waiting for its connection"
+            elif market.sync.live or not market.asked_snapshot:
+                waits = "waiting for the stream"
+            else:
+                waits = "waiting for a depth snapshot"
+            yield Cause("BOOK_OUT_OF_STEP", key, "the book is not the market", waits, since)
 
     # What went wrong since the last look. -----------------------------------------------------------------------------
 
@@ -155,16 +175,18 @@ class Watch:
             yield f"failures {key}", market.counters.failures
         for name, part in engine.supervisor.parts.items():
             yield f"restarts {name}", part.restarts
+            yield f"breakdowns {name}", part.failures
 
     def _passed(self, now: int, beat_s: float) -> None:
         grown = {name: number for name, value in self._counters() if (number := self._counted.grown(name, value))}
         for name, number in grown.items():
             cause = self._tell(name, number, grown)
             if cause is not None:
-                self._alerts.passing(cause, now, times=number, hold=HOLD)
+                self._alerts.passing(cause, now, times=0 if name.startswith("restarts ") else number, hold=HOLD)
         if beat_s > STALL_S:
-            said = "the engine's loop stood still"
-            self._alerts.passing(Cause("ENGINE_STALLED", "engine", said, f"{beat_s:.1f} s"), now, hold=HOLD)
+            said = f"the engine's loop stood still for {beat_s:.1f} s"
+            since = now - int(beat_s * SECOND)
+            self._alerts.passing(Cause("ENGINE_STALLED", "engine", said, "it goes on", since), now, hold=HOLD)
 
     def _tell(self, name: str, number: int, grown: dict[str, int]) -> Cause | None:
         kind, _, what = name.partition(" ")
@@ -190,10 +212,19 @@ class Watch:
             case "failures":
                 failed = self._engine.state.markets[what].failed
                 return Cause("INSTRUMENT_FAILED", what, failed or "failed, and began again", "its book begins again")
-            case "restarts":
+            case "restarts" | "breakdowns":
                 part = self._engine.supervisor.parts[what]
-                return Cause(part.code, what, part.last_error, "started again")
+                return Cause(part.code, what, part.last_error, self._mending(part))
         return None
+
+    def _mending(self, part: Part) -> str:
+        match part.state:
+            case PartState.RUNNING:
+                return "started again"
+            case PartState.WAITING:
+                return f"starts again in {max(part.again_at - self._monotonic(), 0):.1f} s"
+            case PartState.GIVEN_UP:
+                return "left alone; its part is off"
 
     def _refusal(self, source: str) -> str:
         connections = (c for feed in self._engine.feeds for c in feed.connections if c.source == source)

@@ -27,6 +27,9 @@ KEPT = 10_000
 FLUSH_S = 0.2
 """Seconds between two writes."""
 
+LARGEST = 10**15
+"""A cursor of more digits is damage."""
+
 
 class JournalFile:
     """The journal of one profile; its folder must be there."""
@@ -61,12 +64,14 @@ class JournalFile:
                 for line in stream:
                     lines += 1
                     offset += len(line)
+                    if not line.strip():
+                        continue
                     try:
                         entry = decoder.decode(line)
-                    except (msgspec.MsgspecError, UnicodeDecodeError):
+                    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                         self.damaged += 1
                         continue
-                    if entry.cursor <= self.last or not line.endswith(b"\n"):
+                    if not self.last < entry.cursor < LARGEST or not line.endswith(b"\n"):
                         self.damaged += 1
                         continue
                     self.last = entry.cursor
@@ -94,15 +99,26 @@ class JournalFile:
         kept = [entry for entry in alerts if entry.cursor < first]
         kept = sorted(kept, key=lambda entry: entry.cursor) + list(self._entries)
         fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as stream:
-            stream.writelines(self._encoder.encode(entry) + b"\n" for entry in kept)
-            stream.flush()
-            os.fsync(stream.fileno())
-        # What could not be read is kept beside, once; it may be wanted by whoever looks into the damage.
-        if self.damaged:
-            self._path.replace(self._path.with_suffix(".damaged"))
-        fresh.chmod(0o600)
-        fresh.replace(self._path)
+        try:
+            with fresh.open("wb") as stream:
+                fresh.chmod(0o600)
+                stream.writelines(self._encoder.encode(entry) + b"\n" for entry in kept)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if self.damaged:
+                self._keep_damaged()
+            fresh.replace(self._path)
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _keep_damaged(self) -> None:
+        """Keep what could not be read beside, once; it may be wanted by whoever looks into the damage.
+
+        The journal itself stays in its place until the new one takes it: there is never none.
+        """
+        beside = self._path.with_suffix(".damaged")
+        beside.unlink(missing_ok=True)
+        os.link(self._path, beside)
 
     def append(
         self, ts: int, seq: int, kind: str, change: str = "", text: str = "", alert: Alert | None = None
@@ -153,7 +169,12 @@ class JournalFile:
         """Append; after a failure the file is cut back to its whole lines."""
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._whole = min(self._whole, os.fstat(descriptor).st_size)  # somebody may have cut or removed it
+            size = os.fstat(descriptor).st_size
+            if size < self._whole:  # somebody has cut or removed it, perhaps in the middle of a line
+                self._whole = size
+                data = b"\n" + data if size else data
+            elif size > self._whole:
+                os.ftruncate(descriptor, self._whole)  # the rest of a line that could not be written, or not be read
             os.lseek(descriptor, self._whole, os.SEEK_SET)
             rest = memoryview(data)
             try:

@@ -234,7 +234,7 @@ def _absent(places: Places, holder: Holder | None, path: Path) -> EngineUnreacha
     if not is_held(places.lock):
         more = "" if name == "default" else f" --profile {name}"
         return EngineUnreachable(
-            f"no engine of profile {name!r} is running; start one with `tradetui` or `tradetui --headless`{more}"
+            f"no engine of profile {name!r} is running; start one with `tradetui{more}` or `tradetui --headless{more}`"
         )
     said = f"the engine of profile {name!r} is starting or stopping; try again"
     if holder is not None and time.time_ns() - holder.started > STARTING_S * SECOND:

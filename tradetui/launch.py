@@ -35,7 +35,8 @@ class Launch:
         self._words = places.logs / "engine.start"
         engine = ("--headless", "--detached", "--profile", places.profile)
         safe = [] if Path.cwd() == ROOT else ["-P"]
-        with self._words.open("wb") as words:
+        self._words.write_bytes(b"")
+        with self._words.open("ab") as words:  # another console may be starting one at this moment
             self._process = subprocess.Popen(
                 [sys.executable, *safe, "-m", "tradetui", *engine, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -56,8 +57,13 @@ class Launch:
         code = self._process.poll()
         if code is None:
             return None
-        said = self._words.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        lines = self._words.read_text(encoding="utf-8", errors="replace").splitlines()
+        said = [line.strip("│ ") for line in lines if any(char.isalnum() for char in line)]
         return f"the engine ended at its start (exit {code}): " + (said[-1] if said else f"see {self.places.logs}")
+
+    def end(self) -> None:
+        """End it: another one was quicker, and this one would begin when that one stops."""
+        self._process.terminate()
 
 
 async def attach(
@@ -90,5 +96,8 @@ async def attach(
             if time.monotonic() > until:
                 raise
         else:
-            return client, launch is not None and client.welcome.pid == launch.pid
+            ours = launch is not None and client.welcome.pid == launch.pid
+            if launch is not None and not ours:
+                launch.end()
+            return client, ours
         await asyncio.sleep(LOOK_S)

@@ -12,9 +12,9 @@ import pytest
 
 from engine import errors
 from tradetui.config import resolve
-from tradetui.schema import SETTINGS
-from tradetui.settings_text import commented, markdown, shown_toml
-from tradetui.toml_text import dotted, toml
+from tradetui.config.schema import SETTINGS
+from tradetui.config.text import commented, markdown, shown_toml
+from tradetui.config.toml import dotted, toml
 
 ROOT = Path(__file__).parents[2]
 

@@ -37,7 +37,7 @@ from tests.support.exchange import (
 from tests.support.exchange.faults import Fault
 from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
-from tradetui.settings import Addresses, Settings, Venues
+from tradetui.config.sections import Addresses, Settings, Venues
 
 START_NS = 1_767_225_600_000_000_000
 QUIET_S = 12.0

@@ -362,20 +362,28 @@ def test_what_the_console_loads() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_two_consoles_at_once_share_one_engine(world: World) -> None:
+def test_two_consoles_at_once_share_one_engine_and_a_third_attaches(world: World) -> None:
     desks = [world.open(), world.open()]
     for desk in desks:
         desk.sees("healthy")
+    desks.append(world.open())
+    desks[2].sees("healthy")
     pid = world.pid()
     for desk in desks:
         desk.mark()
         desk.sees(f"pid {pid}")
-    assert len([each for each in world.ask("status")["consoles"] if each["client"] == "console"]) == 2
-    desks[0].process.kill()
-    desks[0].process.wait()
-    desks[1].mark()
-    desks[1].sees("healthy")
+    consoles = [each for each in world.ask("status")["consoles"] if each["client"] == "console"]
+    assert {each["pid"] for each in consoles} == {desk.process.pid for desk in desks}
+    for desk, number in zip(desks[:2], (signal.SIGKILL, signal.SIGHUP), strict=True):
+        desk.process.send_signal(number)
+        desk.process.wait()
+    desks[2].mark()
+    desks[2].sees("healthy")
     assert alive(pid)
+    assert world.pid() == pid
+    assert [each["pid"] for each in world.ask("status")["consoles"] if each["client"] == "console"] == [
+        desks[2].process.pid
+    ]
 
 
 def test_an_engine_that_cannot_start_is_told(world: World) -> None:

@@ -23,7 +23,7 @@ from tests.support.exchange import MemoryTransport, RecordedExchange, Tape, load
 from tests.support.exchange.memory import MemorySocket
 from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
-from tradetui.settings import DataProvider, Settings, Venues
+from tradetui.config.sections import DataProvider, Settings, Venues
 
 BTC, USDM = "binance:BTC/USDT", "binanceusdm:BTC/USDT:USDT"
 

@@ -21,7 +21,7 @@ from tests.fault.run import START_NS, VENUES, Outcome, Watch, address, tape_of
 from tests.support.exchange import Fault, FaultKind, FaultScript, MemoryTransport, RecordedExchange, now_ns, run_virtual
 from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
-from tradetui.settings import Addresses, DataProvider, Settings, Venues
+from tradetui.config.sections import Addresses, DataProvider, Settings, Venues
 
 ETH, BTC = "binance:ETH/USDT", "binance:BTC/USDT"
 SILENT = (Fault(kind=FaultKind.SILENCE, at_s=10.0, seconds=14.0),)

@@ -1,0 +1,83 @@
+"""An engine whose disk is full says so, loses no event, and heals when there is room again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.alerts import Alert
+from engine.errors import EngineUnreachable
+from engine.ports import Entry
+from tradetui.client import Client, connect
+from tradetui.config.sections import Addresses, Settings, Venues
+from tradetui.places import Places, places
+from tradetui.service import Service
+
+NOWHERE = Addresses(rest=("http://127.0.0.1:9",), ws=("ws://127.0.0.1:9",))
+
+
+async def attached(where: Places) -> Client:
+    while True:
+        with contextlib.suppress(EngineUnreachable):
+            return await connect(where, "test")
+        await asyncio.sleep(0.01)
+
+
+async def told(client: Client, code: str, *, active: bool) -> Alert:
+    """The alert, once it is as it must become."""
+    while True:
+        for alert in await client.get("alerts", list[Alert]):
+            if alert.code == code and alert.active is active:
+                return alert
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "component", "hold_s"),
+    [("events.jsonl", "JOURNAL_FAILED", "journal", 0), ("engine.log", "LOG_FAILED", "log", 10)],
+)
+def test_a_full_disk_is_told_and_heals(
+    name: str, code: str, component: str, hold_s: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    where = places("default", {"HOME": str(tmp_path)})
+    full, real = [False], os.write
+    file = (where.logs if name == "engine.log" else where.state) / name
+
+    def write(descriptor: int, data: bytes) -> int:
+        if full[0] and file.exists() and os.path.samestat(os.fstat(descriptor), file.stat()):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+
+    async def main(service: Service) -> None:
+        async with asyncio.timeout(40):
+            running = asyncio.create_task(service.run())
+            async with await attached(where) as client:
+                full[0] = True
+                await client.command("log_level", level="debug")  # something to be logged
+                alert = await told(client, code, active=True)
+                assert alert.component == component
+                assert "No space left on device" in alert.text
+                assert alert.doing.startswith("tried again")
+                full[0] = False
+                await client.command("log_level", level="info")
+                if not hold_s:  # what happened stays in sight for ten seconds, which is nothing to wait for
+                    await told(client, code, active=False)
+            service.stopping.set()
+            await running
+
+    with Service(Settings(venues=Venues(binance=NOWHERE)), where) as service:
+        asyncio.run(main(service))
+    kept = [msgspec.json.decode(line, type=Entry) for line in where.journal.read_bytes().splitlines()]
+    assert [entry.cursor for entry in kept] == list(range(1, len(kept) + 1))
+    assert next(entry.change for entry in kept if entry.alert is not None and entry.alert.code == code) == "raised"
+    assert kept[-1].kind == "stop"
