@@ -11,11 +11,15 @@ STEP = SECOND
 """A wall clock this far ahead of ours was set, or the machine slept: we follow."""
 
 
+SLOWER = 10
+"""Behind a wall clock that was set back, ours loses one part in so many."""
+
+
 class Clock:
     """UTC nanoseconds that never run backwards and never stand still.
 
     Time runs with the monotonic clock from the wall clock's reading at the start. When the wall clock is found more
-    than `STEP` ahead, ours jumps there; when it is set back, ours goes on.
+    than `STEP` ahead, ours jumps there; when it is set back, ours goes on a tenth slower until the two agree.
     """
 
     def __init__(
@@ -25,7 +29,7 @@ class Clock:
         self._monotonic = monotonic
         self._base = wall() - monotonic()
         self._last = 0
-        self._behind = False
+        self._slowed: int | None = None
         self._steps = 0
 
     @property
@@ -35,18 +39,26 @@ class Clock:
 
     def now(self) -> int:
         """Return the time."""
-        mine = self._base + self._monotonic()
+        monotonic = self._monotonic()
+        mine = self._base + monotonic
         wall = self._wall()
         if wall - mine > STEP:
             self._steps += 1
             self._base += wall - mine
             return wall
-        if mine - wall > STEP:
-            self._steps += not self._behind
-            self._behind = True
-        elif self._behind:
-            self._behind = False
-        return mine
+        if self._slowed is None:
+            if mine - wall > STEP:
+                self._steps += 1
+                self._slowed = monotonic
+            return mine
+        if mine <= wall:
+            self._slowed = None
+            return mine
+        late = min((monotonic - self._slowed) // SLOWER, mine - wall)
+        if late > 0:
+            self._slowed = monotonic
+            self._base -= late
+        return mine - max(late, 0)
 
     def stamp(self) -> int:
         """Return a receive stamp: the time, and more than every stamp before."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 
 import msgspec
 
@@ -43,7 +41,7 @@ class Delivery:
         self._topics = topics
         self._views: dict[tuple[str, str, int], tuple[int, bytes]] = {}
         self._viewed = -1.0
-        self._asking: dict[str, asyncio.Lock] = {}
+        self._asking: dict[str, asyncio.Task[Price | None]] = {}
         self._asked: dict[str, float] = {}
 
     async def answer(self, asked: Get, now: float) -> State | Series:
@@ -76,16 +74,23 @@ class Delivery:
     async def _price(self, key: str) -> Price | None:
         """Return the best price; those who want a stale one at the same time wait for the same answer of the venue."""
         engine = self._topics.engine
-        async with self._asking.setdefault(key, asyncio.Lock()):
-            price = engine.state.markets[key].price(engine.now())
+        price = engine.state.markets[key].price(engine.now())
+        asking = self._asking.get(key)
+        if asking is None:
             now = asyncio.get_running_loop().time()
             if (price is not None and not price.stale) or now < self._asked.get(key, now):
                 return price
-            self._asked[key] = now + ASK_S
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PRICE_S):
-                    return await engine.price(key)
-            return engine.state.markets[key].price(engine.now())
+            asking = self._asking[key] = asyncio.create_task(self._ask(key))
+        # The request goes on when whoever asked first has gone: others wait for the same answer.
+        await asyncio.wait((asking,), timeout=PRICE_S)
+        return engine.state.markets[key].price(engine.now())
+
+    async def _ask(self, key: str) -> Price | None:
+        try:
+            return await self._topics.engine.price(key)
+        finally:
+            self._asked[key] = asyncio.get_running_loop().time() + ASK_S
+            del self._asking[key]
 
     def _view(self, asked: Get | Subscribe, now: float) -> bytes:
         """Return a state topic packed; the same one is made once for all who ask at the same record."""
@@ -116,11 +121,7 @@ class Delivery:
             entries, cursor, reset = topics.entries(cursor, asked.limit)
             rows = [raw(entry) for entry in entries]
         else:
-            versions = topics.series(asked)
-            found, cursor, reset = versions.newer(cursor, sys.maxsize)
-            if reset or len(found) > asked.limit:  # without a reset the rows left out would be a silent hole
-                found, cursor, reset = versions.newer("", asked.limit)
-            rows = [raw(topics.row_of(asked, row)) for row in found]
+            rows, cursor, reset = topics.series(asked).newer(cursor, asked.limit)
         return Series(
             id=asked.id,
             topic=asked.topic,

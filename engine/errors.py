@@ -27,14 +27,13 @@ class Policy(StrEnum):
     """What the supervisor does with a component that raised."""
 
     RETRY = "retry"
-    HALT = "halt"
     EXIT = "exit"
 
 
 class ConsoleError(Exception):
     """Base of all errors of the product."""
 
-    policy: ClassVar[Policy] = Policy.HALT
+    policy: ClassVar[Policy] = Policy.RETRY
 
 
 class SettingsInvalid(ConsoleError):

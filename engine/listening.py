@@ -35,7 +35,7 @@ class Listening:
         self._accept = accept
         self._buffered = buffered
         self._sock: socket.socket | None = None
-        self._inode = 0
+        self._place: tuple[int, int] | None = None
         self._taking: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -47,7 +47,7 @@ class Listening:
             OSError: The folder is missing or cannot be written.
         """
         sock = bound(self._path)
-        self._inode = self._path.lstat().st_ino
+        self._place = self._look()
         sock.setblocking(False)
         sock.listen(BACKLOG)
         self._sock = sock
@@ -70,7 +70,8 @@ class Listening:
         Returns:
             Why that did not go well, or "".
         """
-        if self._sock is not None and self._is_there():
+        taking = self._taking is not None and not self._taking.done()
+        if self._sock is not None and taking and self._is_there():
             return ""
         await self.close()
         try:
@@ -78,14 +79,19 @@ class Listening:
             self.open()
         except (OSError, ConsoleError) as error:
             return str(error)
-        log.warning("%s was taken away by somebody; made again", self._path)
+        log.warning("%s was taken away by somebody, or took nobody any more; made again", self._path)
         return ""
 
     def _is_there(self) -> bool:
+        return self._place is not None and self._look() == self._place
+
+    def _look(self) -> tuple[int, int] | None:
+        """Return what is at the socket's path, as (device, inode)."""
         try:
-            return self._path.lstat().st_ino == self._inode
+            facts = self._path.lstat()
         except OSError:
-            return False
+            return None
+        return facts.st_dev, facts.st_ino
 
     async def _take(self, sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -26,6 +26,9 @@ from engine.text import inert
 from engine.types import MS, SECOND
 from engine.watch import Watch
 
+STALE_S = 2.0
+"""A heart that has not beaten for so long has stopped."""
+
 WINDOW_S = 60.0
 """Seconds of one latency window; two of them are told."""
 
@@ -120,6 +123,10 @@ class Monitor:
             for alert in self.alerts.active
             if Severity[alert.severity.upper()] >= Severity.WARNING
         ]
+        # The alerts are only as good as this monitor: one that has failed or stands still is told here.
+        why += [f"{part.name}: {part.state}" for part in engine.supervisor.parts.values() if part.state != "running"]
+        if (self.heart.age or 0.0) > STALE_S:
+            why.append(f"no heartbeat for {self.heart.age:.0f} s")
         now = engine.now()
         wanted = sum(len(feed.symbols) - len(feed.missing) for feed in engine.feeds)
         missing = wanted - len(engine.state.markets)

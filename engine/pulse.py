@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from collections import deque
@@ -70,7 +71,7 @@ class Resources:
 
     def sample(self) -> None:
         """Look again."""
-        with self._process.oneshot():
+        with contextlib.suppress(psutil.Error), self._process.oneshot():
             self.rss_mb = round(self._process.memory_info().rss / 1e6, 1)
             self.cpu_percent = self._process.cpu_percent()
         if self._folder is not None:

@@ -116,6 +116,7 @@ class Server:
         self._tasks: set[asyncio.Task[None]] = set()
         self._delivery = Delivery(topics)
         self.ready = asyncio.Event()
+        self._turnstile = asyncio.Lock()
         self.refused = 0
 
     async def run(self) -> None:
@@ -248,10 +249,15 @@ class Server:
     async def _take(self, client: Peer, request: Request) -> None:
         """Answer a request; many of them, or dear ones, must not keep the path waiting."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        client.count(now)
-        await self._answer(client, request)
-        await asyncio.sleep(min(REST * (loop.time() - now), REST_MOST_S))
+        client.count(loop.time())
+        if isinstance(request, Command) or (isinstance(request, Get) and request.topic == "price"):
+            await self._answer(client, request)  # waits for others rather than works
+            await asyncio.sleep(0)
+            return
+        async with self._turnstile:  # one at a time: many clients must not get more of the loop than one
+            now = loop.time()
+            await self._answer(client, request)
+            await asyncio.sleep(min(REST * (loop.time() - now), REST_MOST_S))
 
     def _versions(self, hello: Hello) -> str:
         older = "the console" if hello.protocol < PROTOCOL else "the engine (stop it, upgrade, start it again)"

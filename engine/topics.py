@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+import msgspec
 
 from engine.errors import RequestDenied
 from engine.market.cob import Column
 from engine.market.price import Price
 from engine.monitor import Monitor
 from engine.ports import Entry, Journal
-from engine.protocol import Get, Subscribe
+from engine.protocol import Get, Subscribe, raw
 from engine.runtime import Engine
 from engine.series import Versions
 from engine.snapshot import book_view, cob_view, is_live
@@ -31,7 +34,8 @@ class Topics:
         self._monitor = monitor
         self._journal = journal
         self._epoch = epoch
-        self._series: dict[tuple[str, str, str], Versions[object]] = {}
+        self._series: dict[tuple[str, str, str], Versions[object, msgspec.Raw]] = {}
+        self._read: dict[tuple[str, str, str], int] = {}
 
     def check(self, asked: Get | Subscribe) -> None:
         """Find out whether a request can be answered.
@@ -91,12 +95,16 @@ class Topics:
         hole = bool(found) and found[0].cursor > after + 1
         return found, str(found[-1].cursor if found else after), not known or hole
 
-    def series(self, asked: Get | Subscribe) -> Versions[object]:
+    def series(self, asked: Get | Subscribe) -> Versions[object, msgspec.Raw]:
         """Return a series topic, with the rows of this moment taken in."""
         key = asked.topic, asked.instrument, asked.timeframe if asked.topic == "bars" else ""
         found = self._series.get(key)
         if found is None:
-            found = self._series[key] = Versions(self._epoch)
+            found = self._series[key] = Versions(self._epoch, partial(self._packed, asked.instrument))
+        seq = self.engine.state.seq
+        if self._read.get(key) == seq:
+            return found
+        self._read[key] = seq
         market = self.engine.state.markets[asked.instrument]
         match asked.topic:
             case "bars":
@@ -107,16 +115,16 @@ class Topics:
                 found.update((column.second, column) for column in _columns(market))
         return found
 
-    def row_of(self, asked: Get | Subscribe, row: object) -> object:
-        """Return a row of a series for people."""
-        market = self.engine.state.markets[asked.instrument]
+    def _packed(self, key: str, row: object) -> msgspec.Raw:
+        """Return a row of a series for people, packed."""
+        market = self.engine.state.markets[key]
         if isinstance(row, Bar):
-            return _bar(row, market.instrument, closed=True)
-        if isinstance(row, Column):
-            return _heat(row, market)
-        if isinstance(row, Trade):
-            return _trade(row, market)
-        return row
+            row = _bar(row, market.instrument, closed=True)
+        elif isinstance(row, Column):
+            row = _heat(row, market)
+        elif isinstance(row, Trade):
+            row = _trade(row, market)
+        return raw(row)
 
     def _row(self, market: MarketState, now: int) -> MarketRow:
         instrument, book, ticker, trade = market.instrument, market.sync.book, market.ticker, market.last_trade

@@ -26,6 +26,9 @@ START = 15 * SECOND
 APART = SECOND
 """Difference between our clock and an exchange's that is worth an alert."""
 
+APART_STILL = 8 * SECOND // 10
+"""Difference at which that alert heals; between the two it stays as it is, or it would come and go with the noise."""
+
 STALL_S = 1.0
 
 
@@ -63,6 +66,7 @@ class Watch:
         self._disk_low_mb = disk_low_mb
         self._others = others
         self._counted = Counted()
+        self._apart: dict[str, str] = {}
         self._out: dict[str, tuple[int, bool]] = {}
         for name, value in self._counters():
             self._counted.grown(name, value)
@@ -119,8 +123,9 @@ class Watch:
                 yield Cause("FEED_DOWN", connection.source, text, connection.doing, connection.since)
             return
         if self._is_silent(connection, now):
-            text = f"no message for more than {self._engine.state.settings.stale_after_s:g} s"
-            yield Cause("FEED_SILENT", connection.source, text, connection.doing, self._heard(connection))
+            text = f"no valid message for more than {self._engine.state.settings.stale_after_s:g} s"
+            doing = connection.doing or "waiting for a valid message"
+            yield Cause("FEED_SILENT", connection.source, text, doing, self._heard(connection))
 
     def _heard(self, connection: Connection) -> int:
         """Return when a connection last said something, or was opened (UTC ns)."""
@@ -134,10 +139,14 @@ class Watch:
         if market.failed:
             yield Cause("INSTRUMENT_FAILED", key, market.failed, "its book begins again")
         yield from self._book(key, market, now)
-        if market.offset is not None and abs(market.offset) > APART:
-            ahead = "ahead of" if market.offset > 0 else "behind"
-            said = f"the exchange's clock is more than {abs(market.offset) // SECOND} s {ahead} ours"
-            yield Cause("CLOCK_APART", key, said, "bars follow the exchange's clock")
+        offset = market.offset or 0
+        if abs(offset) <= (APART_STILL if key in self._apart else APART):
+            self._apart.pop(key, None)
+        else:
+            ahead = "ahead of" if offset > 0 else "behind"
+            said = f"the exchange's clock is more than {abs(offset) // SECOND} s {ahead} ours"
+            now_s = f"bars follow the exchange's clock, {offset / SECOND:+.1f} s from ours"
+            yield Cause("CLOCK_APART", key, self._apart.setdefault(key, said), now_s)
 
     def _book(self, key: str, market: MarketState, now: int) -> Iterator[Cause]:
         """Tell of a book that stays out of step; one whose connection is down or silent has its alert already."""

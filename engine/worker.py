@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import psutil
 
-from engine.errors import ProtocolError, WorkerLost
+from engine.errors import WorkerLost
 from engine.health import ProcessView
 from engine.protocol import HEADER
 from engine.supervisor import Part
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 
 SILENT_S = 10.0
 """A worker that has not beaten for this long hangs, and is ended."""
+
+END_S = 0.2
+"""Time for one that has closed its pipes, or sees ours closed, to end by itself."""
 
 TERM_S = 5.0
 """Time for a worker to end after SIGTERM; then it is killed."""
@@ -104,7 +108,7 @@ class Worker:
                     beat = _decoder.decode(await stdout.readexactly(length))
             except TimeoutError as error:
                 raise WorkerLost(f"{self.name} has said nothing for {self._silent_s:g} s") from error
-            except (msgspec.MsgspecError, ProtocolError) as error:
+            except msgspec.MsgspecError as error:
                 raise WorkerLost(f"{self.name} was not understood: {error}") from error
             except asyncio.IncompleteReadError:
                 return
@@ -143,14 +147,17 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     """End a process that may have ended already: politely, then not."""
     if process.stdin is not None:
         process.stdin.close()
-    for act, pause in ((process.terminate, TERM_S), (process.kill, TERM_S)):
+    for number, pause in ((0, END_S), (signal.SIGTERM, TERM_S), (signal.SIGKILL, TERM_S)):
         if process.returncode is not None:
-            return
+            break
         with contextlib.suppress(ProcessLookupError):
-            act()
+            # Not by its own method, which would take the exit code away from the event loop.
+            os.kill(process.pid, number)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await process.wait()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # what it has started itself; it leads a session of its own
 
 
 def _code(code: int | None) -> str:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -27,6 +26,12 @@ KEPT = 10_000
 FLUSH_S = 0.2
 """Seconds between two writes."""
 
+ALERTS = 1000
+"""Alerts whose last word is kept; the list itself holds fewer."""
+
+SKIPPED = 10 * KEPT
+"""More cursors than can have been waiting to be written."""
+
 LARGEST = 10**15
 """A cursor of more digits is damage."""
 
@@ -40,10 +45,13 @@ class JournalFile:
         self._pending: list[Entry] = []
         self._writing = asyncio.Lock()
         self._encoder = msgspec.json.Encoder()
+        self._alerts: dict[int, Entry] = {}
         self._whole = 0
+        self._lines = 0
         self._error = ""
         self.last = 0
         self.damaged = 0
+        self.lost = 0
 
     @property
     def error(self) -> str:
@@ -57,7 +65,6 @@ class JournalFile:
             OSError: The file cannot be read.
         """
         decoder = msgspec.json.Decoder(Entry)
-        alerts: dict[int, Entry] = {}
         lines = offset = good = 0
         try:
             with self._path.open("rb") as stream:
@@ -76,28 +83,39 @@ class JournalFile:
                         continue
                     self.last = entry.cursor
                     good = offset
-                    self._entries.append(entry)
-                    if entry.alert is not None:
-                        alerts.pop(entry.alert.id, None)
-                        alerts[entry.alert.id] = entry
+                    self._remember(entry)
         except FileNotFoundError:
             return []
         if self.damaged:
             log.warning("%s: %d damaged lines were skipped", self._path, self.damaged)
-        self._whole = good
+        self._whole, self._lines = good, lines
         if lines > 2 * KEPT or self.damaged:
             try:
-                self._cut(alerts.values())
-                self._whole = self._path.stat().st_size
+                self._cut(self._worth_keeping())
             except OSError as error:
                 log.warning("%s could not be cut: %s", self._path, error.strerror or error)
-        return [entry.alert for entry in alerts.values() if entry.alert is not None]
+        return [entry.alert for entry in self._alerts.values() if entry.alert is not None]
 
-    def _cut(self, alerts: Iterable[Entry]) -> None:
-        """Write the file anew: the last entries, and before them the last word on older alerts."""
+    def skip(self) -> None:
+        """Leave out the cursors that an engine which was killed may have told of and not written any more."""
+        self.last += SKIPPED
+
+    def _remember(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        if entry.alert is not None:
+            self._alerts.pop(entry.alert.id, None)
+            self._alerts[entry.alert.id] = entry
+            if len(self._alerts) > ALERTS:
+                del self._alerts[next(iter(self._alerts))]
+
+    def _worth_keeping(self) -> list[Entry]:
+        """Return the last entries, and before them the last word on older alerts."""
         first = self._entries[0].cursor if self._entries else 0
-        kept = [entry for entry in alerts if entry.cursor < first]
-        kept = sorted(kept, key=lambda entry: entry.cursor) + list(self._entries)
+        older = [entry for entry in self._alerts.values() if entry.cursor < first]
+        return sorted(older, key=lambda entry: entry.cursor) + list(self._entries)
+
+    def _cut(self, kept: list[Entry]) -> None:
+        """Write the file anew."""
         fresh = self._path.with_suffix(".new")
         try:
             with fresh.open("wb") as stream:
@@ -108,6 +126,7 @@ class JournalFile:
             if self.damaged:
                 self._keep_damaged()
             fresh.replace(self._path)
+            self._whole, self._lines = self._path.stat().st_size, len(kept)
         finally:
             fresh.unlink(missing_ok=True)
 
@@ -126,8 +145,9 @@ class JournalFile:
         """Take an event; it is on disk at the next flush."""
         self.last += 1
         entry = Entry(cursor=self.last, ts=ts, seq=seq, kind=kind, change=change, text=text, alert=alert)
-        self._entries.append(entry)
+        self._remember(entry)
         self._pending.append(entry)
+        self.lost += max(len(self._pending) - KEPT, 0)
         del self._pending[:-KEPT]
 
     def after(self, cursor: int, limit: int) -> list[Entry]:
@@ -158,12 +178,21 @@ class JournalFile:
             data = b"".join(self._encoder.encode(entry) + b"\n" for entry in entries)
             try:
                 await asyncio.to_thread(self._write, data)
+                self._lines += len(entries)
                 self._error = ""
             except OSError as error:
                 if not self._error:
                     log.warning("%s: %s; events wait in memory", self._path, error.strerror or error)
                 self._error = f"{self._path.name}: {error.strerror or error}"
                 self._pending = entries + self._pending
+                return
+            if self._lines > 2 * KEPT:
+                kept = [entry for entry in self._worth_keeping() if entry.cursor <= entries[-1].cursor]
+                try:
+                    await asyncio.to_thread(self._cut, kept)
+                except OSError as error:
+                    self._lines = KEPT  # tried again when as many have come once more
+                    log.warning("%s could not be cut: %s", self._path, error.strerror or error)
 
     def _write(self, data: bytes) -> None:
         """Append; after a failure the file is cut back to its whole lines."""

@@ -92,8 +92,8 @@ class Client:
         """
         answer = await self._ask(Get(id=next(self._ids), topic=topic, **asked))
         if not isinstance(answer, State):
-            raise EngineUnreachable(f"the engine gave a {type(answer).__name__} for {topic}")
-        return msgspec.msgpack.decode(answer.data, type=kind)
+            raise EngineUnreachable(f"the engine gave a {type(answer).__name__} for {topic}", hung=True)
+        return self._understood(answer.data, kind)
 
     async def rows(self, topic: str, kind: type[T], **asked: Any) -> list[T]:
         """Ask for a series topic once.
@@ -104,11 +104,23 @@ class Client:
         """
         answer = await self._ask(Get(id=next(self._ids), topic=topic, **asked))
         if not isinstance(answer, Series):
-            raise EngineUnreachable(f"the engine gave a {type(answer).__name__} for {topic}")
-        return [msgspec.msgpack.decode(row, type=kind) for row in answer.rows]
+            raise EngineUnreachable(f"the engine gave a {type(answer).__name__} for {topic}", hung=True)
+        return [self._understood(row, kind) for row in answer.rows]
+
+    def _understood(self, data: msgspec.Raw, kind: type[T]) -> T:
+        try:
+            return msgspec.msgpack.decode(data, type=kind)
+        except msgspec.ValidationError as error:
+            raise EngineUnreachable(
+                f"the engine is tradetui {self.welcome.version}, this is {__version__}: stop it and start it again "
+                f"({error})",
+                hung=True,
+            ) from error
 
     async def subscribe(self, topic: str, callback: Callable[[State | Series], None], **asked: Any) -> int:
         """Have `callback` called with a topic now and whenever it changes; return the subscription's id.
+
+        When the engine ends a subscription by itself, the whole connection ends and says why.
 
         Raises:
             RequestDenied: The engine says why not.
@@ -167,6 +179,9 @@ class Client:
                 future = self._waiting.get(answer.id)
                 if future is not None and not future.done():
                     future.set_result(answer)
+                elif isinstance(answer, Denied) and answer.id in self._callbacks:
+                    self._ended = f"the engine has ended a subscription: {answer.reason}"
+                    return
                 callback = self._callbacks.get(answer.id)
                 if callback is not None and isinstance(answer, State | Series):
                     callback(answer)

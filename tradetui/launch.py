@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.errors import EngineUnreachable
 from tradetui.client import Client, connect
+from tradetui.config.layers import here
 from tradetui.lock import is_held
 from tradetui.places import Places
 
@@ -34,7 +35,7 @@ class Launch:
         self.places = places
         self._words = places.logs / "engine.start"
         engine = ("--headless", "--detached", "--profile", places.profile)
-        safe = [] if Path.cwd() == ROOT else ["-P"]
+        safe = [] if here() == ROOT else ["-P"]
         self._words.write_bytes(b"")
         with self._words.open("ab") as words:  # another console may be starting one at this moment
             self._process = subprocess.Popen(

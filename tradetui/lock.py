@@ -42,15 +42,15 @@ class ProfileLock:
             EngineRunning: Another engine has it; the message names its pid.
             SettingsInvalid: The file cannot be made.
         """
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise SettingsInvalid(f"{self._path}: {error.strerror or error}") from error
+        descriptor = self._open()
         patience = time.monotonic() + RETRY_S
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+                if self._is_in_place(descriptor):
+                    break
+                os.close(descriptor)  # taken away by somebody in between: another would hold another file
+                descriptor = self._open()
             except OSError as error:
                 if time.monotonic() < patience:
                     time.sleep(0.05)
@@ -65,6 +65,18 @@ class ProfileLock:
         self._descriptor = descriptor
         self.left_behind = holder_of(self._path)
         self._write(msgspec.json.encode(holder))
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise SettingsInvalid(f"{self._path}: {error.strerror or error}") from error
+
+    def _is_in_place(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._path.stat())
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Take the note back and let go."""

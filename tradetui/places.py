@@ -90,15 +90,15 @@ def places(profile: str, environment: Mapping[str, str] = os.environ) -> Places:
     if not NAME.fullmatch(profile):
         raise SettingsInvalid(f"profile {profile!r}: expected up to 32 of a-z, 0-9, - and _, as in --profile default")
     home = Path(environment.get("HOME") or "~").expanduser()
-    state = (_named(environment, "XDG_STATE_HOME") or home / ".local" / "state") / "tradetui" / profile
-    data = (_named(environment, "XDG_DATA_HOME") or home / ".local" / "share") / "tradetui" / profile
-    runtime = _named(environment, "XDG_RUNTIME_DIR")
+    state = (named(environment, "XDG_STATE_HOME") or home / ".local" / "state") / "tradetui" / profile
+    data = (named(environment, "XDG_DATA_HOME") or home / ".local" / "share") / "tradetui" / profile
+    runtime = named(environment, "XDG_RUNTIME_DIR")
     if runtime is not None and _is_private(runtime):
         return Places(profile=profile, state=state, data=data, runtime=runtime / "tradetui" / profile)
     return Places(profile=profile, state=state, data=data, runtime=state / "run")
 
 
-def _named(environment: Mapping[str, str], variable: str) -> Path | None:
+def named(environment: Mapping[str, str], variable: str) -> Path | None:
     """Return the folder that a variable names; a relative one is to be ignored, says the specification."""
     path = Path(environment.get(variable, ""))
     return path if path.is_absolute() else None

@@ -132,7 +132,7 @@ class Service:
         self._hooks.attach(loop)
         self._signals(loop)
         if duration > 0:
-            loop.call_later(duration, self.stopping.set)
+            loop.call_later(duration, self.stop, "its time is over")
         self._clean()
         journal = JournalFile(self.places.journal)
         engine = bootstrap.build_engine(self.settings, [], observer=observer)
@@ -163,7 +163,6 @@ class Service:
         try:
             await engine.run(self.stopping)
         finally:
-            notify("STOPPING=1")
             telling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await telling
@@ -187,12 +186,14 @@ class Service:
 
     def _signals(self, loop: asyncio.AbstractEventLoop) -> None:
         for number in self._handlers:
-            loop.add_signal_handler(number, self._stop, number.name)
+            loop.add_signal_handler(number, self.stop, number.name)
 
-    def _stop(self, why: str) -> None:
+    def stop(self, why: str) -> None:
+        """Begin to stop; `run` returns soon after."""
         if not self.stopping.is_set():
             log.info("stopping: %s", why)
             self.stopping.set()
+            notify("STOPPING=1")
 
     def _clean(self) -> None:
         """Empty the folder of temporary files; what an engine that was killed left there is of no use."""
@@ -208,8 +209,10 @@ class Service:
             alerts.recall(journal.load())
         except OSError as error:
             log.warning("%s: %s; the list of alerts begins empty", self.places.journal, error.strerror or error)
-        journal.append(self.started, 0, "start", text=f"tradetui {__version__}, pid {os.getpid()}")
         before = self._lock.left_behind
+        if before is not None:
+            journal.skip()
+        journal.append(self.started, 0, "start", text=f"tradetui {__version__}, pid {os.getpid()}")
         if before is not None:
             log.warning("the last engine (pid %d) did not end cleanly", before.pid)
             cause = Cause("ENGINE_DIED", "engine", f"pid {before.pid} did not end cleanly", "a new one has taken over")
@@ -264,7 +267,7 @@ class Service:
     def _commands(self, alerts: Alerts) -> dict[str, Action]:
         async def stop(arguments: Args) -> str:
             _only(arguments)
-            asyncio.get_running_loop().call_later(0.05, self._stop, "a client asked for it")
+            asyncio.get_running_loop().call_later(0.05, self.stop, "a client asked for it")
             return f"the engine (pid {os.getpid()}) is stopping"
 
         async def log_level(arguments: Args) -> str:

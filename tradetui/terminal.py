@@ -61,7 +61,7 @@ class Terminal:
 
     def look(self) -> None:
         """End the console if the terminal is gone."""
-        if self._poll.poll(0):
+        if any(event & (select.POLLHUP | select.POLLERR) for _, event in self._poll.poll(0)):
             self._end(signal.SIGHUP)
 
     @staticmethod

@@ -167,7 +167,7 @@ class Connection:
         now = self._wiring.monotonic()
         if self.up:
             left = self.session.given_up_in(now)
-            pinged = "pinged, no answer yet; " if self.session.awaits_pong else ""
+            pinged = "pinged, no answer yet; " if self.session.unanswered(now) else ""
             return "" if left is None else f"{pinged}given up in {left:.1f} s"
         if not self._running:
             return "waits for its feed to start again"

@@ -13,6 +13,9 @@ from msgspec import Meta
 
 Seconds = Annotated[float, Meta(gt=0, lt=1e9)]
 
+ANSWER_S = 1.0
+"""A pong comes sooner as a rule; a ping without one for longer is worth a word."""
+
 
 class SessionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Limits of a connection."""
@@ -149,9 +152,13 @@ class Session:
         if now - self._frame_at < settings.ping_after_s:
             return None
         until = self._frame_at + settings.silence_s
-        if self._pinged_at is not None:
+        if self._pinged_at is not None and self.unanswered(now):
             until = min(until, self._pinged_at + settings.pong_within_s)
         return max(until - now, 0.0)
+
+    def unanswered(self, now: float) -> bool:
+        """Tell whether a ping has been without its pong for longer than usual."""
+        return self._pinged_at is not None and now - self._pinged_at >= ANSWER_S
 
     def delay(self, dice: float) -> float:
         """Count a failure; return the seconds to wait: min(60, 2^n) x U(0.5, 1), `dice` uniform in [0, 1)."""

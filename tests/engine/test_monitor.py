@@ -82,6 +82,22 @@ def test_instruments_that_are_not_known_yet_are_a_reason() -> None:
     assert on.state == "healthy"
 
 
+def test_a_part_that_does_not_run_is_a_reason_even_when_it_is_the_monitor() -> None:
+    async def run() -> None:
+        return
+
+    on = Watched()
+    on.engine.supervisor.parts["monitor"] = Part(name="monitor", run=run, state=PartState.WAITING)
+    assert on.monitor.verdict() == ("degraded", ("monitor: waiting to start again",))
+
+
+def test_a_heart_that_has_stopped_is_a_reason() -> None:
+    on = Watched()
+    on.monitor.heart.beat()
+    on.clock.ns += 3 * SECOND
+    assert on.monitor.verdict() == ("degraded", ("no heartbeat for 3 s",))
+
+
 def test_an_engine_that_stops_says_so() -> None:
     on = Watched()
     on.engine.supervisor.stopping = True

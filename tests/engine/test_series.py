@@ -20,7 +20,7 @@ class Reader:
         self.rows: Rows = {}
         self.resets = 0
 
-    def read(self, source: Versions[tuple[int, str]], limit: int) -> int:
+    def read(self, source: Versions[tuple[int, str], tuple[int, str]], limit: int) -> int:
         rows, self.cursor, reset = source.newer(self.cursor, limit)
         assert len(rows) <= limit
         if reset:
@@ -45,7 +45,7 @@ class SeriesMachine(RuleBasedStateMachine):
 
     @initialize(rows=st.dictionaries(KEYS, VALUES, max_size=8))
     def begin(self, rows: Rows) -> None:
-        self.source: Versions[tuple[int, str]] = Versions("e.1")
+        self.source: Versions[tuple[int, str], tuple[int, str]] = Versions("e.1", lambda row: row)
         self.rows: Rows = {}
         self.readers = {limit: Reader() for limit in (1, 3, 10, 1000)}
         self.change(rows)
@@ -114,7 +114,7 @@ TestSeriesMachine = SeriesMachine.TestCase
 
 @given(st.text(max_size=30))
 def test_a_cursor_that_is_none_gives_the_newest_rows(cursor: str) -> None:
-    source: Versions[str] = Versions("epoch")
+    source: Versions[str, str] = Versions("epoch", lambda row: row)
     source.update((key, str(key)) for key in range(10))
     rows, following, reset = source.newer(cursor, 4)
     assert (rows, reset) == (["6", "7", "8", "9"], True)
@@ -122,7 +122,7 @@ def test_a_cursor_that_is_none_gives_the_newest_rows(cursor: str) -> None:
 
 
 def test_more_changes_than_fit_are_a_reset_and_not_a_silent_hole() -> None:
-    source: Versions[str] = Versions("e")
+    source: Versions[str, str] = Versions("e", lambda row: row)
     source.update((key, "old") for key in range(10))
     _, cursor, _ = source.newer("", 100)
     source.update((key, "new") for key in range(10))
@@ -134,7 +134,7 @@ def test_more_changes_than_fit_are_a_reset_and_not_a_silent_hole() -> None:
 
 
 def test_rows_that_left_at_the_front_are_no_reset_and_all_others_are() -> None:
-    source: Versions[str] = Versions("e")
+    source: Versions[str, str] = Versions("e", lambda row: row)
     source.update((key, "row") for key in range(5))
     _, cursor, _ = source.newer("", 100)
     source.update((key, "row") for key in range(2, 5))
@@ -147,8 +147,8 @@ def test_rows_that_left_at_the_front_are_no_reset_and_all_others_are() -> None:
 
 
 def test_a_cursor_of_another_epoch_or_of_the_future_is_answered_in_full() -> None:
-    one: Versions[str] = Versions("a")
-    other: Versions[str] = Versions("b")
+    one: Versions[str, str] = Versions("a", lambda row: row)
+    other: Versions[str, str] = Versions("b", lambda row: row)
     for source in (one, other):
         source.update([(1, "row")])
     _, cursor, _ = one.newer("", 10)
@@ -158,9 +158,52 @@ def test_a_cursor_of_another_epoch_or_of_the_future_is_answered_in_full() -> Non
 
 @pytest.mark.parametrize("times", [1, 5])
 def test_an_empty_series_is_read_once(times: int) -> None:
-    source: Versions[str] = Versions("e")
+    source: Versions[str, str] = Versions("e", lambda row: row)
     for _ in range(times):
         source.update(())
     rows, cursor, reset = source.newer("", 10)
     assert (rows, reset) == ([], True)
     assert source.newer(cursor, 10) == ([], cursor, False)
+
+
+def of(keys: range | list[int]) -> list[tuple[int, int]]:
+    return [(key, key) for key in keys]
+
+
+def test_a_reader_that_missed_rows_which_have_left_is_told_so() -> None:
+    source: Versions[int, int] = Versions("e", lambda row: row)
+    source.update(of(range(5)))
+    _, cursor, _ = source.newer("", 100)
+    source.update(of(range(3, 11)))
+    source.update(of(range(8, 16)))
+    assert source.newer(cursor, 100) == (list(range(8, 16)), "e.3", True)
+
+
+def test_nor_is_anything_known_of_what_came_between_when_no_old_row_is_left() -> None:
+    source: Versions[int, int] = Versions("e", lambda row: row)
+    source.update(of(range(5)))
+    _, cursor, _ = source.newer("", 100)
+    source.update(of(range(20, 25)))
+    rows, cursor, reset = source.newer(cursor, 100)
+    assert (rows, reset) == (list(range(20, 25)), True)
+    assert source.newer(cursor, 100) == ([], cursor, False)
+
+
+def test_what_left_before_a_cut_readers_first_row_does_not_concern_it() -> None:
+    source: Versions[int, int] = Versions("e", lambda row: row)
+    source.update(of(range(10)))
+    rows, cursor, _ = source.newer("", 3)
+    assert rows == [7, 8, 9]
+    source.update([*((key, -key) for key in range(5)), *of(range(5, 11))])
+    source.update(of(range(5, 12)))
+    assert source.newer(cursor, 100)[::2] == ([10, 11], False)
+
+
+def test_rows_that_leave_in_another_order_than_that_of_their_keys_are_no_reset() -> None:
+    """A late trade stands behind newer ones on the tape, and leaves after them."""
+    source: Versions[int, int] = Versions("e", lambda row: row)
+    source.update(of([11, 13, 12, 14]))
+    _, cursor, _ = source.newer("", 100)
+    source.update(of([13, 12, 14, 15]))
+    source.update(of([12, 14, 15, 16]))
+    assert source.newer(cursor, 100) == ([15, 16], "e.3", False)

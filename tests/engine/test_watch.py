@@ -94,11 +94,12 @@ def test_silence_is_told_with_what_is_done(bench: Bench) -> None:
     limit = int(bench.engine.state.settings.stale_after_s * SECOND)
     assert bench.look(limit - 1) == {}
     alert = bench.one(2)
-    assert (alert.code, alert.component, alert.text) == ("FEED_SILENT", SOURCE, "no message for more than 5 s")
+    assert (alert.code, alert.component, alert.text) == ("FEED_SILENT", SOURCE, "no valid message for more than 5 s")
     assert abs(alert.since - heard) < 10
     assert re.fullmatch(r"given up in 10\.0 s", alert.doing)
     bench.connection.session.pinged(bench.monotonic())
-    assert bench.one(SECOND).doing == "pinged, no answer yet; given up in 4.0 s"
+    assert bench.one(SECOND // 2).doing == "given up in 9.5 s", "the pong may be on its way"
+    assert bench.one(SECOND // 2).doing == "pinged, no answer yet; given up in 4.0 s"
     bench.connection.session.pong()
     assert bench.one(SECOND).doing == "given up in 8.0 s"
     bench.say()
@@ -257,6 +258,18 @@ def test_clocks_that_differ(bench: Bench, offset: int, said: str | None) -> None
     assert [alert.text for alert in active.values()] == ([] if said is None else [said])
     bench.engine.state.markets[KEY].offset = 0
     assert bench.look() == {}
+
+
+def test_clocks_that_hardly_differ_enough_do_not_come_and_go(bench: Bench) -> None:
+    market = bench.engine.state.markets[KEY]
+    for offset in (1_050_000_000, 950_000_000, 1_200_000_000, 810_000_000):
+        market.offset = offset
+        (alert,) = bench.calm(TENTH).values()
+        assert alert.text == "the exchange's clock is more than 1 s ahead of ours"
+        assert alert.doing.endswith(f"{offset / SECOND:+.1f} s from ours")
+    market.offset = 800_000_000
+    assert bench.calm(TENTH) == {}
+    assert [change for change, _ in bench.told] == ["raised", "healed"]
 
 
 def test_a_clock_that_was_set_is_told_as_often_as_it_was(bench: Bench) -> None:

@@ -11,7 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.live.witness import play
+from engine.watch import HOLD
+from tests.live.witness import TOLD, play
 from tests.support.exchange import FaultKind, FaultScript, Instrument, recordings_root
 
 SYMBOLS = (("binance:BTC/USDT", "binance:ETH/USDT"), ("binanceusdm:BTC/USDT:USDT",))
@@ -25,8 +26,9 @@ def sweep(root: Path, folder: Path, seed: int) -> list[str]:
     run = play(root, folder, list(script), 50, symbols=SYMBOLS[market], seed=seed)
     last = run.samples[-1]
     jumped = abs(sum(fault.seconds for fault in script if fault.kind is FaultKind.CLOCK_JUMP)) > 0.9
-    waits = {code for code, _ in last.active} == {"FEED_DOWN"}  # after many failures it waits up to a minute
-    if script.finished and not jumped and not waits and last.health.state != "healthy":
+    waits = "FEED_DOWN" in {code for code, _ in last.active}  # after many failures for up to a minute
+    calm = last.at > run.calm + HOLD + TOLD
+    if script.finished and calm and not jumped and not waits and last.health.state != "healthy":
         return [*run.complaints, f"ends {last.health.state}: {last.health.why}"]
     return run.complaints
 

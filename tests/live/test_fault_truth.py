@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from engine.alerts import CATALOGUE
+from engine.ingestion.session import FeedSettings
 from engine.runtime import Engine
 from engine.types import SECOND
 from engine.watch import HOLD, PATIENCE
@@ -250,7 +251,7 @@ CASES: dict[FaultKind, Callable[[Symbols], Case]] = {
     ),
     K.SILENCE: lambda s: Case(
         (fault(K.SILENCE, seconds=8.0),),
-        {("FEED_SILENT", source): Words("^no message for more than 5 s$", r"^given up in (9\.\d|10\.0) s$", 1)
+        {("FEED_SILENT", source): Words("^no valid message for more than 5 s$", r"^given up in (9\.\d|10\.0) s$", 1)
          for source in SOURCES[s]}
         | {("BOOK_GAP", key): Words("missing or differ", "begins again", 1) for key in s}
         | {("TRADES_MISSED", key): Words("trade ids are missing", "asked of the venue", 1) for key in s},
@@ -260,7 +261,7 @@ CASES: dict[FaultKind, Callable[[Symbols], Case]] = {
         (fault(K.DEAD_SOCKET, seconds=12.0),),
         lost(s, "^no pong within 5 s$")
         | waiting(s, text="stream")
-        | {("FEED_SILENT", source): Words("^no message for more than", r"^pinged, no answer yet; given up in 2\.\d s$")
+        | {("FEED_SILENT", source): Words("^no valid message for", r"^pinged, no answer yet; given up in 2\.\d s$")
            for source in SOURCES[s]},
         24,
     ),
@@ -477,6 +478,38 @@ def test_requests_for_candles_that_fail_for_long_are_one_trouble(
         assert [change for _, change, _ in told] == ["raised"]
         doing = run.samples[-1].active["REQUEST_FAILED", "binance klines"].doing
         assert re.fullmatch(r"try 21 in 5\d\.\d s", doing)
+
+
+def test_a_silence_in_spite_of_pongs_counts_down_to_a_new_connection(
+    recordings_root_path: Path, tmp_path: Path
+) -> None:
+    """`silence_s` is 15 s; the connection is looked at four times a second, and opened again a moment later."""
+    run = play(recordings_root_path, tmp_path, (at(3, K.SILENCE, seconds=18.0),), 29, symbols=SPOT)
+    assert run.complaints == []
+    assert {code for code, _ in run.raised()} == {"FEED_SILENT", "FEED_DOWN", "BOOK_OUT_OF_STEP", "TRADES_MISSED"}
+    for code in ("FEED_SILENT", "FEED_DOWN"):
+        obey(run, code, "binance")
+    lost = run.truth.losses("binance")[0]
+    promises = [
+        (sample.at, float(alert.doing.removeprefix("given up in ").removesuffix(" s")))
+        for sample in run.samples
+        if (alert := sample.active.get(("FEED_SILENT", "binance"))) is not None
+    ]
+    assert len(promises) > 90
+    for said_at, seconds in promises:
+        late = lost - (said_at + seconds * SECOND)
+        assert -AT_ONCE <= late <= 0.25 * SECOND + LOOK + AT_ONCE
+    assert re.search(r"^no data for 15 s$", run.of("FEED_DOWN", "binance")[0][2].text)
+    assert run.samples[-1].health.state == "healthy"
+
+
+def test_a_planned_rotation_is_no_trouble(recordings_root_path: Path, tmp_path: Path) -> None:
+    websocket = FeedSettings(rotate_after_s=4)
+    run = play(recordings_root_path, tmp_path, (), 12, symbols=SPOT, websocket=websocket)
+    assert run.complaints == []
+    assert len(run.truth.lives["binance"]) >= 3
+    assert run.raised() == set()
+    assert run.healthy_since() < run.began + SECOND
 
 
 # Faults of ours. ------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_a_full_disk_is_told_and_heals(
                 await client.command("log_level", level="info")
                 if not hold_s:  # what happened stays in sight for ten seconds, which is nothing to wait for
                     await told(client, code, active=False)
-            service.stopping.set()
+            service.stop("the test is over")
             await running
 
     with Service(Settings(venues=Venues(binance=NOWHERE)), where) as service:

@@ -5,6 +5,7 @@ What is inside `OwnClient` uses nothing but `socket`, `struct` and `msgpack` (an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -196,50 +197,53 @@ def test_the_example_says_why_it_ends(exchange_config: Path, home: Path) -> None
 
 
 def test_an_own_client_follows_acts_and_resumes_without_hole_or_double(engine: EngineProcess) -> None:
-    client = OwnClient(engine.places.lock)
-    client.follow(1)
-    assert set(client.prices) == {BTC, "binance:ETH/USDT"}
-    assert all(0 < bid < ask for bid, ask in client.prices.values())
-    running = [row for row in client.bars.values() if not row[8]]
-    assert len(running) <= 1
-    assert client.caught_up() >= 3
+    with contextlib.closing(OwnClient(engine.places.lock)) as client:
+        client.follow(1)
+        assert set(client.prices) == {BTC, "binance:ETH/USDT"}
+        assert all(0 < bid < ask for bid, ask in client.prices.values())
+        running = [row for row in client.bars.values() if not row[8]]
+        assert len(running) <= 1
+        assert client.caught_up() > 0
 
-    stranger = socket.socket(socket.AF_UNIX)
-    stranger.connect(str(engine.places.socket))
-    stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
-    stranger.close()
-    until(lambda: client.take() or any(entry["change"] == "raised" for entry in client.events), "the alert's event")
-    alerts = client.ask(type="get", topic="alerts")["data"]
-    (alert,) = (each for each in alerts if each["code"] == "CLIENT_REFUSED")
-    assert not alert["acknowledged"]
-    done = client.ask(type="command", name="acknowledge", arguments={"alert": alert["id"]})
-    assert (done["type"], done["text"]) == ("done", "1 acknowledged")
-    until(lambda: client.take() or client.events[-1]["change"] == "acknowledged", "the event of it")
-    assert client.events[-1]["alert"]["acknowledged"]
+        stranger = socket.socket(socket.AF_UNIX)
+        stranger.connect(str(engine.places.socket))
+        stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        stranger.close()
+        until(lambda: client.take() or any(entry["change"] == "raised" for entry in client.events), "the alert's event")
+        alerts = client.ask(type="get", topic="alerts")["data"]
+        (alert,) = (each for each in alerts if each["code"] == "CLIENT_REFUSED")
+        assert not alert["acknowledged"]
+        done = client.ask(type="command", name="acknowledge", arguments={"alert": alert["id"]})
+        assert (done["type"], done["text"]) == ("done", "1 acknowledged")
+        until(lambda: client.take() or acknowledged(client), "its event")
+        assert [entry["alert"]["acknowledged"] for entry in acknowledged(client)] == [True]
 
-    for pause in (0.2, 1.2):
-        before = max(client.bars)
-        client.close()
-        time.sleep(pause)
-        other = OwnClient(engine.places.lock)  # things happen meanwhile
-        other.ask(type="command", name="acknowledge")
-        other.close()
-        with pytest.raises((Gone, ConnectionError)):
-            refuse(engine)
-        client.open()
-        client.follow(1.2)
-        assert max(client.bars) > before
-        client.caught_up()
-    assert client.resets == {"bars": 1, "events": 1}
+        for pause in (0.2, 1.2):
+            before = max(client.bars)
+            client.close()
+            time.sleep(pause)
+            other = OwnClient(engine.places.lock)  # things happen meanwhile
+            other.ask(type="command", name="acknowledge")
+            other.close()
+            with pytest.raises((Gone, ConnectionError)):
+                refuse(engine)
+            client.open()
+            client.follow(1.2)
+            assert max(client.bars) > before
+            client.caught_up()
+        assert client.resets == {"bars": 1, "events": 1}
 
-    until(lambda: client.take() or client.events[-1]["cursor"] >= len(engine.journal()), "the last event")
-    cursors = [entry["cursor"] for entry in client.events]
-    assert cursors == list(range(cursors[0], cursors[0] + len(cursors)))
-    written = {entry["cursor"]: entry for entry in engine.journal()}
-    assert [entry for entry in client.events if entry["cursor"] in written] == [
-        written[cursor] for cursor in cursors if cursor in written
-    ]
-    client.close()
+        until(lambda: client.take() or client.events[-1]["cursor"] >= len(engine.journal()), "the last event")
+        cursors = [entry["cursor"] for entry in client.events]
+        assert cursors == list(range(cursors[0], cursors[0] + len(cursors)))
+        written = {entry["cursor"]: entry for entry in engine.journal()}
+        assert [entry for entry in client.events if entry["cursor"] in written] == [
+            written[cursor] for cursor in cursors if cursor in written
+        ]
+
+
+def acknowledged(client: OwnClient) -> list[dict[str, Any]]:
+    return [entry for entry in client.events if entry["change"] == "acknowledged"]
 
 
 def refuse(engine: EngineProcess) -> None:
@@ -253,14 +257,16 @@ def refuse(engine: EngineProcess) -> None:
         raise Gone("as it should be")
 
 
-def test_an_own_client_knows_a_new_engine_and_keeps_its_events(exchange_config: Path, home: Path) -> None:
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_own_client_knows_a_new_engine_and_goes_on(killed: bool, exchange_config: Path, home: Path) -> None:
+    """Events go on over a stop; after a kill the last ones may be lost, and the reset says so."""
     running = EngineProcess(home, exchange_config)
+    client = None
     try:
         client = OwnClient(running.ready().places.lock)
         client.follow(1)
-        first, seen = client.engine, [entry["cursor"] for entry in client.events]
-        until(lambda: client.take() or len(running.journal()) >= seen[-1], "events on disk")
-        running.stop(9)
+        first = client.engine
+        running.stop(9 if killed else 15)
         with pytest.raises(Gone):
             client.follow(5)
         client.close()
@@ -268,14 +274,18 @@ def test_an_own_client_knows_a_new_engine_and_keeps_its_events(exchange_config: 
         client.open()
         client.follow(1)
         assert client.engine != first
-        assert client.resets == {"bars": 2, "events": 1}
+        assert client.resets == {"bars": 2, "events": 1 + killed}
         kinds = [entry["kind"] for entry in client.events]
-        assert kinds.count("start") == 2
         cursors = [entry["cursor"] for entry in client.events]
-        assert cursors == list(range(1, len(cursors) + 1))
-        died = [entry for entry in client.events if entry["alert"] and entry["alert"]["code"] == "ENGINE_DIED"]
-        assert f"pid {first[0]} did not end cleanly" in died[0]["alert"]["text"]
+        assert cursors == list(range(cursors[0], cursors[0] + len(cursors)))
+        if killed:
+            assert kinds[0] == "start"
+            died = [entry for entry in client.events if entry["alert"] and entry["alert"]["code"] == "ENGINE_DIED"]
+            assert f"pid {first[0]} did not end cleanly" in died[0]["alert"]["text"]
+        else:
+            assert [kind for kind in kinds if kind != "alert"] == ["start", "stop", "start"]
         client.caught_up()
-        client.close()
     finally:
+        if client is not None:
+            client.close()
         running.stop()

@@ -162,8 +162,7 @@ class Truth(MemoryTransport):
             asked.done = now_ns()
 
     def _sent(self, venue: str, source: str, message: bytes, last: dict[str, int]) -> None:
-        self.heard[source] = now = now_ns()
-        self.said[source].append(now)
+        now = now_ns()
         try:
             data = json.loads(message)["data"]
             kind = data.get("e", "bookTicker")
@@ -173,6 +172,8 @@ class Truth(MemoryTransport):
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             self.garbled[source].append(now)
             return
+        self.heard[source] = now
+        self.said[source].append(now)
         key = f"{venue}:{symbol.removesuffix('USDT')}/USDT" + (":USDT" if MARKETS[venue].futures else "")
         if kind == "depthUpdate":
             before = last.get(key)
@@ -261,6 +262,7 @@ class Run:
     complaints: list[str] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     kept: list[Alert] = field(default_factory=list)
+    shown: dict[Key, Alert] = field(default_factory=dict)
     checks: int = 0
     calm: int = 0
     ended: int = 0
@@ -379,6 +381,7 @@ class Witness:
         for key in {view.instrument for view in health.instruments} & set(dead):
             self._live.pop(key, None)
         expected = {*reasons, *(f"{key}: no live book" for key in dead)}
+        expected |= {f"{part.name}: {part.state}" for part in health.components if part.state != "running"}
         wanted = sum(len(feed.symbols) for feed in self.engine.feeds) - len(health.instruments)
         if wanted:
             expected.add(f"instruments not known yet: {wanted}")
@@ -490,14 +493,13 @@ class Witness:
 
     def _counted(self, code: str, key: str, truly: list[int], counts: Callable[[int], bool]) -> None:
         """An alert that counts was told soon after every occurrence, counts them all, and no others."""
-        old = [at for at in truly if now_ns() - at > TOLD]
-        sure = [at for at in old if counts(at)]
+        sure = [at for at in truly if now_ns() - at > TOLD and counts(at)]
         for at in sure:
             if (code, key) not in self.run.at(at + TOLD).active:
                 self.complain(f"{code} {key} of {self.run.s(at)} was not told by {self.run.s(at + TOLD)}")
-        last = self.run.samples[-1].alerts.get((code, key))
-        if not len(sure) <= (last.count if last is not None else 0) <= len(old):
-            self.complain(f"{code} {key} counts {last and last.count}, it was so {len(sure)} to {len(old)} times")
+        last = self.run.shown.get((code, key))
+        if not len(sure) <= (last.count if last is not None else 0) <= len(truly):
+            self.complain(f"{code} {key} counts {last and last.count}, it was so {len(sure)} to {len(truly)} times")
 
     def _kept(self) -> None:
         """The journal tells the same as the list: raised, healed, raised, in the order of time."""
@@ -520,11 +522,35 @@ class Witness:
             self.complain("the journal has something else than what was told")
         if [entry.ts for entry in run.entries] != sorted(entry.ts for entry in run.entries):
             self.complain("the journal is not in the order of time")
-        shown = run.samples[-1].alerts
+        shown = run.shown
         kept = {(alert.code, alert.component): alert for alert in run.kept}
         for key in shown.keys() | kept.keys():
             if shown.get(key) != kept.get(key) and not (key in shown and shown[key].active):
                 self.complain(f"{key} is kept as {kept.get(key)}, shown as {shown.get(key)}")
+
+
+Metric = tuple[str, frozenset[tuple[str, str]]]
+
+
+def whole(text: str) -> dict[Metric, float]:
+    """All samples of an exposition."""
+    return {
+        (each.name, frozenset(each.labels.items())): each.value
+        for family in text_string_to_metric_families(text)
+        for each in family.samples
+    }
+
+
+@cache
+def name_of(head: str) -> Metric:
+    (name,) = whole(f"{head} 0\n")
+    return name
+
+
+def read_line(line: str) -> tuple[Metric, float]:
+    """One sample; names and labels are read once, for they are the same from sample to sample."""
+    head, _, value = line.rpartition(" ")
+    return name_of(head), float(value)
 
 
 @cache
@@ -606,11 +632,9 @@ def play(
             health = monitor.view()
             listed = {(alert.code, alert.component): alert for alert in alerts.all()}
             text = exposition(health, list(listed.values()))
-            metrics = {
-                (each.name, frozenset(each.labels.items())): each.value
-                for family in text_string_to_metric_families(text)
-                for each in family.samples
-            }
+            metrics = dict(map(read_line, (line for line in text.splitlines() if not line.startswith("#"))))
+            if len(run.samples) % 10 == 0:
+                assert metrics == whole(text)
             sample = Sample(now_ns(), health, listed, metrics)
             witness.look(sample)
             run.samples.append(sample)
@@ -619,6 +643,7 @@ def play(
             await acting
         assert not running.done(), running.exception()
         await journal.flush()
+        run.shown = {(alert.code, alert.component): alert for alert in alerts.all()}
         run.entries = journal.after(0, 10_000)
         run.kept = JournalFile(folder / "events.jsonl").load()
         witness.settle()

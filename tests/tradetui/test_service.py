@@ -19,6 +19,7 @@ from engine.alerts import Alert
 from engine.errors import EngineRunning, EngineUnreachable, RequestDenied, SettingsInvalid
 from engine.health import HealthView
 from engine.ports import Entry
+from engine.unix import reachable
 from tradetui.client import Client, connect
 from tradetui.config.sections import Addresses, Settings, Venues
 from tradetui.lock import Holder, ProfileLock, holder_of, is_held
@@ -72,7 +73,7 @@ def serve(where: Places, scene: Scene | None = None) -> Service:
                 if scene is not None:
                     async with await attached(where) as client:
                         await scene(service, client)
-                    service.stopping.set()
+                    service.stop("the test is over")
                 await running
 
         asyncio.run(main())
@@ -105,7 +106,7 @@ def test_clients_are_told_goodbye(where: Places) -> None:
     reasons: list[str] = []
 
     async def scene(service: Service, client: Client) -> None:
-        service.stopping.set()
+        service.stop("the test is over")
         reasons.append(await client.lost())
 
     serve(where, scene)
@@ -132,7 +133,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals, when: str, where: Pla
 
 def test_a_signal_that_comes_at_the_very_end_does_no_harm(where: Places) -> None:
     with Service(SETTINGS, where) as service:
-        service.stopping.set()
+        service.stop("the test is over")
         asyncio.run(asyncio.wait_for(service.run(), 10))
         real = service.log.close
 
@@ -186,8 +187,9 @@ def test_the_service_manager_is_told(where: Places, monkeypatch: pytest.MonkeyPa
         manager.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", f"{short}/notify")
 
-        async def scene(_service: Service, _client: Client) -> None:
-            await asyncio.sleep(0.05)
+        async def scene(_service: Service, client: Client) -> None:
+            await client.command("stop")
+            await client.lost()
 
         serve(where, scene)
         words = []
@@ -222,8 +224,8 @@ def test_an_engine_that_was_killed_is_reported_by_the_next(where: Places) -> Non
     assert lock._descriptor is not None
     os.close(lock._descriptor)  # as the system does with a process that was killed
     left = socket.socket(socket.AF_UNIX)
-    os.chdir(where.runtime)
-    left.bind("engine.sock")
+    with reachable(where.socket) as address:
+        left.bind(address)
     left.close()
     found: list[Alert] = []
 

@@ -420,7 +420,7 @@ def served(settings: Settings, home: Path, scene: Scene) -> Any:
                 async with client:
                     return await scene(client, service)
             finally:
-                service.stopping.set()
+                service.stop("the test is over")
                 await running
 
     return asyncio.run(asyncio.wait_for(main(), 30))

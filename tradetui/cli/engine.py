@@ -149,7 +149,7 @@ def stop(profile: Profile = None, as_json: Json = False) -> None:
             return engine.welcome.pid, await engine.command("stop")
 
     pid, _ = asyncio.run(ask())
-    if not _gone(places):
+    if not _gone(places, pid):
         raise EngineUnreachable(f"the engine (pid {pid}) has not stopped within {STOP_S:.0f} s", hung=True)
     if as_json:
         show_json({"stopped": pid, "profile": places.profile})
@@ -157,14 +157,16 @@ def stop(profile: Profile = None, as_json: Json = False) -> None:
         typer.echo(f"engine of profile {places.profile} (pid {pid}) stopped")
 
 
-def _gone(places: Places) -> bool:
+def _gone(places: Places, pid: int) -> bool:
+    """Wait until this engine is gone; a service manager may have started another one meanwhile."""
     import time
 
-    from tradetui.lock import is_held
+    from tradetui.lock import holder_of, is_held
 
     until = time.monotonic() + STOP_S
     while time.monotonic() < until:
-        if not is_held(places.lock):
+        holder = holder_of(places.lock)
+        if not is_held(places.lock) or (holder is not None and holder.pid != pid):
             return True
         time.sleep(0.05)
     return False
@@ -190,7 +192,7 @@ def log(
             if as_json:
                 show_json(entry)
             else:
-                typer.echo(f"{entry.ts} {entry.level:7} {entry.seq:>9} {entry.logger}: {entry.text}")
+                typer.echo(f"{entry.ts} {entry.level:7} {entry.seq or 0:>9} {entry.logger}: {entry.text}")
         return
 
     async def ask() -> str:

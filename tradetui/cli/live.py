@@ -61,7 +61,9 @@ def live(
     write(result, report)
     if not engine.messages:
         typer.echo("tradetui: nothing was received", err=True)
-        raise typer.Exit(1)
+        # Somebody who asked for so many seconds, or for a recording, did not get them; being stopped is no failure.
+        if duration or settings.engine.record:
+            raise typer.Exit(1)
 
 
 def _more(engine: Engine, service: Service) -> dict[str, Any]:
@@ -88,4 +90,4 @@ async def _tell(service: Service) -> None:
         for key in engine.state.markets:
             book = book_view(engine.state, key, 1, now)
             best = f"{book.bids[0][0]:,} / {book.asks[0][0]:,}" if book.bids and book.asks else "no book yet"
-            typer.echo(f"{key}: {best}{'' if book.live else ' - NOT LIVE'}", err=True)
+            service.log.say(f"{key}: {best}{'' if book.live else ' - NOT LIVE'}")

@@ -259,14 +259,18 @@ def _follow(
         async with engine_of(places, f"stream {topic}") as engine:
             enough = asyncio.Event()
             printed = 0
+            closed: BrokenPipeError | None = None
 
             def news(news: State | Series) -> None:
-                nonlocal printed
-                for line in lines(news):
-                    if not count or printed < count:
-                        show(line)
-                        printed += 1
-                if count and printed >= count:
+                nonlocal printed, closed
+                try:
+                    for line in lines(news):
+                        if not count or printed < count:
+                            show(line)
+                            printed += 1
+                except BrokenPipeError as error:  # as with `| head`
+                    closed = error
+                if closed is not None or (count and printed >= count):
                     enough.set()
 
             await engine.subscribe(topic, news, **asked)
@@ -276,6 +280,8 @@ def _follow(
                 raise EngineUnreachable(f"the stream has ended: {lost.result()}")
             for task in (lost, done):
                 task.cancel()
+            if closed is not None:
+                raise closed
 
     try:
         asyncio.run(follow())

@@ -17,7 +17,7 @@ from engine.ingestion.symbols import full_key, symbol_of
 from tradetui.config.layers import Layers
 from tradetui.config.sections import PROFILES, Settings
 from tradetui.config.toml import dotted, toml
-from tradetui.places import NAME, places
+from tradetui.places import NAME, named, places
 
 PREFIX = "TRADETUI__"
 NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -38,8 +38,8 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 
 def default_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where the settings file is looked for."""
-    base = environment.get("XDG_CONFIG_HOME") or str(Path(environment.get("HOME") or "~").expanduser() / ".config")
-    return Path(base) / "tradetui" / "config.toml"
+    home = Path(environment.get("HOME") or "~").expanduser()
+    return (named(environment, "XDG_CONFIG_HOME") or home / ".config") / "tradetui" / "config.toml"
 
 
 def load(

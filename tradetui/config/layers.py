@@ -70,7 +70,7 @@ class Layers:
             source: What to name as the origin.
             joint: What joins the parts of a table's entry.
         """
-        self._source, self._folder, self._prefix, self._keep, self._tell = source, Path.cwd(), (), True, True
+        self._source, self._folder, self._prefix, self._keep, self._tell = source, here(), (), True, True
         path = tuple(part.lower() for part in parts)
         found = find(path)
         if isinstance(value, str):
@@ -178,3 +178,11 @@ def _positive(amount: object) -> bool:
     except ArithmeticError:
         return False
     return number.is_finite() and number > 0
+
+
+def here() -> Path:
+    """Return the present folder, or the root where it has been deleted meanwhile."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")

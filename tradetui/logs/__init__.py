@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -83,18 +84,23 @@ class ProcessLog:
 
     @property
     def dropped(self) -> int:
-        """Lines dropped because too many waited."""
-        return sum(channel.dropped for channel in self._channels)
+        """Lines that the file did not get because too many waited."""
+        return self._channels[0].dropped
 
     @property
     def errors(self) -> int:
-        """Lines that could not be written."""
-        return self._door.failed + sum(channel.errors for channel in self._channels)
+        """Lines that could not be written to the file; what the terminal does not take is no loss."""
+        return self._door.failed + self._channels[0].errors
 
     @property
     def last_error(self) -> str:
         """Why the last of them could not be written; empty: all were."""
-        return next((channel.last_error for channel in self._channels if channel.last_error), "")
+        return self._channels[0].last_error
+
+    def say(self, text: str) -> None:
+        """Tell whoever watches the terminal, without the log; a terminal that takes nothing holds up nobody."""
+        for channel in self._channels[1:]:
+            channel.offer(Line(time.time(), "INFO", "tradetui", None, text, None))
 
     def set_level(self, name: str) -> None:
         """Log from this level on: DEBUG, INFO, WARNING or ERROR.

@@ -136,3 +136,25 @@ def test_settings_are_heeded() -> None:
     made.pinged(1001.0)
     assert made.due(1003.0) is Due.RECONNECT
     assert [made.delay(0.0) * 2 for _ in range(4)] == [3, 6, 10, 10]
+
+
+@given(pinged=st.none() | st.floats(0.0, 4.0), answered=st.booleans())
+def test_a_silent_connection_says_when_it_is_given_up(pinged: float | None, answered: bool) -> None:
+    made = session(ping_after_s=2.0, pong_within_s=5.0, silence_s=15.0)
+    made.opened(100.0)
+    assert made.given_up_in(101.9) is None
+    assert made.given_up_in(102.0) == pytest.approx(13.0)
+    if pinged is not None:
+        made.pinged(102.0 + pinged)
+        assert not made.unanswered(102.9 + pinged)
+        if answered:
+            made.pong()
+    now = 108.0
+    left = made.given_up_in(now)
+    assert left is not None
+    if left:
+        assert made.due(now + left - 0.01) is not Due.RECONNECT
+    assert made.due(now + left + 0.01) is Due.RECONNECT
+    made.frame(now)
+    assert made.given_up_in(now + 1.9) is None
+    assert not made.unanswered(now + 1.9)
