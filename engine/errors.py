@@ -34,6 +34,8 @@ class ConsoleError(Exception):
     """Base of all errors of the product."""
 
     policy: ClassVar[Policy] = Policy.RETRY
+    exit_code: ClassVar[int] = 2
+    """Of the process that it ends."""
 
 
 class SettingsInvalid(ConsoleError):
@@ -55,21 +57,24 @@ class EngineRunning(ConsoleError):
 
 
 class EngineFailed(ConsoleError):
-    """The engine ended by a fault of ours; a crash report says more."""
+    """The engine ended by a fault of ours; a crash report says more. A service manager should start it again."""
 
     policy = Policy.EXIT
+    exit_code = 70
 
 
 class EngineUnreachable(ConsoleError):
     """A command needs a running engine, and there is none that answers.
 
-    `hung`: there is one, and it does not answer or does not want us; `starting`: it is not there yet, or going.
+    `hung`: there is one, and it does not answer or does not want us; `refused`: it said that it does not; `starting`:
+    it is not there yet, or going.
     """
 
     policy = Policy.EXIT
 
-    def __init__(self, message: str, *, hung: bool = False, starting: bool = False) -> None:
+    def __init__(self, message: str, *, hung: bool = False, refused: bool = False, starting: bool = False) -> None:
         super().__init__(message)
+        self.refused = refused
         self.hung = hung
         self.starting = starting
 

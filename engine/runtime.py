@@ -87,6 +87,8 @@ class Engine:
         self.overflow = 0
         self.messages = 0
         self.final_hash = ""
+        self.ending = ""
+        """Why it ends, if not because it was told to."""
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self._market: deque[_Item] = deque()
         self._wake = asyncio.Event()
@@ -156,6 +158,8 @@ class Engine:
         ended = asyncio.create_task(stop.wait(), name="stop")
         try:
             done, _ = await asyncio.wait((*tasks, pump, ended), return_when=asyncio.FIRST_COMPLETED)
+            failures = [task.exception() for task in done if not task.cancelled()]
+            self.ending = next((told(failure) for failure in failures if failure is not None), "")
         finally:
             self.supervisor.stopping = True
             for task in (*tasks, pump, ended):
@@ -259,6 +263,7 @@ class Engine:
             feed = self._feed_of(command.instrument)
             if feed is None:
                 continue
+            log.debug("asked for: %s", command)
             match command:
                 case FetchSnapshot():
                     feed.fetch_snapshot(command)

@@ -142,7 +142,7 @@ class Server:
             await self._listening.close()
             clients = list(self._clients.values())
             for client in clients:
-                self._part(client, Bye(reason="the engine is stopping"))
+                self._part(client, self._farewell())
             await asyncio.sleep(0)
             for client in clients:
                 if client.waiting:
@@ -150,6 +150,10 @@ class Server:
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _farewell(self) -> Bye:
+        why = self._monitor.clean(self._topics.engine.ending)
+        return Bye(reason="the engine is stopping" + (f": {why}" if why else ""))
 
     async def _look(self) -> None:
         """See that clients can come in."""

@@ -14,7 +14,7 @@ def main() -> None:
         app()
     except ConsoleError as error:
         sys.stderr.write(f"tradetui: {error}\n")
-        sys.exit(2)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

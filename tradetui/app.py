@@ -75,6 +75,7 @@ class ConsoleApp(App[None]):
         self._acting: set[asyncio.Task[None]] = set()
         self._shown: list[Alert] = []
         self._chosen = 0
+        self._moved = False
         self._top = 0
         self._ticked = 0.0
         self._lags: deque[float] = deque([0.0] * 8, maxlen=8)
@@ -179,12 +180,13 @@ class ConsoleApp(App[None]):
             self._banner.set_class(bool(said), "said")
 
     def _choose(self, steps: int, room: int) -> None:
-        """Move the selection; it stays with its alert when the list changes."""
+        """Move the selection. It stays with its alert when the list changes; before it was moved it is on the first."""
         ids = [alert.id for alert in self._shown]
         if not ids:
             self._chosen = self._top = 0
             return
-        at = ids.index(self._chosen) if self._chosen in ids else 0
+        self._moved = (self._moved or bool(steps)) and self._chosen in ids
+        at = ids.index(self._chosen) if self._chosen in ids and (self._moved or steps) else 0
         at = min(max(at + steps, 0), len(ids) - 1)
         self._chosen = ids[at]
         listed = max(room - 1, 1)

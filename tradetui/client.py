@@ -239,7 +239,7 @@ async def connect(places: Places, name: str) -> Client:
         held = is_held(places.lock)
         raise EngineUnreachable(f"{other}no engine of profile {places.profile!r} is running", hung=held)
     if isinstance(answer, Refused):
-        raise EngineUnreachable(f"the engine refused the connection: {answer.reason}", hung=True)
+        raise EngineUnreachable(f"the engine refused the connection: {answer.reason}", hung=True, refused=True)
     raise EngineUnreachable(f"{path}: what answers is no engine of this kind", hung=True)
 
 

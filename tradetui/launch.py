@@ -37,6 +37,7 @@ class Launch:
         engine = ("--headless", "--detached", "--profile", places.profile)
         safe = [] if here() == ROOT else ["-P"]
         self._words.write_bytes(b"")
+        self._words.chmod(0o600)
         with self._words.open("ab") as words:  # another console may be starting one at this moment
             self._process = subprocess.Popen(
                 [sys.executable, *safe, "-m", "tradetui", *engine, *arguments],
@@ -61,6 +62,10 @@ class Launch:
         lines = self._words.read_text(encoding="utf-8", errors="replace").splitlines()
         said = [line.strip("│ ") for line in lines if any(char.isalnum() for char in line)]
         return f"the engine ended at its start (exit {code}): " + (said[-1] if said else f"see {self.places.logs}")
+
+    def succeeded(self) -> None:
+        """An engine is there: what those who came too late have said is of no interest."""
+        self._words.unlink(missing_ok=True)
 
     def end(self) -> None:
         """End it: another one was quicker, and this one would begin when that one stops."""
@@ -98,7 +103,9 @@ async def attach(
                 raise
         else:
             ours = launch is not None and client.welcome.pid == launch.pid
-            if launch is not None and not ours:
-                launch.end()
+            if launch is not None:
+                launch.succeeded()
+                if not ours:
+                    launch.end()
             return client, ours
         await asyncio.sleep(LOOK_S)

@@ -33,6 +33,7 @@ class ProfileLock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._descriptor: int | None = None
+        self._note = b""
         self.left_behind: Holder | None = None
 
     def acquire(self, holder: Holder) -> None:
@@ -58,13 +59,21 @@ class ProfileLock:
                 os.close(descriptor)
                 other = holder_of(self._path)
                 who = f"pid {other.pid}" if other is not None else "another process"
+                name = self._path.parent.name
+                more = "" if name == "default" else f" --profile {name}"
                 raise EngineRunning(
-                    f"an engine of profile {self._path.parent.name!r} is running already ({who}); "
-                    "attach with `tradetui`, end it with `tradetui stop`, or choose another --profile"
+                    f"an engine of profile {name!r} is running already ({who}); attach with `tradetui{more}`, "
+                    f"end it with `tradetui stop{more}`, or choose another --profile"
                 ) from error
         self._descriptor = descriptor
         self.left_behind = holder_of(self._path)
-        self._write(msgspec.json.encode(holder))
+        self._note = msgspec.json.encode(holder)
+        self._write(self._note)
+
+    def renew(self) -> None:
+        """Leave the note again where a full disk did not take it."""
+        if self._descriptor is not None and os.fstat(self._descriptor).st_size != len(self._note):
+            self._write(self._note)
 
     def _open(self) -> int:
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
 
 from engine.alerts import Alert
-from engine.health import HealthView
+from engine.health import ConsoleView, HealthView
 
 Sample = tuple[dict[str, str], float | None]
 
@@ -25,7 +25,8 @@ def exposition(health: HealthView, alerts: list[Alert]) -> str:
         if family.samples:
             families.append(family)
 
-    metric("up", "gauge", "1 while the engine answers.", [({"version": health.version, "profile": health.profile}, 1)])
+    metric("up", "gauge", "1 while the engine answers.", [({"profile": health.profile}, 1)])
+    metric("info", "gauge", "Version of the engine.", [({"version": health.version, "profile": health.profile}, 1)])
     metric(
         "health", "gauge", "1 for the present state of health.",
         [({"state": state}, int(state == health.state)) for state in ("starting", "healthy", "degraded", "stopping")],
@@ -101,18 +102,37 @@ def exposition(health: HealthView, alerts: list[Alert]) -> str:
     metric("request_blocked_seconds", "gauge", "Time that the venue told us to wait.",
            ((k, b.blocked_s) for k, b in budgets))  # fmt: skip
 
-    consoles = [({"console": str(c.id), "client": c.client}, c) for c in health.consoles]
-    metric("consoles", "gauge", "Consoles attached.", [({}, len(health.consoles))])
+    # By name, not by number: every scrape is a connection, and would be a series of its own.
+    consoles: dict[str, list[ConsoleView]] = {}
+    for console in health.consoles:
+        if console.client != "metrics":
+            consoles.setdefault(console.client, []).append(console)
+
+    def of_consoles(figure: Callable[[ConsoleView], int]) -> Iterator[Sample]:
+        return ((of("client", name), sum(map(figure, each))) for name, each in consoles.items())
+
+    metric("consoles", "gauge", "Consoles attached.", of_consoles(lambda _: 1))
     metric("consoles_refused_total", "counter", "Connections refused.", [({}, health.refused_consoles)])
-    metric("console_delivered_total", "counter", "Topics delivered.", ((k, c.delivered) for k, c in consoles))
-    metric("console_failed_total", "counter", "Deliveries failed.", ((k, c.failed) for k, c in consoles))
-    metric("console_waiting_bytes", "gauge", "Bytes not taken yet.", ((k, c.waiting) for k, c in consoles))
+    metric("console_delivered_total", "counter", "Topics delivered.", of_consoles(lambda c: c.delivered))
+    metric("console_failed_total", "counter", "Deliveries failed.", of_consoles(lambda c: c.failed))
+    metric("console_waiting_bytes", "gauge", "Bytes not taken yet.", of_consoles(lambda c: c.waiting))
     metric(
         "alert_active", "gauge", "1 per alert whose cause is there now.",
         [({"code": a.code, "component": a.component, "severity": a.severity}, int(a.active)) for a in alerts],
     )  # fmt: skip
     metric("alert_occurrences_total", "counter", "Occurrences of an alert.",
            [({"code": a.code, "component": a.component}, a.count) for a in alerts])  # fmt: skip
+    return _text(families)
+
+
+def absence(profile: str) -> str:
+    """Return the one metric of an engine that is not there or does not answer."""
+    family = Metric("tradetui_up", "1 while the engine answers.", "gauge")
+    family.add_sample("tradetui_up", {"profile": profile}, 0)
+    return _text([family])
+
+
+def _text(families: list[Metric]) -> str:
     registry = CollectorRegistry()
     registry.register(_Collector(families))
     return generate_latest(registry).decode()

@@ -253,6 +253,7 @@ class Service:
     async def _upkeep(self) -> None:
         while True:
             give_back()
+            self._lock.renew()
             notify("WATCHDOG=1")
             await asyncio.sleep(TRIM_S)
 

@@ -111,6 +111,7 @@ class VenueFeed:
         self.settings = settings
         self._symbol_of: dict[str, str] = {}
         self._snapshots: dict[str, asyncio.Task[None]] = {}
+        self._asked: dict[str, int] = {}
         self._paces: dict[str, tuple[float, float]] = {}
         self._bars: asyncio.Queue[FetchBars] = asyncio.Queue(maxsize=1000)
         self.troubles: dict[str, Trouble] = {}
@@ -124,19 +125,9 @@ class VenueFeed:
 
     async def run(self) -> None:
         """List the instruments, then follow them until cancelled."""
-        await self._insistently("exchangeInfo", self._list)
-        by_source: dict[str, list[str]] = {}
-        for symbol in self._symbol_of.values():
-            for stream in self.market.streams(symbol, self.settings.update_speed):
-                by_source.setdefault(self.market.source(stream), []).append(stream)
-        keys = list(self._symbol_of)
-        # After a failure the connections go on as they were: since when they are down and why is still true.
-        known = {c.source: c for c in self.connections if (c.streams, c.keys) == (by_source.get(c.source), keys)}
-        self.connections = [
-            known.get(source) or Connection(self._wiring, source, streams, keys)
-            for source, streams in by_source.items()
-        ]
         try:
+            await self._insistently("exchangeInfo", self._list)
+            self._wire()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 tasks.create_task(self._load_bars())
@@ -147,6 +138,19 @@ class VenueFeed:
             self._snapshots.clear()
             self.troubles.clear()
 
+    def _wire(self) -> None:
+        """Make the connections; after a failure they go on as they were: since when they are down is still true."""
+        by_source: dict[str, list[str]] = {}
+        for symbol in self._symbol_of.values():
+            for stream in self.market.streams(symbol, self.settings.update_speed):
+                by_source.setdefault(self.market.source(stream), []).append(stream)
+        keys = list(self._symbol_of)
+        known = {c.source: c for c in self.connections if (c.streams, c.keys) == (by_source.get(c.source), keys)}
+        self.connections = [
+            known.get(source) or Connection(self._wiring, source, streams, keys)
+            for source, streams in by_source.items()
+        ]
+
     def lose(self, reason: str) -> None:
         """Tell that every connection is gone."""
         for connection in self.connections:
@@ -155,21 +159,19 @@ class VenueFeed:
     async def _insistently(self, what: str, attempt: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Try until it works, ever more patiently."""
         pause = RETRY_S
-        try:
-            while True:
-                try:
-                    await attempt()
-                except VenueThrottled as error:
-                    log.warning("%s: %s: %s", self.market.venue, what, error)
-                    await self._troubled(what, error, error.retry_after_s)
-                except FeedError as error:
-                    log.warning("%s: %s: %s; next try in %.1f s", self.market.venue, what, error, pause)
-                    await self._troubled(what, error, pause)
-                    pause = min(2 * pause, RETRY_MOST_S)
-                else:
-                    return
-        finally:
-            self.troubles.pop(what, None)
+        while True:
+            try:
+                await attempt()
+            except VenueThrottled as error:
+                log.warning("%s: %s: %s", self.market.venue, what, error)
+                await self._troubled(what, error, error.retry_after_s)
+            except FeedError as error:
+                log.warning("%s: %s: %s; next try in %.1f s", self.market.venue, what, error, pause)
+                await self._troubled(what, error, pause)
+                pause = min(2 * pause, RETRY_MOST_S)
+            else:
+                self.troubles.pop(what, None)
+                return
 
     async def _troubled(self, what: str, error: FeedError, pause: float) -> None:
         """Remember what fails, and wait until it is time for the next try."""
@@ -239,12 +241,21 @@ class VenueFeed:
     # Requests of the core. ----------------------------------------------------------------------------------------
 
     def fetch_snapshot(self, command: FetchSnapshot) -> None:
-        """Ask for a depth snapshot until one has come; a request under way is not doubled."""
+        """Ask for a depth snapshot until one has come; a request under way is not doubled.
+
+        One that was sent before the present connection was open is dropped: its answer would be a book of before.
+        """
         symbol = self._symbol_of[command.instrument]
-        running = self._snapshots.get(symbol)
-        if self._tasks is None or (running is not None and not running.done()):
+        if self._tasks is None:
             return
         market = self.market
+        running = self._snapshots.get(symbol)
+        if running is not None and not running.done():
+            source = market.source(f"{symbol.lower()}@depth")
+            if all(self._asked[symbol] >= c.since for c in self.connections if c.source == source):
+                return
+            running.cancel()
+        self._asked[symbol] = self.sink.now()
         # The first snapshot comes sooner and weighs less than the deeper one.
         limit = market.depth_limit if command.deeper else market.depth_levels(self.settings.max_depth)
         self._snapshots[symbol] = self._tasks.create_task(self._snapshot(symbol, limit, self._pace(symbol)))
@@ -284,7 +295,7 @@ class VenueFeed:
                     await self._page(command)
                 except FeedError as error:
                     log.warning("%s: klines: %s", self.market.venue, error)
-                    pause = error.retry_after_s if isinstance(error, VenueThrottled) else RETRY_S
+                    pause = error.retry_after_s if isinstance(error, VenueThrottled) else RETRY_S * 2 ** (tries - 1)
                     if tries == BARS_TRIES:
                         asyncio.get_running_loop().call_later(AGAIN_S, self.fetch_bars, command)
                         if self._bars.empty():

@@ -121,6 +121,10 @@ class Recorder:
             self.note(self._tracks, stamp, envelope.Note(e="end"))
             self._closed = True
             await self.flush()
+            for track in self._tracks.values():
+                if track.pending:
+                    track.lost += len(track.pending)
+                    log.error("%s: %d lines could not be written and are lost", track.path, len(track.pending))
 
     def view(self) -> RecorderView:
         """Return the figures for people."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from urllib.parse import urlencode
 
@@ -10,6 +11,8 @@ from engine.errors import FeedUnavailable, RequestRefused, VenueThrottled
 from engine.ingestion.budget import Budget
 from engine.ingestion.markets import Market
 from engine.ports import Response, Transport
+
+log = logging.getLogger(__name__)
 
 TIMEOUT_S = 5.0
 STOP = 5.0
@@ -78,6 +81,7 @@ class Rest:
         except FeedUnavailable:
             self._host += 1
             raise
+        log.debug("%s: GET %s: HTTP %d, %d bytes", self.market.venue, path, response.status, len(response.body))
         return self._read(path, host, response)
 
     async def _allowed(self, weight: int) -> None:

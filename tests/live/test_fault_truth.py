@@ -400,6 +400,21 @@ def test_faults_during_faults(
     assert run.healthy_since() <= run.calm + HOLD + TOLD
 
 
+def test_a_snapshot_of_the_time_before_is_not_taken_for_the_book_of_a_new_connection(
+    recordings_root_path: Path, tmp_path: Path
+) -> None:
+    """It was asked for, the connection was lost, the next one is silent: nothing would show that it is too old."""
+    faults = (
+        at(3, K.SLOW_SNAPSHOT, seconds=4.0, provoke=True),
+        at(4.5, K.DROP_AFTER_FRAMES, count=1),
+        at(4.8, K.SILENCE, seconds=4.0),
+    )
+    run = play(recordings_root_path, tmp_path, faults, 15, symbols=USDM)
+    assert run.complaints == []
+    assert [asked.what for asked in run.truth.dropped] == ["binanceusdm depth of BTCUSDT"]
+    assert run.samples[-1].health.state == "healthy"
+
+
 @pytest.mark.parametrize("seed", [0, 7])
 def test_many_faults_at_random(seed: int, recordings_root_path: Path, tmp_path: Path) -> None:
     """Any number of them: `python -m tests.live.sweep`."""

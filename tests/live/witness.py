@@ -95,6 +95,7 @@ class Truth(MemoryTransport):
         self.heard: dict[str, int] = {}
         self.garbled: dict[str, list[int]] = defaultdict(list)
         self.asked: list[Asked] = []
+        self.dropped: list[Asked] = []
         self.breaks: dict[str, list[int]] = defaultdict(list)
         self.holes: dict[str, list[int]] = defaultdict(list)
         self.newest: dict[str, int] = {}
@@ -157,9 +158,13 @@ class Truth(MemoryTransport):
             asked.status = response.status
             if response.status in (418, 429):
                 asked.wait_s = float(response.headers["retry-after"])
-            return response
+        except asyncio.CancelledError:
+            self.asked.remove(asked)
+            self.dropped.append(asked)
+            raise
         finally:
             asked.done = now_ns()
+        return response
 
     def _sent(self, venue: str, source: str, message: bytes, last: dict[str, int]) -> None:
         now = now_ns()

@@ -9,6 +9,7 @@ import os
 import pty
 import socket
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from engine.errors import SettingsInvalid
+from engine.protocol import PROTOCOL, Welcome, frame
+from engine.unix import reachable
 from tradetui.config.sections import Addresses, DataProvider, Settings, Venues
 from tradetui.doctor import Check, Outcome, examine
 from tradetui.doctor import network as net
@@ -257,23 +260,39 @@ def test_credentials(tmp_path: Path) -> None:
     assert "hunter2" not in check.text
 
 
+def welcome(listener: socket.socket) -> None:
+    """Answer one hello."""
+    taken, _ = listener.accept()
+    with taken:
+        taken.recv(4096)
+        taken.sendall(frame(Welcome(protocol=PROTOCOL, version="0", pid=123, profile="default", started=1, seq=0)))
+        taken.recv(1)
+
+
 def test_the_engine_runs_or_not(where: Places) -> None:
-    assert engine(where.lock).text == "not running"
+    assert engine(where).text == "not running"
     where.make()
     note = msgspec.json.encode({"pid": 123, "socket": str(where.socket), "started": 1})
     where.lock.write_bytes(note)
-    assert "pid 123, did not end cleanly" in engine(where.lock).text
+    assert "pid 123, did not end cleanly" in engine(where).text
     with where.lock.open("rb+") as held, socket.socket(socket.AF_UNIX) as listener:
         fcntl.flock(held, fcntl.LOCK_EX)
-        check = engine(where.lock)
+        check = engine(where)
         assert (check.outcome, "socket" in check.text) == (WARN, True)
-        listener.bind(str(where.socket))
-        check = engine(where.lock)
+        with reachable(where.socket) as address:
+            listener.bind(address)
+        check = engine(where)
+        assert (check.outcome, "starting or stopping" in check.text) == (FAIL, True)
+        listener.listen()
+        answering = threading.Thread(target=welcome, args=(listener,))
+        answering.start()
+        check = engine(where)
+        answering.join()
         assert (check.outcome, check.text) == (PASS, f"running, pid 123, at {where.socket}")
         held.truncate(0)
-        check = engine(where.lock)
+        check = engine(where)
         assert (check.outcome, "does not tell its pid" in check.text) == (WARN, True)
-    assert engine(where.lock).text == "not running"
+    assert engine(where).text == "not running"
 
 
 # The network

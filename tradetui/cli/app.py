@@ -54,7 +54,7 @@ def run(
         str, typer.Option(help="Market of a recording (binance, binanceusdm, binancecoinm), if not recognised.")
     ] = "",
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
-    duration: Annotated[float, typer.Option(help="Stop a live engine after this many seconds; 0 runs on.")] = 0,
+    duration: Annotated[float, typer.Option(min=0, help="Stop a live engine after this many seconds; 0 runs on.")] = 0,
     no_inference: Annotated[bool, typer.Option("--no-inference", help="Run no models.")] = False,
     no_training: Annotated[bool, typer.Option("--no-training", help="Train no models.")] = False,
     no_trading: Annotated[bool, typer.Option("--no-trading", help="Send no orders.")] = False,
@@ -69,6 +69,7 @@ def run(
     before.update(profile=profile, config=str(config) if config is not None else None)
     context.call_on_close(lambda: before.update(profile=None, config=None))
     if context.invoked_subcommand is not None:
+        _nothing_before(context.invoked_subcommand, context.params)
         return
     from engine.errors import SettingsInvalid
 
@@ -97,6 +98,20 @@ def run(
         console(chosen, file, flags, symbols=symbol or [])
 
 
+def _nothing_before(command: str, given: dict[str, Any]) -> None:
+    """Refuse options of the engine that were put before a command, which would be forgotten.
+
+    Raises:
+        SettingsInvalid: There is one.
+    """
+    from engine.errors import SettingsInvalid
+
+    for name, value in given.items():
+        if name not in ("profile", "config", "speed") and value:
+            option = name.replace("_", "-")
+            raise SettingsInvalid(f"--{option} has no meaning before `{command}`; does it belong behind it?")
+
+
 def _flags(
     symbols: list[str] | None, record: Path | None, no_inference: bool, no_training: bool, no_trading: bool, debug: bool
 ) -> dict[str, object]:
@@ -115,7 +130,7 @@ def record(
         list[str] | None,
         typer.Option("--symbol", help="Instrument, as in binanceusdm:BTC/USDT:USDT; repeatable."),
     ] = None,
-    duration: Annotated[float, typer.Option(help="Stop after this many seconds; 0 runs until interrupted.")] = 0,
+    duration: Annotated[float, typer.Option(min=0, help="Stop after this many seconds; 0 runs until interrupted.")] = 0,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
     profile: Annotated[
         str | None,

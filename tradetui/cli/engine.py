@@ -31,15 +31,15 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
 
     async def ask() -> tuple[HealthView, list[Alert]]:
         async with engine_of(places, "status") as engine:
-            return await engine.get("health", HealthView), await engine.get("alerts", list[Alert])
+            alerts = await engine.get("alerts", list[Alert])  # first, so that health knows of all of them
+            return await engine.get("health", HealthView), alerts
 
     try:
         health, alerts = asyncio.run(ask())
     except EngineUnreachable as error:
         if as_json:
-            show_json(
-                {"state": "unresponsive" if error.hung else "none", "profile": places.profile, "why": [str(error)]}
-            )
+            state = "refused" if error.refused else "unresponsive" if error.hung else "none"
+            show_json({"state": state, "profile": places.profile, "why": [str(error)]})
         else:
             typer.echo(f"tradetui: {error}", err=True)
         raise typer.Exit(1 if error.hung else 2) from None
@@ -138,9 +138,12 @@ def _state(alert: Alert) -> str:
 def stop(profile: Profile = None, as_json: Json = False) -> None:
     """Stop the engine and wait until it is gone."""
     import asyncio
+    import os
+    import signal
 
     from engine.errors import EngineUnreachable
     from tradetui.client import engine_of
+    from tradetui.lock import holder_of, is_held
 
     places = places_of(profile)
 
@@ -148,7 +151,15 @@ def stop(profile: Profile = None, as_json: Json = False) -> None:
         async with engine_of(places, "stop") as engine:
             return engine.welcome.pid, await engine.command("stop")
 
-    pid, _ = asyncio.run(ask())
+    try:
+        pid, _ = asyncio.run(ask())
+    except EngineUnreachable as error:
+        # An engine of another version cannot be talked to, and must still be stopped to be upgraded.
+        holder = holder_of(places.lock)
+        if not (error.refused and holder is not None and is_held(places.lock)):
+            raise
+        pid = holder.pid
+        os.kill(pid, signal.SIGTERM)
     if not _gone(places, pid):
         raise EngineUnreachable(f"the engine (pid {pid}) has not stopped within {STOP_S:.0f} s", hung=True)
     if as_json:
@@ -183,15 +194,23 @@ def log(
     """Show the end of the engine's log, or change its level while it runs."""
     import asyncio
 
+    from engine.errors import SettingsInvalid
     from tradetui.client import engine_of
     from tradetui.logs.files import read_log
 
     places = places_of(profile)
     if level is None:
-        for entry in read_log(places.logs / "engine.log", last=lines):
-            if as_json:
-                show_json(entry)
-            else:
+        path = places.logs / "engine.log"
+        try:
+            entries = list(read_log(path, last=lines))
+        except OSError as error:
+            raise SettingsInvalid(f"{path}: {error.strerror or error}") from error
+        if as_json:
+            show_json(entries)
+        elif not entries:
+            typer.echo(f"no log of profile {places.profile!r} ({path})")
+        else:
+            for entry in entries:
                 typer.echo(f"{entry.ts} {entry.level:7} {entry.seq or 0:>9} {entry.logger}: {entry.text}")
         return
 
@@ -250,13 +269,14 @@ def alerts(
 
 
 def metrics(profile: Profile = None, as_json: Json = False) -> None:
-    """Print the engine's figures in the text format of Prometheus."""
+    """Print the engine's figures for Prometheus; without an engine `tradetui_up 0`, and exit code 2."""
     import asyncio
 
     from engine.alerts import Alert
+    from engine.errors import EngineUnreachable
     from engine.health import HealthView
     from tradetui.client import engine_of
-    from tradetui.metrics import exposition
+    from tradetui.metrics import absence, exposition
 
     places = places_of(profile)
 
@@ -264,7 +284,12 @@ def metrics(profile: Profile = None, as_json: Json = False) -> None:
         async with engine_of(places, "metrics") as engine:
             return await engine.get("health", HealthView), await engine.get("alerts", list[Alert])
 
-    health, alerts = asyncio.run(ask())
+    try:
+        health, alerts = asyncio.run(ask())
+    except EngineUnreachable:
+        if not as_json:  # a scraper has to be told, or it keeps what it heard last
+            typer.echo(absence(places.profile), nl=False)
+        raise
     if as_json:
         show_json(health)
     else:

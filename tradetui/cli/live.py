@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 import typer
 
 from engine.collector import calm_collector
+from engine.errors import SettingsInvalid
 from engine.report import Report
 from engine.runtime import Engine
 from engine.snapshot import book_view
@@ -40,6 +42,8 @@ def live(
     Raises:
         ConsoleError: A setting is wrong, the profile is taken, or the engine cannot go on.
     """
+    if not 0 <= duration < inf:
+        raise SettingsInvalid(f"--duration {duration}: expected seconds, or 0 for no limit")
     settings = load(config, profile=profile, flags=flags)
     check(report)
     watch = Report()
@@ -59,6 +63,10 @@ def live(
     result = watch.build(engine.state, engine.messages, time.perf_counter() - began)
     result.update(_more(engine, service))
     write(result, report)
+    lost = engine.recorder.view().lost_lines if engine.recorder is not None else 0
+    if lost:
+        typer.echo(f"tradetui: {lost} lines of the recording could not be written and are lost", err=True)
+        raise typer.Exit(1)
     if not engine.messages:
         typer.echo("tradetui: nothing was received", err=True)
         # Somebody who asked for so many seconds, or for a recording, did not get them; being stopped is no failure.

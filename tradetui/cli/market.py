@@ -22,7 +22,7 @@ Count = Annotated[int, typer.Option("--count", "-n", min=0, help="End after this
 
 
 def price(symbol: Symbol, profile: Profile = None, as_json: Json = False) -> None:
-    """Show the best price there is, with its source and age."""
+    """Show the best price there is, with its source and age. Exit code 1 without a fresh one."""
     import asyncio
 
     from engine.views import PriceView
@@ -43,7 +43,7 @@ def price(symbol: Symbol, profile: Profile = None, as_json: Json = False) -> Non
         stale = "  STALE" if found.stale else ""
         age = span(found.age_ms / 1000 if found.age_ms is not None else None)
         typer.echo(f"{key}  {found.price:,}  {found.source}, {age} old{stale}")
-    if found.price is None:
+    if found.stale:
         raise typer.Exit(1)
 
 
@@ -115,8 +115,12 @@ def bars(
         show_json([_bar(row) for row in found])
         return
     decimals = next((decimals_of(row.tick) for row in markets if row.instrument == key), 8)
+    live = any(row.live for row in markets if row.instrument == key)
+    if not live:
+        age = next((row.age_ms for row in markets if row.instrument == key), None)
+        typer.echo(f"{key}  NOT LIVE  last book update {span(age / 1000 if age is not None else None)} ago")
     head = ("open time", "open", "high", "low", "close", "volume", "trades", "")
-    table(head, [_cells(row, decimals) for row in found], "123456")
+    table(head, [_cells(row, decimals, live=live) for row in found], "123456")
 
 
 def _bar(row: BarRow) -> dict[str, Any]:
@@ -125,8 +129,9 @@ def _bar(row: BarRow) -> dict[str, Any]:
     return msgspec.structs.asdict(row)
 
 
-def _cells(row: BarRow, decimals: int) -> tuple[str, ...]:
-    state = "" if row.closed and row.complete else "running" if not row.closed else "incomplete"
+def _cells(row: BarRow, decimals: int, *, live: bool) -> tuple[str, ...]:
+    running = "running" if live else "so far"
+    state = "" if row.closed and row.complete else running if not row.closed else "incomplete"
     prices = (number(value, decimals) for value in (row.open, row.high, row.low, row.close))
     return clock(row.open_ms * 1_000_000), *prices, f"{row.volume:,.8g}", f"{row.trades:,}", state
 

@@ -65,7 +65,7 @@ async def _examine(
         "gpu": machine.gpu,
         "database": partial(profile_checks.database, where.journal),
         "credentials": partial(profile_checks.credentials, keys, environment),
-        "engine": partial(profile_checks.engine, where.lock),
+        "engine": partial(profile_checks.engine, where),
         "clock": partial(network.clock, probes),
         "network": partial(network.addresses, probes, settings),
     }

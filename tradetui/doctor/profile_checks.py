@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from engine.errors import SettingsInvalid
+from engine.errors import EngineUnreachable, SettingsInvalid
+from tradetui.client import connect
 from tradetui.credentials import load_credentials
 from tradetui.doctor.checks import Check, Outcome
 from tradetui.lock import holder_of, is_held
+from tradetui.places import Places
 
 JOURNAL_MOST = 32 << 20
 """Bytes read from the end of the journal."""
@@ -63,8 +66,9 @@ def credentials(file: Path | None, environment: Mapping[str, str]) -> Check:
     return Check("credentials", Outcome.PASS, f"{text}: readable by you alone; not used yet")
 
 
-def engine(lock: Path) -> Check:
-    """Whether the profile's engine runs: whether its lock is held."""
+def engine(places: Places) -> Check:
+    """Whether the profile's engine runs and answers: whether its lock is held, and somebody says hello."""
+    lock = places.lock
     holder = holder_of(lock)
     if not is_held(lock):
         ended = f" (the last one, pid {holder.pid}, did not end cleanly)" if holder is not None else ""
@@ -76,4 +80,13 @@ def engine(lock: Path) -> Check:
     if not Path(holder.socket).is_socket():
         text = f"running, pid {holder.pid}, but its socket {holder.socket} is gone"
         return Check("engine", Outcome.WARN, text, "stop it and start it again; no console can reach it")
+    try:
+        asyncio.run(_greet(places))
+    except EngineUnreachable as error:
+        text = f"running, pid {holder.pid}, but {error}"
+        return Check("engine", Outcome.FAIL, text, f"`tradetui stop`; if it does not heed that: kill -9 {holder.pid}")
     return Check("engine", Outcome.PASS, f"running, pid {holder.pid}, at {holder.socket}")
+
+
+async def _greet(places: Places) -> None:
+    await (await connect(places, "doctor")).close()
