@@ -103,3 +103,20 @@ def test_a_promise_holds_for_the_stamps_after_it() -> None:
     assert clock.stamp() == WALL + 100 * MS + 2
     hands.run(SECOND)
     assert clock.stamp() == WALL + SECOND
+
+
+def test_ahead_of_a_clock_that_was_set_back_ours_loses_a_tenth_until_they_agree() -> None:
+    hands = Hands()
+    clock = hands.clock()
+    clock.now()
+    hands.run(MS, -30 * SECOND)
+    assert clock.now() - hands.wall > 29 * SECOND
+    assert clock.steps == 1
+    last = clock.now()
+    for _ in range(400):
+        hands.run(SECOND)
+        now = clock.now()
+        assert 9 * SECOND // 10 <= now - last <= SECOND
+        last = now
+    assert abs(clock.now() - hands.wall) <= MS
+    assert clock.steps == 1

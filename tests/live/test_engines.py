@@ -43,7 +43,7 @@ def test_of_two_at_once_one_wins_and_a_killed_one_is_taken_over(exchange_config:
         words = loser.words.read_text()
         assert f"an engine of profile 'default' is running already (pid {winner.pid})" in words
         assert "Traceback" not in words
-        winner.ready()
+        until(winner.reached, "its socket")
         assert holder_of(winner.places.lock).pid == winner.pid  # type: ignore[union-attr]
 
         winner.process.kill()
@@ -80,11 +80,16 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals, exchange_config: Path,
         engine.stop()
 
 
-def test_sigterm_at_any_moment_of_the_start_leaves_nothing_behind(exchange_config: Path, tmp_path: Path) -> None:
-    """Twelve engines of as many profiles, ended at twelve moments of their start."""
+def test_sigterm_at_any_moment_of_the_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Twelve engines of as many profiles, ended at twelve moments of their start.
+
+    They have no exchange: so many would use up the requests that it allows to one address.
+    """
+    nowhere = tmp_path / "nowhere.toml"
+    nowhere.write_text('[venues.binance]\nrest = ["http://127.0.0.1:9"]\nws = ["ws://127.0.0.1:9"]\n')
 
     def begin_and_end(number: int) -> EngineProcess:
-        engine = EngineProcess(tmp_path, exchange_config, profile=f"p{number}")
+        engine = EngineProcess(tmp_path, nowhere, profile=f"p{number}")
         time.sleep(number * START_S / 12)
         engine.process.terminate()
         engine.process.wait(30)
@@ -102,8 +107,7 @@ def test_two_profiles_side_by_side_share_nothing(exchange_config: Path, tmp_path
     one, two = (EngineProcess(tmp_path, exchange_config, profile=name) for name in ("one", "two"))
     try:
         for engine in (one, two):
-            engine.ready()
-        for engine in (one, two):
+            until(engine.reached, "its socket")
             places = engine.places
             with BlockingClient(places.socket) as client:
                 assert (client.welcome["profile"], client.welcome["pid"]) == (places.profile, engine.pid)
@@ -128,7 +132,7 @@ def test_a_socket_that_somebody_deletes_is_back_in_a_moment(exchange_config: Pat
     """Meanwhile a command says so; open connections notice nothing; a copy of the note leads nobody astray."""
     engine = EngineProcess(tmp_path, exchange_config)
     try:
-        engine.ready()
+        until(engine.reached, "its socket")
         with BlockingClient(engine.places.socket) as client:
             engine.places.socket.unlink()
             until(engine.reached, "a new socket", within_s=10)
@@ -160,7 +164,7 @@ def test_an_engine_elsewhere_with_the_same_socket_is_not_pushed_aside(exchange_c
             home.mkdir()
             engines.append(EngineProcess(home, exchange_config, runtime=runtime))
             if len(engines) == 1:
-                engines[0].ready()
+                until(engines[0].reached, "its socket")
         first, second = engines
         assert second.process.wait(30) == 2
         assert f"an engine answers at {first.places.socket} already" in second.words.read_text()

@@ -529,3 +529,29 @@ def test_cursors_grow_over_restarts(path: Path) -> None:
         seen.append(journal.last)
     assert seen == sorted(set(seen))
     assert cursors_of([read(path)[0]]) == list(range(1, 36))
+
+
+def test_the_file_is_cut_while_the_engine_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT", 20)
+
+    async def run() -> None:
+        journal = JournalFile(path)
+        journal.load()
+        for number in range(100):
+            journal.append(T0 + number, number, "start", text=f"number {number}")
+            await journal.flush()
+            assert len(path.read_bytes().splitlines()) <= 2 * 20 + 1
+
+    asyncio.run(run())
+    again, _ = read(path)
+    assert (again.last, again.damaged) == (100, 0)
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_cursors_that_a_killed_engine_told_of_are_not_given_again(path: Path) -> None:
+    write(path, 5)
+    journal, _ = read(path)
+    journal.skip()
+    journal.append(T0, 0, "start")
+    assert journal.last > 5 + module.KEPT
+    assert [entry.cursor for entry in journal.after(5, 10)] == [journal.last]
