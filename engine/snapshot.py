@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from engine.market.cob import RADIUS, Averages, Cob, spread_bps
-from engine.market.flow import Flow, flow
+from engine.market.flow import flow
 from engine.state import EngineState, MarketState
 from engine.types import MS, SECOND, Level, Timeframe
 
@@ -23,6 +23,19 @@ class BucketView(msgspec.Struct, frozen=True, kw_only=True):
     imbalance: float | None
     vwap: float | None
     partial: bool
+
+
+class FlowView(msgspec.Struct, frozen=True, kw_only=True):
+    """Aggressive volume over the last `window_s` seconds, in base asset (contracts on inverse markets).
+
+    `buy_ratio` is buys over both, None without trades.
+    """
+
+    window_s: int
+    buy: float
+    sell: float
+    buy_ratio: float | None
+    trades: int
 
 
 class CobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +62,7 @@ class CobView(msgspec.Struct, frozen=True, kw_only=True):
     partial_buckets: int | None = None
     buckets: tuple[BucketView, ...] = ()
     imbalance: tuple[Averages, ...] = ()
-    flow: tuple[Flow, ...] = ()
+    flow: tuple[FlowView, ...] = ()
 
 
 class BookView(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,7 +134,16 @@ def cob_view(state: EngineState, key: str, now: int) -> CobView:
         partial_buckets=sum(bucket.partial for bucket in buckets),
         buckets=buckets,
         imbalance=cob.averages(state.tenth),
-        flow=tuple(flow(seconds, running, exchange_s, window) for window in (1, 5, 15, 60)),
+        flow=tuple(
+            FlowView(
+                window_s=over.window_s,
+                buy=instrument.size(over.buy),
+                sell=instrument.size(over.sell),
+                buy_ratio=over.buy_ratio,
+                trades=over.trades,
+            )
+            for over in (flow(seconds, running, exchange_s, window) for window in (1, 5, 15, 60))
+        ),
     )
 
 

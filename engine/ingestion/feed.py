@@ -255,6 +255,9 @@ class VenueFeed:
             if all(self._asked[symbol] >= c.since for c in self.connections if c.source == source):
                 return
             running.cancel()
+            trouble = self.troubles.get(f"depth of {symbol}")
+            if trouble is not None:
+                self.troubles[f"depth of {symbol}"] = msgspec.structs.replace(trouble, again_at=self.monotonic())
         self._asked[symbol] = self.sink.now()
         # The first snapshot comes sooner and weighs less than the deeper one.
         limit = market.depth_limit if command.deeper else market.depth_levels(self.settings.max_depth)

@@ -28,7 +28,6 @@ from engine.ingestion.budget import BudgetView
 from engine.ingestion.recorder import RecorderView
 from engine.latency import LatencyView
 from engine.market.cob import Averages
-from engine.market.flow import Flow
 from engine.market.price import PriceSource
 from engine.market.sync import SyncState
 from engine.ports import Entry
@@ -56,7 +55,7 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
 PARTS: dict[str, type[msgspec.Struct]] = {
     "bucket": snapshot.BucketView,
     "average": Averages,
-    "flow": Flow,
+    "flow": snapshot.FlowView,
     "process": ProcessView,
     "component": PartView,
     "latency": LatencyView,

@@ -107,7 +107,10 @@ def test_flow_and_imbalance_windows() -> None:
     driver.until(START + 7 * SECOND + 950 * MS)
     view = cob_view(driver.state, BTC.key, START + 7 * SECOND + 960 * MS)
     assert [flow.window_s for flow in view.flow] == [1, 5, 15, 60]
-    assert [(flow.buy, flow.sell) for flow in view.flow[:2]] == [(800_000, 0), (1_800_000, 1_200_000)]
+    assert [(flow.buy, flow.sell) for flow in view.flow[:2]] == [
+        (BTC.size(800_000), 0),
+        (BTC.size(1_800_000), BTC.size(1_200_000)),
+    ]
     assert [average.window_s for average in view.imbalance] == [1, 5, 15, 60]
     # Band of five buckets: bids 2 + 1 + 0.5, asks 1 + 3.
     assert view.imbalance[0].plain == pytest.approx(-0.5 / 7.5)

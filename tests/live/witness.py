@@ -465,9 +465,11 @@ class Witness:
                 case "FEED_DOWN" | "status":
                     came = truth.attempts[component]
                 case "REQUEST_FAILED":
-                    came = [asked.sent for asked in truth.asked if asked.what == component]
+                    came = [asked.sent for asked in (*truth.asked, *truth.dropped) if asked.what == component]
                     if any(a.wait_s and at - LOOK < (a.done or 0) < late for a in truth.asked):
                         continue  # meanwhile the venue told us to wait
+                    if any(at - LOOK < life.opened < late for many in truth.lives.values() for life in many):
+                        continue  # a new connection asks anew
                 case "VENUE_THROTTLED":
                     came = [a.sent for a in truth.asked if a.what.partition(" ")[0] == component]
                 case _:

@@ -196,6 +196,7 @@ def stream_ohlcv(
     def lines(news: State | Series) -> list[BarRow]:
         rows = [decoder.decode(row) for row in getattr(news, "rows", ())]
         fresh = [row for row in rows if row.closed and row.open_ms > told[0]]
+        fresh = fresh if told[0] else fresh[-1:]  # of those before, only the last is news
         told[0] = max((row.open_ms for row in fresh), default=told[0])
         return fresh
 
@@ -209,7 +210,7 @@ def stream_ohlcv(
                 f"  V {row.volume:,.8g}  {row.trades} trades{state}"
             )
 
-    _follow(places_of(profile), "bars", lines, show, count, instrument=_key(symbol), timeframe=timeframe, limit=2)
+    _follow(places_of(profile), "bars", lines, show, count, instrument=_key(symbol), timeframe=timeframe, limit=100)
 
 
 @stream.command("cob")
