@@ -19,7 +19,7 @@ HEAVY = ("torch", "textual", "polars", "ccxt", "aiosqlite")
         ("import engine, engine.runtime, engine.replay", (*HEAVY, "typer", "rich")),
         ("from typer.testing import CliRunner; from tradetui.cli.app import app; CliRunner().invoke(app, ['--help'])",
          (*HEAVY, "numpy", "aiohttp", "asyncio", "msgspec", "psutil", "prometheus_client")),
-        ("import engine.server, engine.monitor, engine.worker", (*HEAVY, "typer", "rich", "sqlite3")),
+        ("import engine.server, engine.monitor, engine.worker", (*HEAVY, "typer", "rich")),
         ("import tradetui.client, tradetui.launch", (*HEAVY, "aiohttp", "numpy", "typer")),
         ("import nn, storage, themes, tradetui", HEAVY),
     ],
