@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,9 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in [name for name in os.environ if name.startswith(("XDG_", "TRADETUI_")) and name != RECORDINGS]:
         del os.environ[name]
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+    # Under nohup hang-ups are ignored, here and in all children; a handler is not inherited, so they hear of them again.
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
