@@ -75,7 +75,7 @@ class Monitor:
         self.consoles: Callable[[], tuple[ConsoleView, ...]] = tuple
         self.workers: Callable[[], tuple[ProcessView, ...]] = tuple
         self.refused_consoles: Callable[[], int] = int
-        self.last_error = ""
+        self.last_error: Callable[[], str] = str
         self._monotonic = monotonic
         self._resources = resources
         self._log = log
@@ -202,7 +202,7 @@ class Monitor:
             beat_max_ms=most,
             rss_mb=self._resources.rss_mb,
             cpu_percent=self._resources.cpu_percent,
-            last_error=self.last_error,
+            last_error=self.clean(self.last_error()),
         )
 
     def _connection(self, connection: Connection) -> ConnectionView:

@@ -88,6 +88,8 @@ class Service:
             self._lock.release()
             self._give_back_signals()
             raise
+        self._last_error = _LastError()
+        logging.getLogger().addHandler(self._last_error)
         self._hooks = crash.install(places, "engine", self.redact, self._seq)
 
     def clean(self, text: str) -> str:
@@ -110,6 +112,7 @@ class Service:
             log.critical("the engine ended by a fault of ours: %s", error, exc_info=error)
             report = crash.crash_report(self.places, "engine", error, self.redact, self._seq)
         self._hooks.remove()
+        logging.getLogger().removeHandler(self._last_error)
         self.log.close()
         self._lock.release()
         self._give_back_signals()
@@ -147,6 +150,7 @@ class Service:
         monitor = self._monitor(engine, alerts, journal)
         topics = Topics(engine, monitor, journal, epoch=f"{self.started:x}")
         server = Server(topics, monitor, self.places.socket, commands=self._commands(alerts))
+        monitor.last_error = lambda: self._last_error.text
         monitor.consoles = server.consoles
         monitor.workers = lambda: tuple(worker.view() for worker in self.workers)
         monitor.refused_consoles = lambda: server.refused
@@ -227,7 +231,7 @@ class Service:
             if journal.error:
                 yield Cause("JOURNAL_FAILED", "journal", journal.error, "tried again five times a second")
             errors, lost[0] = self.log.errors + self.log.dropped - lost[0], self.log.errors + self.log.dropped
-            if errors:
+            if errors > 0:
                 alerts.passing(
                     Cause("LOG_FAILED", "log", self.log.last_error or "too many lines at once", "tried again"),
                     engine.now(), times=errors, hold=10 * SECOND,
@@ -291,6 +295,20 @@ class Service:
             return f"{alerts.acknowledge(number)} acknowledged"
 
         return {"stop": stop, "log_level": log_level, "acknowledge": acknowledge}
+
+
+class _LastError(logging.Handler):
+    """Keeps the last error that was logged, for the health of the process."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it, with its time, UTC."""
+        with contextlib.suppress(Exception):
+            at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(record.created))
+            self.text = f"{at} {record.name}: {record.getMessage()}"
 
 
 def _only(arguments: Args, *known: str) -> None:

@@ -316,3 +316,16 @@ def test_log_level_and_acknowledge_do_what_they_say(where: Places) -> None:
         assert all(alert.acknowledged for alert in await client.get("alerts", list[Alert]) if alert.id in read)
 
     serve(where, scene)
+
+
+def test_health_tells_the_last_error_that_was_logged(where: Places) -> None:
+    said: list[str] = []
+
+    async def scene(_service: Service, client: Client) -> None:
+        logging.getLogger("engine.test").warning("not this")
+        logging.getLogger("engine.test").error("the %s \x1b[31mfailed", "part")
+        said.append((await client.get("health", HealthView)).processes[0].last_error)
+
+    serve(where, scene)
+    assert said[0].endswith("Z engine.test: the part ?[31mfailed")
+    assert not [handler for handler in logging.getLogger().handlers if type(handler).__name__ == "_LastError"]

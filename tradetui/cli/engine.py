@@ -64,6 +64,8 @@ def _show(health: HealthView, alerts: list[Alert]) -> None:
         f"  processor {number(process.cpu_percent)} %  heartbeat p99 {number(process.beat_p99_ms)} ms"
         f"  free disk {number(health.disk_free_mb)} MB"
     )
+    if process.last_error:
+        typer.echo(f"last error {process.last_error}")
     if len(health.processes) > 1:
         typer.echo("")
         table(
