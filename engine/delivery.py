@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 
 from engine.market.price import Price
-from engine.protocol import Get, Series, State, Subscribe, raw
+from engine.protocol import Asked, Get, Series, State, Subscribe, raw
 from engine.topics import STATES, Topics
 
 SHARED_S = 0.05
@@ -92,7 +92,7 @@ class Delivery:
             self._asked[key] = asyncio.get_running_loop().time() + ASK_S
             del self._asking[key]
 
-    def _view(self, asked: Get | Subscribe, now: float) -> bytes:
+    def _view(self, asked: Asked, now: float) -> bytes:
         """Return a state topic packed; the same one is made once for all who ask at the same record."""
         if now - self._viewed > SHARED_S:
             self._views.clear()
@@ -104,7 +104,7 @@ class Delivery:
             known = self._views[key] = seq, bytes(raw(self._topics.state(asked)))
         return known[1]
 
-    def _state(self, asked: Get | Subscribe, data: bytes) -> State:
+    def _state(self, asked: Asked, data: bytes) -> State:
         engine = self._topics.engine
         return State(
             id=asked.id,
@@ -115,7 +115,7 @@ class Delivery:
             data=msgspec.Raw(data),
         )
 
-    def _series(self, asked: Get | Subscribe, cursor: str) -> Series:
+    def _series(self, asked: Asked, cursor: str) -> Series:
         topics = self._topics
         if asked.topic == "events":
             entries, cursor, reset = topics.entries(cursor, asked.limit)

@@ -6,7 +6,7 @@ A frame is a length (4 bytes, big endian) and that many bytes of one msgpack map
 from __future__ import annotations
 
 import struct
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ REQUEST_MOST = 64 * 1024
 ANSWER_MOST = 64 * 1024 * 1024
 """Bytes of the largest frame that a client needs to expect."""
 
+T = TypeVar("T")
+
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
@@ -35,28 +37,25 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="he
     client: Text = ""
 
 
-class Get(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="get"):
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted of a topic; each topic heeds the fields that concern it."""
+
+    id: Number
+    topic: Text
+    instrument: Text = ""
+    timeframe: Text = ""
+    depth: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 20
+    limit: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1500
+    since: Text = ""
+
+
+class Get(Asked, frozen=True, kw_only=True, tag_field="type", tag="get"):
     """Ask for a topic once."""
 
-    id: Number
-    topic: Text
-    instrument: Text = ""
-    timeframe: Text = ""
-    depth: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 20
-    limit: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1500
-    since: Text = ""
 
-
-class Subscribe(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
+class Subscribe(Asked, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):
     """Ask for a topic now and whenever it has changed, at most every `every_ms`."""
 
-    id: Number
-    topic: Text
-    instrument: Text = ""
-    timeframe: Text = ""
-    depth: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 20
-    limit: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1500
-    since: Text = ""
     every_ms: Annotated[int, msgspec.Meta(ge=100, le=60_000)] = 250
 
 
@@ -167,10 +166,7 @@ def read_hello(body: bytes) -> Hello:
     Raises:
         ProtocolError: It is something else.
     """
-    try:
-        return _hello.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"expected hello: {error}", body) from error
+    return _read(_hello, body, "expected hello")
 
 
 def read_request(body: bytes) -> Request:
@@ -179,10 +175,7 @@ def read_request(body: bytes) -> Request:
     Raises:
         ProtocolError: It is no request.
     """
-    try:
-        return _requests.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"not understood: {error}", body) from error
+    return _read(_requests, body, "not understood")
 
 
 def read_answer(body: bytes) -> Answer:
@@ -191,7 +184,11 @@ def read_answer(body: bytes) -> Answer:
     Raises:
         ProtocolError: It is nothing that an engine of this protocol says.
     """
+    return _read(_answers, body, "not understood")
+
+
+def _read(decoder: msgspec.msgpack.Decoder[T], body: bytes, otherwise: str) -> T:
     try:
-        return _answers.decode(body)
+        return decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ProtocolError(f"not understood: {error}", body) from error
+        raise ProtocolError(f"{otherwise}: {error}", body) from error

@@ -13,7 +13,7 @@ from engine.market.cob import Column
 from engine.market.price import Price
 from engine.monitor import Monitor
 from engine.ports import Entry, Journal
-from engine.protocol import Get, Subscribe, raw
+from engine.protocol import Asked, raw
 from engine.runtime import Engine
 from engine.series import Versions
 from engine.snapshot import book_view, cob_view, is_live
@@ -37,7 +37,7 @@ class Topics:
         self._series: dict[tuple[str, str, str], Versions[object, msgspec.Raw]] = {}
         self._read: dict[tuple[str, str, str], int] = {}
 
-    def check(self, asked: Get | Subscribe) -> None:
+    def check(self, asked: Asked) -> None:
         """Find out whether a request can be answered.
 
         Raises:
@@ -56,7 +56,7 @@ class Topics:
         if asked.topic in ("cob", "heat") and not self.engine.state.settings.cob.enabled:
             raise RequestDenied("not_available", "the COB is switched off: data_provider.cob.enabled = false")
 
-    def state(self, asked: Get | Subscribe) -> object:
+    def state(self, asked: Asked) -> object:
         """Return a state topic as a whole."""
         now = self.engine.now()
         match asked.topic:
@@ -95,7 +95,7 @@ class Topics:
         hole = bool(found) and found[0].cursor > after + 1
         return found, str(found[-1].cursor if found else after), not known or hole
 
-    def series(self, asked: Get | Subscribe) -> Versions[object, msgspec.Raw]:
+    def series(self, asked: Asked) -> Versions[object, msgspec.Raw]:
         """Return a series topic, with the rows of this moment taken in."""
         key = asked.topic, asked.instrument, asked.timeframe if asked.topic == "bars" else ""
         found = self._series.get(key)
