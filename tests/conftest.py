@@ -36,9 +36,12 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in [name for name in os.environ if name.startswith(("XDG_", "TRADETUI_")) and name != RECORDINGS]:
         del os.environ[name]
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
-    # Under nohup hang-ups are ignored, in all children, too. A handler is not inherited: they hear of them again.
+    # Under nohup hang-ups are ignored, in the background of a script ctrl-c is, in all children, too. A handler is not
+    # inherited: they hear of them again.
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
