@@ -6,6 +6,7 @@ import asyncio
 
 from engine.delivery import Subscription
 from engine.errors import ProtocolError
+from engine.health import ConsoleView
 from engine.protocol import HEADER
 
 HELLO_S = 5.0
@@ -48,6 +49,20 @@ class Peer:
     def waiting(self) -> int:
         """Bytes that it has not taken yet."""
         return self.writer.transport.get_write_buffer_size()
+
+    def view(self) -> ConsoleView:
+        """Return the figures for people."""
+        return ConsoleView(
+            id=self.number,
+            client=self.name,
+            pid=self.pid,
+            since=self.since,
+            subscriptions=len(self.subscriptions),
+            delivered=self.delivered,
+            failed=self.failed,
+            sent_bytes=self.sent,
+            waiting=self.waiting,
+        )
 
     def count(self, now: float) -> None:
         """Count a request.

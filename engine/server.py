@@ -165,20 +165,7 @@ class Server:
 
     def consoles(self) -> tuple[ConsoleView, ...]:
         """Return the figures of all clients."""
-        return tuple(
-            ConsoleView(
-                id=client.number,
-                client=client.name,
-                pid=client.pid,
-                since=client.since,
-                subscriptions=len(client.subscriptions),
-                delivered=client.delivered,
-                failed=client.failed,
-                sent_bytes=client.sent,
-                waiting=client.waiting,
-            )
-            for client in self._clients.values()
-        )
+        return tuple(client.view() for client in self._clients.values())
 
     # Connections. ---------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from engine.errors import SettingsInvalid
 from tradetui.credentials import Credentials, Secret, load_credentials
 from tradetui.redaction import Redactor, redactor
 
-KEY, SECRET = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zv", "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP"
+KEY, SECRET = "a key that opens nothing".replace(" ", "-"), "a secret that hides nothing".replace(" ", "-")
 
 
 def write(folder: Path, text: str, mode: int = 0o600) -> Path:
