@@ -207,6 +207,15 @@ class Alerts:
         key = self._raise(cause, now, times)
         self._passing[key] = max(self._passing.get(key, 0), now + hold)
 
+    def jumped(self, now: int) -> None:
+        """Time has jumped to `now`, on or back: what only passes is over, and nothing began later than now."""
+        self._passing = dict.fromkeys(self._passing, now)
+        self._told = {number: min(told, now) for number, told in self._told.items()}
+        for key, alert in self._by_key.items():
+            if alert.active and alert.last_seen > now:
+                since, first = min(alert.since, now), min(alert.first_seen, now)
+                self._by_key[key] = msgspec.structs.replace(alert, since=since, first_seen=first, last_seen=now)
+
     def acknowledge(self, number: int | None = None) -> int:
         """Mark one alert, or all, as read by a person; return how many that changed."""
         chosen = [a for a in self._by_key.values() if not a.acknowledged and number in (None, a.id)]

@@ -9,9 +9,13 @@ import msgspec
 from engine.market.price import Price
 from engine.protocol import Asked, Get, Series, State, Subscribe, raw
 from engine.topics import STATES, Topics
+from engine.types import SECOND
 
 SHARED_S = 0.05
-"""Seconds for which a view of the same record is given to others, too."""
+"""Seconds for which a view of the same record is given to others, too, by our time and by the engine's."""
+
+ALWAYS = ("alerts", "replay")
+"""Topics that change without a record."""
 
 ASK_S = 1.0
 """A stale price is asked of the venue at most this often, whoever wants it: requests are needed for snapshots, too."""
@@ -41,6 +45,7 @@ class Delivery:
         self._topics = topics
         self._views: dict[tuple[str, str, int], tuple[int, bytes]] = {}
         self._viewed = -1.0
+        self._viewed_at = 0
         self._asking: dict[str, asyncio.Task[Price | None]] = {}
         self._asked: dict[str, float] = {}
 
@@ -94,13 +99,14 @@ class Delivery:
 
     def _view(self, asked: Asked, now: float) -> bytes:
         """Return a state topic packed; the same one is made once for all who ask at the same record."""
-        if now - self._viewed > SHARED_S:
+        at = self._topics.engine.now()
+        if now - self._viewed > SHARED_S or not 0 <= at - self._viewed_at <= SHARED_S * SECOND:
             self._views.clear()
-            self._viewed = now
+            self._viewed, self._viewed_at = now, at
         seq = self._topics.engine.state.seq
         key = asked.topic, asked.instrument, asked.depth if asked.topic == "book" else 0
         known = self._views.get(key)
-        if known is None or known[0] != seq or asked.topic == "alerts":
+        if known is None or known[0] != seq or asked.topic in ALWAYS:
             known = self._views[key] = seq, bytes(raw(self._topics.state(asked)))
         return known[1]
 

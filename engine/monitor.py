@@ -33,6 +33,10 @@ WINDOW_S = 60.0
 """Seconds of one latency window; two of them are told."""
 
 
+REPLAY = "replay"
+"""Data of an engine that plays a recording."""
+
+
 class Identity(msgspec.Struct, frozen=True, kw_only=True):
     """What does not change while the engine runs. `parts` tells of each part of the product whether it runs."""
 
@@ -75,12 +79,23 @@ class Monitor:
         self.consoles: Callable[[], tuple[ConsoleView, ...]] = tuple
         self.workers: Callable[[], tuple[ProcessView, ...]] = tuple
         self.refused_consoles: Callable[[], int] = int
+        self.jumps: Callable[[], int] = int
+        """Counts how often the engine's time has jumped: what was seen before tells nothing of now."""
         self.last_error: Callable[[], str] = str
         self._monotonic = monotonic
         self._resources = resources
         self._log = log
         self.clean = clean
-        self._watch = Watch(engine, alerts, resources, monotonic=monotonic, disk_low_mb=disk_low_mb, others=others)
+        self._watch = Watch(
+            engine,
+            alerts,
+            resources,
+            monotonic=monotonic,
+            disk_low_mb=disk_low_mb,
+            others=others,
+            replayed=identity.data == REPLAY,
+        )
+        self._jumped = 0
         self._frames: dict[str, tuple[float, int, float]] = {}
         self._starting = True
 
@@ -100,9 +115,19 @@ class Monitor:
                 turned = now
                 for latency in (engine.latency, engine.waiting, engine.applying):
                     latency.turn()
+            self._heed_jumps()
             self._watch.look(engine.now(), beat_s)
             self.verdict()  # whether the start is over must not depend on who asks
             await asyncio.sleep(BEAT_S)
+
+    def _heed_jumps(self) -> None:
+        """After a jump of the engine's time forget what was seen; books that never were are waited for again."""
+        jumps = self.jumps()
+        if jumps != self._jumped:
+            self._jumped = jumps
+            self._watch.forget(self.engine.now())
+            markets = self.engine.state.markets.values()
+            self._starting = not any(market.sync.resyncs and not market.sync.live for market in markets)
 
     def _rates(self, now: float) -> None:
         for connection in self._connections():
@@ -118,6 +143,7 @@ class Monitor:
         engine = self.engine
         if engine.supervisor.stopping:
             return "stopping", ()
+        self._heed_jumps()
         why = [
             f"{alert.code} {alert.component}: {alert.text}"
             for alert in self.alerts.active
@@ -129,7 +155,7 @@ class Monitor:
             why.append(f"no heartbeat for {self.heart.age:.0f} s")
         now = engine.now()
         wanted = sum(len(feed.symbols) - len(feed.missing) for feed in engine.feeds)
-        missing = wanted - len(engine.state.markets)
+        missing = max(wanted - len(engine.state.markets), 0)
         waiting = [key for key, market in engine.state.markets.items() if not is_live(engine.state, market, now)]
         if why or (not self._starting and (waiting or missing)):
             self._starting = False

@@ -1,13 +1,10 @@
 """Recorded frames through the live path: the same codecs, the same `step`, the clock of the recording.
 
-Speed changes how long the replay waits between frames and nothing else. Seeking backwards starts again from the first
-frame, so the state at a point is that of a straight replay to it.
+Seeking backwards starts again from the first frame, so the state at a point is that of a straight replay to it.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -76,11 +73,38 @@ class Recording:
         """Bytes on disk read so far."""
         return sum(tape.consumed for tape in self.tapes)
 
-    def notes(self) -> list[str]:
+    def extent(self, enough: float = inf, stopped: Callable[[], bool] = lambda: False) -> tuple[int, list[str]] | None:
+        """Read the files through; return the stamp of the last line, and what is to be skipped.
+
+        Args:
+            enough: A stamp at which it is known all that is wanted: a file is read no further.
+            stopped: Asked between pieces; once true, the answer is None.
+
+        Raises:
+            RecordingUnusable: A file cannot be read any more.
+        """
+        tapes = [TapeFile(path, index) for index, path in enumerate(self.paths)]
+        end = self.start
+        for tape in tapes:
+            for lines in tape.lines():
+                if stopped():
+                    return None
+                if lines:
+                    end = max(end, lines[-1][0])
+                if end >= enough:
+                    return end, []
+        return end, self.notes(tapes)
+
+    def outside(self, stamp: int, end: int | None = None) -> str:
+        """Return, for people, that a time is not in the recording, and what is."""
+        upto = f" to {iso(end)}" if end is not None else ""
+        return f"{iso(stamp)} is not in the recording, which goes from {iso(self.start)}{upto}"
+
+    def notes(self, tapes: list[TapeFile] | None = None) -> list[str]:
         """Return what was skipped so far, by file."""
         said = [f"{path.name}: no message of a known stream; skipped" for path in self.contents.skipped]
         said += [f"{survey.path.name}: {survey.note}" for survey in self.contents.files if survey.note]
-        for tape in self.tapes:
+        for tape in self.tapes if tapes is None else tapes:
             said += [f"{tape.path.name}: {note}" for note in tape.notes]
             if tape.malformed:
                 said.append(f"{tape.path.name}: {tape.malformed} lines without a receive stamp were skipped")
@@ -90,7 +114,11 @@ class Recording:
 
 
 class Replay:
-    """A position in a recording and the state there."""
+    """A position in a recording and the state there.
+
+    `position` is the stamp of the last line applied, 0 before the first; `reached` the time up to which all lines are
+    applied.
+    """
 
     def __init__(
         self, recording: Recording, settings: MarketSettings | None = None, observer: Observer | None = None
@@ -106,6 +134,8 @@ class Replay:
         self.refusals = Refusals()
         self.messages = 0
         self.position = 0
+        self.reached = self.recording.start
+        self.exhausted = False
         self._codecs = self.recording.codecs()
         self._batches = self.recording.batches()
         self._batch: list[Line] = []
@@ -117,22 +147,35 @@ class Replay:
             listed = InstrumentListed(instrument=instrument, trade_stream=contents.trade_streams[instrument.key])
             self._apply(self.recording.start, "replay", listed, b"")
 
+    @property
+    def waiting(self) -> int:
+        """Lines that have been read and not been applied yet."""
+        return len(self._batch) - self._place
+
+    def read(self) -> bool:
+        """Read one piece of the files, if no line is waiting; return whether the next line, or the end, is known."""
+        if self._place >= len(self._batch) and not self.exhausted:
+            batch = next(self._batches, None)
+            self.exhausted = batch is None
+            self._batch = batch or []
+            self._place = 0
+        return self.exhausted or self._place < len(self._batch)
+
     def next_stamp(self) -> int | None:
         """Return the receive stamp of the next line, or None at the end."""
-        while self._place >= len(self._batch):
-            batch = next(self._batches, None)
-            if batch is None:
-                return None
-            self._batch = batch
-            self._place = 0
-        return self._batch[self._place][0]
+        while not self.read():
+            pass
+        return None if self.exhausted else self._batch[self._place][0]
 
     def run(self, until: float = inf, limit: float = inf) -> int:
         """Apply lines received at or before `until`, at most `limit` of them; return how many."""
         done = 0
         while done < limit:
             stamp = self.next_stamp()
-            if stamp is None or stamp > until:
+            if stamp is None:
+                break
+            if stamp > until:
+                self.reached = max(self.reached, int(until))
                 break
             start = self._place
             stop = min(len(self._batch), start + int(min(limit - done, len(self._batch))))
@@ -172,6 +215,7 @@ class Replay:
                 observer(record, state)
         self.messages += len(lines)
         self.position = lines[-1][0]
+        self.reached = max(self.reached, self.position)
 
     def _fire(self, stamp: int) -> None:
         for boundary in self._timers.before(stamp):
@@ -211,99 +255,13 @@ class Replay:
             RecordingUnusable: The recording does not reach there; the message says what it holds.
         """
         if stamp < self.recording.start:
-            raise RecordingUnusable(self._outside(stamp, None))
+            raise RecordingUnusable(self.recording.outside(stamp))
         if stamp < self.position:
             self._rewind()
         self.run(until=stamp)
         if self.next_stamp() is None and self.position < stamp:
-            raise RecordingUnusable(self._outside(stamp, self.position))
-
-    def _outside(self, stamp: int, end: int | None) -> str:
-        upto = f" to {iso(end)}" if end is not None else ""
-        return f"{iso(stamp)} is not in the recording, which goes from {iso(self.recording.start)}{upto}"
-
-
-class Player:
-    """Plays a replay at a speed, in an event loop; pause, step and seek at any time."""
-
-    def __init__(self, replay: Replay, speed: float = 1.0) -> None:
-        self.replay = replay
-        self.progress: Callable[[], None] | None = None
-        self._speed = speed
-        self._paused = False
-        self._changed = asyncio.Event()
-        self._anchor: tuple[float, int] | None = None
-
-    @property
-    def speed(self) -> float:
-        """Recorded seconds per second; infinite is as fast as possible."""
-        return self._speed
-
-    @property
-    def paused(self) -> bool:
-        """True while nothing moves."""
-        return self._paused
-
-    def set_speed(self, speed: float) -> None:
-        """Change the speed from here on."""
-        self._speed = speed
-        self._nudge()
-
-    def pause(self) -> None:
-        """Stop at the next frame."""
-        self._paused = True
-        self._nudge()
-
-    def resume(self) -> None:
-        """Go on."""
-        self._paused = False
-        self._nudge()
-
-    def step(self, frames: int = 1) -> None:
-        """Apply the next `frames` frames and pause."""
-        self._paused = True
-        self.replay.run(limit=frames)
-        self._nudge()
-
-    def seek(self, stamp: int) -> None:
-        """Jump to a receive stamp and go on from there as before."""
-        self.replay.seek(stamp)
-        self._nudge()
-
-    def _nudge(self) -> None:
-        self._anchor = None
-        self._changed.set()
-
-    async def play(self, until: float = inf) -> None:
-        """Play until `until`, or the end of the recording; other tasks run between slices."""
-        replay = self.replay
-        while True:
-            self._changed.clear()
-            if self._paused:
-                await self._changed.wait()
-                continue
-            stamp = replay.next_stamp()
-            if self.progress is not None:
-                self.progress()
-            if stamp is None or stamp > until:
-                return
-            if self._speed == inf:
-                replay.run(until=until, limit=4096)
-                await asyncio.sleep(0)
-                continue
-            now = time.monotonic()
-            if self._anchor is None:
-                self._anchor = now, stamp
-            began, first = self._anchor
-            due = first + int((now - began) * self._speed * SECOND)
-            if stamp <= due:
-                replay.run(until=min(due, until), limit=4096)
-                await asyncio.sleep(0)
-                continue
-            try:
-                await asyncio.wait_for(self._changed.wait(), (stamp - due) / SECOND / self._speed)
-            except TimeoutError:
-                continue
+            raise RecordingUnusable(self.recording.outside(stamp, self.position))
+        self.reached = stamp
 
 
 def iso(stamp: int) -> str:

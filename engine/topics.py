@@ -19,9 +19,9 @@ from engine.series import Versions
 from engine.snapshot import book_view, cob_view, is_live
 from engine.state import MarketState
 from engine.types import MS, Bar, Instrument, Timeframe, Trade
-from engine.views import BarRow, HeatRow, MarketRow, PriceView, TradeRow
+from engine.views import BarRow, HeatRow, MarketRow, PriceView, ReplayView, TradeRow
 
-STATES = ("health", "alerts", "markets", "book", "cob")
+STATES = ("health", "alerts", "markets", "book", "cob", "replay")
 SERIES = ("bars", "trades", "heat", "events")
 OF_INSTRUMENT = ("book", "cob", "bars", "trades", "heat", "price")
 
@@ -29,11 +29,20 @@ OF_INSTRUMENT = ("book", "cob", "bars", "trades", "heat", "price")
 class Topics:
     """Reads an engine for others. Nothing here changes it."""
 
-    def __init__(self, engine: Engine, monitor: Monitor, journal: Journal, epoch: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        monitor: Monitor,
+        journal: Journal,
+        epoch: str,
+        replay: Callable[[], ReplayView] | None = None,
+    ) -> None:
+        """`epoch` marks the cursors of this engine, `replay` tells where it stands in a recording, if it plays one."""
         self.engine = engine
         self._monitor = monitor
         self._journal = journal
         self._epoch = epoch
+        self._replay = replay
         self._series: dict[tuple[str, str, str], Versions[object, msgspec.Raw]] = {}
         self._read: dict[tuple[str, str, str], int] = {}
 
@@ -46,6 +55,8 @@ class Topics:
         topics = (*STATES, *SERIES, "price")
         if asked.topic not in topics:
             raise RequestDenied("unknown_topic", _unknown("topic", asked.topic, topics))
+        if asked.topic == "replay" and self._replay is None:
+            raise RequestDenied("not_available", "this engine is live: it has nothing to replay")
         if asked.topic in OF_INSTRUMENT and asked.instrument not in self.engine.state.markets:
             raise RequestDenied(
                 "unknown_instrument", _unknown("instrument", asked.instrument, self.engine.state.markets)
@@ -68,6 +79,8 @@ class Topics:
                 return [self._row(market, now) for market in self.engine.state.markets.values()]
             case "book":
                 return book_view(self.engine.state, asked.instrument, asked.depth, now)
+            case "replay":
+                return self._replay() if self._replay is not None else None
             case _:
                 return cob_view(self.engine.state, asked.instrument, now)
 
@@ -96,7 +109,10 @@ class Topics:
         return found, str(found[-1].cursor if found else after), not known or hole
 
     def series(self, asked: Asked) -> Versions[object, msgspec.Raw]:
-        """Return a series topic, with the rows of this moment taken in."""
+        """Return a series topic, with the rows of this moment taken in.
+
+        A replay that goes back takes rows back, which is a reset for their readers; the same record has the same rows.
+        """
         key = asked.topic, asked.instrument, asked.timeframe if asked.topic == "bars" else ""
         found = self._series.get(key)
         if found is None:

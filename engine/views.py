@@ -76,3 +76,26 @@ class HeatRow(msgspec.Struct, frozen=True, array_like=True):
     bids: tuple[float, ...]
     asks: tuple[float, ...]
     partial: tuple[bool, ...]
+
+
+class ReplayView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a replay stands.
+
+    Units: times UTC ns; `speed` recorded seconds per second, 0.0 is as fast as possible. `end` is None until the files
+    have been read through, and with it come `notes`: what of them was skipped. `seeking` is the time that is being
+    sought, `progress` the share of the way there (0 to 1). `ended`: there is nothing to come; one can seek back.
+    `messages` and `refused` count the recorded lines up to `position`, and those of them that gave no event.
+    """
+
+    position: int
+    start: int
+    end: int | None
+    speed: float
+    paused: bool
+    ended: bool
+    seeking: int | None
+    progress: float | None
+    messages: int
+    refused: int
+    files: tuple[str, ...]
+    notes: tuple[str, ...]

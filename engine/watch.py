@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from engine.alerts import Alerts, Cause
 from engine.ingestion.connection import Connection
 from engine.ingestion.feed import Trouble, VenueFeed
@@ -31,6 +33,9 @@ APART_STILL = 8 * SECOND // 10
 
 STALL_S = 1.0
 
+RECORDED = ("gaps ", "trades ")
+"""Counters of what befell the market data; in a replay it befell them when they were recorded."""
+
 
 class Counted:
     """Counters that only grow, by name: how much since the last look. A new one began at 0, one that shrinks again."""
@@ -57,19 +62,33 @@ class Watch:
         monotonic: Callable[[], float],
         disk_low_mb: int,
         others: Callable[[], Iterator[Cause]] = lambda: iter(()),
+        replayed: bool = False,
     ) -> None:
-        """`others` tells what is wrong outside the engine's own state: journal, log, workers."""
+        """`others` tells what is wrong outside the engine's own state: journal, log, workers.
+
+        `replayed`: what happened is recorded, and nobody does anything about it.
+        """
         self._engine = engine
         self._alerts = alerts
         self._resources = resources
         self._monotonic = monotonic
         self._disk_low_mb = disk_low_mb
         self._others = others
+        self._replayed = replayed
         self._counted = Counted()
         self._apart: dict[str, str] = {}
         self._out: dict[str, tuple[int, bool]] = {}
+        self._count()
+
+    def _count(self) -> None:
         for name, value in self._counters():
             self._counted.grown(name, value)
+
+    def forget(self, now: int) -> None:
+        """Time has jumped to `now`: what was counted and seen before it is of another time."""
+        self._out.clear()
+        self._count()
+        self._alerts.jumped(now)
 
     def look(self, now: int, beat_s: float = 0.0) -> None:
         """Look once, at `now` (UTC ns); `beat_s` is the time since the last heartbeat."""
@@ -139,7 +158,8 @@ class Watch:
         if market.failed:
             yield Cause("INSTRUMENT_FAILED", key, market.failed, "its book begins again")
         yield from self._book(key, market, now)
-        offset = market.offset or 0
+        # Recorded, it is the clock of another time and maybe of another machine.
+        offset = 0 if self._replayed else market.offset or 0
         if abs(offset) <= (APART_STILL if key in self._apart else APART):
             self._apart.pop(key, None)
         else:
@@ -191,6 +211,8 @@ class Watch:
         for name, number in grown.items():
             cause = self._tell(name, number, grown)
             if cause is not None:
+                if self._replayed and name.startswith(RECORDED):
+                    cause = msgspec.structs.replace(cause, doing="it is so in the recording")
                 self._alerts.passing(cause, now, times=0 if name.startswith("restarts ") else number, hold=HOLD)
         if beat_s > STALL_S:
             said = f"the engine's loop stood still for {beat_s:.1f} s"

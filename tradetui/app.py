@@ -1,4 +1,4 @@
-"""The console's screen: reads what the link keeps, four times a second, and draws what changed."""
+"""The console's screen: panes on a desk, one clock, and the keys that hold everywhere."""
 
 from __future__ import annotations
 
@@ -6,96 +6,158 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections import deque
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
-from textual.binding import Binding
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
+from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.alerts import Alert
-from engine.errors import ConsoleError
+import themes
+from tradetui.acts import Acts
+from tradetui.arguments import Known
 from tradetui.keymap import KEYS
-from tradetui.link import Link, Phase
-from tradetui.panes.rows import Rows
-from tradetui.render import bars, tables
-from tradetui.screens.dialogs import Confirm, Help
-from tradetui.terminal import Terminal
+from tradetui.keys import FILE, Keys
+from tradetui.layout import DIGITS, LEAST, PRESETS, Box, arrange
+from tradetui.meter import Meter
+from tradetui.orders import Orders
+from tradetui.palette import ConsoleCommands, Palette
+from tradetui.panes.alerts import AlertsPane
+from tradetui.panes.chart import ChartPane
+from tradetui.panes.cropping import crop
+from tradetui.panes.events import EventsPane
+from tradetui.panes.heat import HeatPane
+from tradetui.panes.ladder import LadderPane
+from tradetui.panes.lines import BannerPane, EventLine, Footer, StatusLine, TabLine
+from tradetui.panes.markets import MarketsPane
+from tradetui.panes.paint import Paint
+from tradetui.panes.pane import Pane, bindings
+from tradetui.panes.system import SystemPane
+from tradetui.panes.table import Told
+from tradetui.panes.tape import TapePane
+from tradetui.prompt import known_of
+from tradetui.screens import dialogs
+from tradetui.screens.command_line import CommandLine
+from tradetui.view import TIMEFRAMES, Memory
 
-TICK_S = 0.25
-"""The one clock of the screen."""
+if TYPE_CHECKING:
+    from tradetui.desk import Desk
+    from tradetui.terminal import Terminal
 
-LEAST = (80, 24)
-"""Columns and lines below which nothing is shown."""
+KEEP_S = 1.0
+"""Seconds between two looks whether the view has to be kept."""
 
-ROWS = ("status", "markets", "connections", "alerts", "detail", "events", "footer")
-
-DETAIL = 4
-"""Lines that tell of the selected alert."""
+SLOW_S = 1.0
+"""Pause between frames when the loop is late, and on a slow line."""
 
 
-def share(height: int, markets: int, connections: int) -> tuple[int, int, int]:
-    """Share out the screen's lines: return those of markets, connections and events; the alerts take the rest."""
-    events_ = 3 if height < 32 else 5 if height < 50 else 9
-    room = height - 2 - 3 - events_ - DETAIL - 5  # status and footer, banner, at least four alerts
-    top, middle = max(markets, 1) + 1, max(connections, 1) + 1
-    if top + middle > room:
-        middle = max(min(middle, room // 2), 2)
-        top = max(min(top, room - middle), 2)
-    return top, middle, events_
+class DeskLayout(Layout):
+    """Places the panes where `tradetui.layout` says."""
+
+    name = "desk"
+
+    def __init__(self) -> None:
+        self.boxes: dict[str, Box] = {}
+
+    def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:  # noqa: ARG002
+        """Return the places of the panes that have one."""
+        parent.pre_layout(self)
+        return [
+            WidgetPlacement(Region(*self.boxes[child.id]), NULL_OFFSET, NULL_SPACING, child)
+            for child in children
+            if child.id in self.boxes
+        ]
+
+
+class Body(Widget):
+    """Holds everything on the desk."""
+
+    def __init__(self, *children: Widget) -> None:
+        super().__init__(*children, id="body")
+        self.places = DeskLayout()
+
+    @property
+    def layout(self) -> Layout:
+        """How the panes are placed."""
+        return self.places
+
+
+class DeskScreen(Screen[None], inherit_bindings=False):
+    """The desk's screen; the keys are those of the keymap, and no others."""
 
 
 class ConsoleApp(App[None]):
-    """The first console: status, markets, connections, alerts, events."""
+    """A trading desk in the terminal."""
 
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar = [Binding(key.names, key.action, key.explained, show=False) for key in KEYS]
-    CSS = """
-    Screen { background: #121212; color: #d0d0d0; layout: vertical; overflow: hidden; }
-    #banner { display: none; height: auto; max-height: 6; padding: 0 1; background: #ffb000; color: #121212; }
-    #banner.said { display: block; }
-    #alerts { height: 1fr; min-height: 1; }
-    #small { display: none; width: 100%; height: 100%; content-align: center middle; }
-    Screen.small Rows, Screen.small #banner { display: none; }
-    Screen.small #small { display: block; }
-    """
+    CSS_PATH: ClassVar = [Path(themes.__file__).with_name("console.tcss")]
+    COMMANDS: ClassVar = {ConsoleCommands}
+    ALLOW_SELECT = False  # dragging moves charts
+    BINDINGS: ClassVar = bindings("everywhere", "replay")
 
-    def __init__(self, link: Link, terminal: Terminal | None = None) -> None:
-        super().__init__()
-        self.link = link
+    def __init__(
+        self,
+        desk: Desk,
+        terminal: Terminal | None = None,
+        memory: Memory | None = None,
+        keys: Keys | None = None,
+    ) -> None:
+        super().__init__(ansi_color=desk.look.colours in ("16", "none"))
+        self.desk = desk
+        self.link = desk.link
         self.fault: BaseException | None = None
-        self._still: Link | None = None
+        self.meter = desk.meter = Meter()
+        self.low = False
+        """A slow line: one frame a second, no heat map unless it is asked for."""
         self._terminal = terminal
-        self._rows = {name: Rows(name) for name in ROWS}
-        self._banner = Static(id="banner", markup=False)
+        self._memory = memory
+        self.own_keys = keys or Keys(Path(FILE), KEYS, {}, ())
+        self.keys = desk.keys = self.own_keys.table
+        self._lines = [StatusLine(desk), TabLine(desk), BannerPane(desk), EventLine(desk), Footer(desk)]
+        self._panes: dict[str, Pane] = {
+            pane.id or "": pane
+            for pane in (
+                *(ChartPane(desk, number) for number in range(1, 5)),
+                HeatPane(desk), LadderPane(desk), TapePane(desk), MarketsPane(desk), SystemPane(desk),
+                AlertsPane(desk), EventsPane(desk),
+            )
+        }  # fmt: skip
+        self._command = CommandLine(desk)
+        self._body = Body(*self._lines, *self._panes.values(), self._command)
         self._small = Static(id="small", markup=False)
         self._linking: asyncio.Task[None] | None = None
-        self._acting: set[asyncio.Task[None]] = set()
-        self._shown: list[Alert] = []
-        self._chosen = 0
-        self._moved = False
-        self._top = 0
-        self._ticked = 0.0
-        self._lags: deque[float] = deque([0.0] * 8, maxlen=8)
-        self._said: str | None = None
-        self._most = (0, 0)
+        self._timer: Any = None
+        self._paused_s = 0.0
+        self._kept_at = 0.0
+        self.acts = Acts(self)
+        self.orders = Orders(self)
+
+    # Life. ----------------------------------------------------------------------------------------------------------
+
+    def get_default_screen(self) -> Screen[None]:
+        """Return the screen of the desk."""
+        return DeskScreen(id="_default")
 
     def compose(self) -> ComposeResult:
-        """Lay out the screen, top to bottom."""
-        yield self._rows["status"]
-        yield self._banner
-        for name in ROWS[1:]:
-            yield self._rows[name]
+        """Put the desk on the screen."""
+        yield self._body
         yield self._small
 
     def on_mount(self) -> None:
         """Begin to look for the engine."""
-        self.theme = "textual-dark"
+        crop()
+        self.set_class(self.desk.look.ascii, "ascii")
+        self.paint(self.desk.paint)
+        self.set_keymap(self.own_keys.keymap)
+        self.meter.watch(self)
+        self.desk.changed = self.changed
         self._linking = asyncio.create_task(self.link.run(), name="link")
-        self._ticked = time.monotonic()
-        self.set_interval(TICK_S, self._tick)
+        self._pace()
+        self.place()
+        self._focus(self.desk.view.pane)
         self.call_after_refresh(self._settled)
         self.draw()
 
@@ -104,178 +166,373 @@ class ConsoleApp(App[None]):
         gc.freeze()
 
     async def on_unmount(self) -> None:
-        """Let go of the engine."""
-        tasks = [task for task in (self._linking, *self._acting) if task is not None]
+        """Keep the view, and let go of the engine."""
+        self.keep()
+        tasks = [task for task in (self._linking, *self.acts.tasks) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # Drawing. -------------------------------------------------------------------------------------------------------
+    def keep(self) -> None:
+        """Keep the view, if it has changed."""
+        self._kept_at = time.monotonic()
+        if self._memory is not None:
+            before = self._memory.trouble
+            self._memory.keep(self.desk.view)
+            if self._memory.trouble and self._memory.trouble != before:
+                self.desk.say(self._memory.trouble)
+
+    # The clock. -----------------------------------------------------------------------------------------------------
+
+    def _pace(self) -> None:
+        """Let the clock run as fast as the person, the line and the machine want it."""
+        pause = SLOW_S if self.low or self.meter.late else 1 / self.desk.view.rate
+        if pause != self._paused_s:
+            self._paused_s = pause
+            if self._timer is not None:
+                self._timer.stop()
+            self._timer = self.set_interval(pause, self._tick)
 
     def _tick(self) -> None:
         now = time.monotonic()
-        self._lags.append(max(now - self._ticked - TICK_S, 0.0) * 1000)
-        self._ticked = now
+        self.meter.tick(now, self._paused_s)
+        self._pace()
+        if now - self._kept_at >= KEEP_S:
+            self.keep()
         if self._terminal is not None:
             self._terminal.look()
             if self._terminal.behind(self):
                 return  # it does not read; what is newest then is drawn when it does again
         self.draw()
 
+    def changed(self) -> None:
+        """Draw at once what a key has changed."""
+        if self.screen_stack:
+            self._pace()
+            self.draw()
+
+    def draw(self) -> None:
+        """Put on the screen what is known now."""
+        if not self.screen_stack or self._is_small(self.size):
+            return
+        self.place()
+        visible = self._body.places.boxes
+        self.link.look_at(self.desk.wants(set(visible)))
+        for pane in (*self._lines, *self._panes.values()):
+            if pane.id in visible:
+                pane.tick()
+
+    # Places. --------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _is_small(size: Size) -> bool:
+        return size.width < LEAST[0] or size.height < LEAST[1]
+
     def on_resize(self, event: events.Resize) -> None:
-        """Say so if there is not enough room."""
-        small = event.size.width < LEAST[0] or event.size.height < LEAST[1]
-        stack = self.screen_stack
-        if not stack:
+        """Place everything anew; say so if there is not enough room."""
+        if not self.screen_stack:
             return  # it is ending
+        small = self._is_small(event.size)
         if small:
             while len(self.screen_stack) > 1:
                 self.pop_screen()
             told = f"too small: need {LEAST[0]}x{LEAST[1]}\nthis is {event.size.width}x{event.size.height}"
-            self._small.update(Text(told, justify="center"))
-        stack[0].set_class(small, "small")
+            self._small.update(told)
+        self.screen_stack[0].set_class(small, "small")
         if not small:
+            self.place()
             self.call_after_refresh(self.draw)
 
-    def draw(self) -> None:
-        """Put on the screen what is known now."""
-        stack, rows = self.screen_stack, self._rows
-        if not stack:
-            return  # it is ending
-        width, height = stack[0].size
-        if width < LEAST[0] or height < LEAST[1]:
+    def place(self) -> None:
+        """Give every pane its place, if anything that decides it has changed."""
+        view, size = self.desk.view, self.size
+        if self._is_small(size):
             return
-        frozen = self._still is not None
-        rows["status"].put([bars.status(self.link, width, max(self._lags), frozen)])
-        rows["footer"].put([bars.footer(width)])
-        self._tell()
-        health = self.link.health
-        known = health.connections if health is not None else ()
-        self._most = max(self._most[0], len(self.link.markets)), max(self._most[1], len(known))
-        markets, connections, events_ = share(height, *self._most)
-        for name, lines in (
-            ("markets", markets),
-            ("connections", connections),
-            ("detail", DETAIL),
-            ("events", events_),
-        ):
-            rows[name].tall(lines)
-        link = self.link
-        if self._still is not None and link.attached and link.stalled_s() is None:
-            link = self._still
-        self._shown = link.alerts
-        room = max(rows["alerts"].size.height, 1)
-        self._choose(0, room)
-        rows["markets"].put(tables.markets(link, width, markets))
-        rows["connections"].put(tables.connections(link, width, connections))
-        rows["alerts"].put(tables.alerts(link, self._shown, self._chosen, self._top, width, room))
-        rows["detail"].put(tables.detail(link, self._shown, self._chosen, width, DETAIL))
-        rows["events"].put(tables.events(link, width, events_))
-
-    def _tell(self) -> None:
-        said = bars.banner(self.link)
-        if said != self._said:
-            self._said = said
-            self._banner.update(Text(said, style="bold"))
-            self._banner.set_class(bool(said), "said")
-
-    def _choose(self, steps: int, room: int) -> None:
-        """Move the selection. It stays with its alert when the list changes; before it was moved it is on the first."""
-        ids = [alert.id for alert in self._shown]
-        if not ids:
-            self._chosen = self._top = 0
+        banner = next(line for line in self._lines if isinstance(line, BannerPane))
+        boxes = arrange(
+            view.preset,
+            size.width,
+            size.height,
+            focus=view.pane if view.pane in self._panes else "chart2",
+            chart=f"chart{view.chart + 1}",
+            zoomed=view.zoomed,
+            folded=view.folded,
+            without=("heat",) if self.low else (),
+            lines={"markets": max(len(self.desk.symbols), 1) + 3},
+            banner=banner.lines(size.width),
+        )
+        if self._command.open:
+            boxes["command"] = boxes.pop("event")
+        if boxes == self._body.places.boxes:
             return
-        self._moved = (self._moved or bool(steps)) and self._chosen in ids
-        at = ids.index(self._chosen) if self._chosen in ids and (self._moved or steps) else 0
-        at = min(max(at + steps, 0), len(ids) - 1)
-        self._chosen = ids[at]
-        listed = max(room - 1, 1)
-        self._top = min(max(self._top, at - listed + 1, 0), at, max(len(ids) - listed, 0))
+        self._body.places.boxes = boxes
+        for widget in (*self._lines, *self._panes.values(), self._command):
+            widget.display = widget.id in boxes
+        self._body._clear_arrangement_cache()  # the places have changed, not the widgets
+        self._body.refresh(layout=True)
 
-    # Keys. ----------------------------------------------------------------------------------------------------------
+    def paint(self, paint: Paint) -> None:
+        """Take a theme: the panes draw themselves anew, dialogs follow."""
+        from tradetui.screens.theme import textual_theme
 
-    def action_help(self) -> None:
-        """Show every key."""
-        self.push_screen(Help())
+        self.desk.paint = paint
+        theme = textual_theme(paint.palette, self.desk.look)
+        self.register_theme(theme)
+        self.theme = theme.name
 
-    def action_detach(self) -> None:
-        """Leave; the engine goes on."""
-        self.exit()
+    # Focus. ---------------------------------------------------------------------------------------------------------
 
-    async def action_back(self) -> None:
-        """Nothing to leave here; dialogs take this key themselves."""
+    def _focus(self, name: str) -> None:
+        """Go to a pane; one without a place is given one."""
+        view = self.desk.view
+        pane = self._panes.get(name)
+        if pane is None:
+            return
+        view.pane = name
+        if name.startswith("chart"):
+            view.chart = int(name[-1]) - 1
+        self.place()
+        pane.display = True
+        if self.screen_stack:
+            self.screen_stack[0].set_focus(pane)
+        self.changed()
 
-    def action_select(self, steps: int) -> None:
-        """Select another alert."""
-        self._choose(steps, max(self._rows["alerts"].size.height, 1))
-        self.draw()
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Take what is in focus for the pane of the keys."""
+        name = event.widget.id or ""
+        if name in self._panes and name != self.desk.view.pane:
+            self._focus(name)
+
+    @property
+    def focused_pane(self) -> Pane:
+        """The pane in focus, or that was before a dialog came."""
+        return self._panes.get(self.desk.view.pane) or self._panes["chart2"]
+
+    def visible_panes(self) -> list[str]:
+        """Return the panes in sight, in reading order."""
+        boxes = self._body.places.boxes
+        return sorted((name for name in boxes if name in self._panes), key=lambda name: (boxes[name].y, boxes[name].x))
+
+    def action_next(self, steps: int) -> None:
+        """Go to the next pane in sight."""
+        names = self.visible_panes()
+        at = names.index(self.desk.view.pane) if self.desk.view.pane in names else 0
+        self._focus(names[(at + steps) % len(names)])
+
+    def action_pane(self, digit: str) -> None:
+        """Go to a pane by its key."""
+        view = self.desk.view
+        if digit != "1":
+            self._focus(DIGITS[digit])
+            return
+        charts = [name for name in self.visible_panes() if name.startswith("chart")] or ["chart1"]
+        if len(charts) == 1:  # there is one place for charts: the key goes through all of them
+            charts = ["chart1", "chart2", "chart3", "chart4"]
+        here = f"chart{view.chart + 1}"
+        step = 1 if view.pane == here else 0
+        self._focus(charts[(charts.index(here) + step) % len(charts)] if here in charts else charts[0])
+
+    def focus_pane(self, name: str) -> None:
+        """Go to a pane by name."""
+        self._focus(name)
+
+    # The desk. ------------------------------------------------------------------------------------------------------
+
+    def action_zoom(self) -> None:
+        """Show the pane in focus alone, or all again."""
+        self.desk.view.zoomed = not self.desk.view.zoomed
+        self.changed()
+
+    def action_fold(self) -> None:
+        """Fold the pane in focus to its title, or open it."""
+        folded, name = self.desk.view.folded, self.desk.view.pane
+        if name in folded:
+            folded.remove(name)
+        else:
+            folded.append(name)
+        self.changed()
+
+    def action_preset(self, steps: int) -> None:
+        """Show the next layout."""
+        view = self.desk.view
+        at = PRESETS.index(view.preset) if view.preset in PRESETS else 0
+        self.preset(PRESETS[(at + steps) % len(PRESETS)])
+
+    def preset(self, name: str) -> None:
+        """Show a layout; its own panes come first, so the focus goes to one of them."""
+        view = self.desk.view
+        view.preset, view.zoomed = name, False
+        plain = arrange(name, *self.size, focus="chart2", chart=f"chart{view.chart + 1}")
+        own = [pane for pane in plain if pane in self._panes]
+        if view.pane not in own:
+            first = next((pane for pane in DIGITS.values() if pane in own and name in ("book", "engine")), None)
+            self._focus({"book": "heat", "engine": "system"}.get(name) or first or f"chart{view.chart + 1}")
+        self.changed()
+
+    def action_theme(self, steps: int) -> None:
+        """Take the next theme."""
+        self.acts.next_theme(steps)
+
+    def action_sync(self) -> None:
+        """Tie the charts to one time, or let each have its own."""
+        view = self.desk.view
+        view.sync = not view.sync
+        self.changed()
+
+    def action_symbol(self, steps: int) -> None:
+        """Show the next instrument."""
+        names = self.desk.symbols
+        if len(names) < 2:
+            self.desk.say("there is one instrument only; more come from data_provider.symbols in the settings")
+        else:
+            self.symbol(names[(names.index(self.desk.symbol) + steps) % len(names)])
+        self.changed()
+
+    def symbol(self, name: str) -> None:
+        """Show an instrument: prices of another one mean nothing on it."""
+        view = self.desk.view
+        if name != view.symbol:
+            view.symbol, view.cross = name, None
+            for chart in view.charts:
+                chart.low = chart.high = chart.end = None
+        self.changed()
+
+    def action_timeframe(self, steps: int) -> None:
+        """Show another timeframe in the chart."""
+        at = TIMEFRAMES.index(self.desk.chart.timeframe)
+        self.timeframe(TIMEFRAMES[min(max(at + steps, 0), len(TIMEFRAMES) - 1)])
+
+    def timeframe(self, name: str) -> None:
+        """Show a timeframe in the chart that was last in focus."""
+        chart = self.desk.chart
+        if chart.timeframe != name:
+            chart.timeframe, chart.low, chart.high, chart.end = name, None, None, None
+        self.changed()
 
     def action_freeze(self) -> None:
-        """Keep the tables as they are, or let them go on."""
-        self._still = None if self._still is not None else self.link.still()
+        """Keep the screen as it is, or let it go on; a replay is paused itself."""
+        if self.link.replay is not None:
+            self.acts.replay("toggle")
+        else:
+            self.desk.freeze(not self.desk.frozen)
+        self.changed()
+
+    async def action_back(self) -> None:
+        """Go one step back."""
+        view = self.desk.view
+        if self.desk.frozen:
+            self.desk.freeze(False)
+        elif view.cross is not None:
+            view.cross = None
+        elif view.zoomed:
+            view.zoomed = False
+        elif view.filters.pop(view.pane, None) is None:
+            return
+        self.changed()
+
+    # Lines and dialogs. ---------------------------------------------------------------------------------------------
+
+    def action_command(self) -> None:
+        """Type a command."""
+        self.begin_line(":", "")
+
+    def action_filter(self) -> None:
+        """Type what rows have to hold."""
+        self.begin_line("/", self.desk.view.filters.get(self.desk.view.pane, ""))
+
+    def begin_line(self, prefix: str, text: str) -> None:
+        """Open the command line with a text in it."""
+        self._command.begin(prefix, text)
+        self.place()
+        self._command.focus_line()
+        self.changed()
+
+    def known(self) -> Known:
+        """Return what a command may speak of."""
+        return known_of(self.desk, self.acts.own_themes)
+
+    def enter(self, line: str) -> None:
+        """Carry out a line of the command line."""
+        self.orders.enter(line)
+
+    def filter(self, text: str) -> None:
+        """Show only rows of the pane in focus that hold a text."""
+        filters, pane = self.desk.view.filters, self.desk.view.pane
+        filters.pop(pane, None)
+        if text:
+            filters[pane] = text[:100]
+        self.changed()
+
+    def on_command_line_entered(self, event: CommandLine.Entered) -> None:
+        """Take a line."""
+        if event.prefix == "/":
+            self.filter(event.text)
+        else:
+            self.enter(event.text)
+
+    def on_command_line_changed(self, event: CommandLine.Changed) -> None:
+        """Filter as it is typed."""
+        if event.prefix == "/":
+            self.filter(event.text)
+
+    def on_command_line_closed(self) -> None:
+        """Give the keys back to the pane."""
+        self.place()
+        self._focus(self.desk.view.pane)
+
+    def on_told(self, event: Told) -> None:
+        """Show what a pane has to tell."""
+        self.push_screen(dialogs.Told(event.title, [f"{name}: {text}" for name, text in event.lines]))
+
+    def on_toggle_engine(self) -> None:
+        """Stop the engine, or start one."""
+        self.acts.engine()
+
+    def acknowledge_chosen(self) -> None:
+        """Mark the chosen alert as seen."""
+        alerts = self._panes["alerts"]
+        assert isinstance(alerts, AlertsPane)
+        alerts.action_acknowledge()
+
+    def action_palette(self) -> None:
+        """Find a command by its name."""
+        self.push_screen(Palette())
+
+    def action_jump(self) -> None:
+        """Put a letter on each pane, and go where the person says."""
+        from tradetui.screens.jump import Jump
+
+        letters = dict(zip("asdfghjklqwert", self.visible_panes(), strict=False))
+        self.desk.letters = {name: letter for letter, name in letters.items()}
         self.draw()
+
+        def go(name: str | None) -> None:
+            self.desk.letters = {}
+            if name:
+                self._focus(name)
+            self.changed()
+
+        self.push_screen(Jump(letters), go)
+
+    def action_help(self) -> None:
+        """Show every key, those of the pane in focus first."""
+        self.acts.help()
+
+    def action_leave(self) -> None:
+        """Ask whether to detach or to stop the engine."""
+        self.acts.leave()
+
+    def action_engine(self) -> None:
+        """Stop the engine, or start one; asks first."""
+        self.acts.engine()
 
     def action_try_now(self) -> None:
         """Look for the engine now."""
-        if self.link.attached:
-            self.link.say(f"the engine (pid {self.link.pid}) is attached")
-        else:
-            self.link.try_now()
-        self.draw()
+        self.acts.try_now()
 
-    def action_acknowledge(self) -> None:
-        """Mark the selected alert as seen."""
-        alert = next((alert for alert in self._shown if alert.id == self._chosen), None)
-        if alert is None:
-            self.link.say("there is no alert to acknowledge")
-        elif alert.acknowledged:
-            self.link.say(f"{alert.code} {alert.component} is acknowledged already")
-        else:
-            self._act(self._acknowledge(alert))
-
-    def action_engine(self) -> None:
-        """Stop the engine, or start one."""
-        link = self.link
-        if link.phase in (Phase.STARTING, Phase.LOOKING):
-            link.say("the engine is being looked for; wait a moment")
-        elif link.attached:
-            pid = link.pid
-
-            def stop(yes: bool | None) -> None:
-                if yes:
-                    self._act(self._stop(pid))
-
-            consequence = "It follows the market no more, for every console attached to it."
-            self.push_screen(Confirm(f"Stop the engine (pid {pid}, profile {link.places.profile})?", consequence), stop)
-        else:
-
-            def start(yes: bool | None) -> None:
-                if yes:
-                    link.start_engine()
-
-            options = f"\n\nOptions: {' '.join(link.arguments)}" if link.arguments else ""
-            consequence = f"It follows the market in a process of its own, and stays when the console goes.{options}"
-            self.push_screen(Confirm(f"Start an engine of profile {link.places.profile}?", consequence), start)
-
-    def _act(self, act: Any) -> None:
-        task = asyncio.create_task(self._carry_out(act))
-        self._acting.add(task)
-        task.add_done_callback(self._acting.discard)
-
-    async def _carry_out(self, act: Any) -> None:
-        try:
-            self.link.say(await act)
-        except ConsoleError as error:
-            self.link.say(f"not done: {error}")
-        self.draw()
-
-    async def _acknowledge(self, alert: Alert) -> str:
-        await self.link.acknowledge(alert.id)
-        return f"{alert.code} {alert.component} acknowledged"
-
-    async def _stop(self, pid: int) -> str:
-        await self.link.stop_engine(pid)
-        return f"the engine (pid {pid}) is stopping"
+    def action_replay(self, what: str) -> None:
+        """Steer the replay."""
+        self.acts.replay(what)
 
     # Faults. --------------------------------------------------------------------------------------------------------
 

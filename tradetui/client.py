@@ -246,6 +246,8 @@ async def connect(places: Places, name: str) -> Client:
 def _absent(places: Places, holder: Holder | None, path: Path) -> EngineUnreachable:
     """Say why nobody answers at a socket."""
     name = places.profile
+    if places.replay and not is_held(places.lock):
+        return EngineUnreachable(f"no replay {name!r} is running; `tradetui --replay PATH` starts one")
     if not is_held(places.lock):
         more = "" if name == "default" else f" --profile {name}"
         return EngineUnreachable(

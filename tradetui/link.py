@@ -8,61 +8,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import time
-from collections import deque
 from collections.abc import Callable
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.alerts import Alert
 from engine.errors import ConsoleError, EngineUnreachable, RequestDenied
-from engine.ports import Entry
 from engine.protocol import Series, State
 from engine.text import inert
-from engine.views import MarketRow
 from tradetui.client import Client, connect
 from tradetui.launch import attach
+from tradetui.news import EVENTS, SILENT_S, News, Note, Phase, Want
 from tradetui.places import Places
 
-if TYPE_CHECKING:
-    from engine.health import HealthView
+__all__ = ["EVENTS", "SILENT_S", "Link", "Note", "Phase", "Want"]
 
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Pauses between attempts to come back; the last one is kept for ever."""
 
-SILENT_S = 3.0
-"""Without news for this long a topic is stale, and an engine without news of its health is stalled."""
-
-EVENTS = 200
-"""Events kept; the first time the newest `FIRST_EVENTS` are asked for."""
-
 FIRST_EVENTS = 50
+"""Newest events that are asked for the first time."""
 
-TOPICS = {"health": 500, "markets": 250, "alerts": 500, "events": 500}
-"""What is followed, and how often news may come, ms."""
+ALWAYS = {Want("health"): 500, Want("markets"): 250, Want("alerts"): 500, Want("events"): 500}
+"""What is followed whatever is looked at, and how often news may come, ms."""
 
+EVERY_MS = {"bars": 250, "cob": 250, "heat": 500, "trades": 250}
+"""How often news of what is looked at may come, ms."""
 
-class Phase(StrEnum):
-    """How the link stands."""
+BARS = 1500
+"""Bars asked for of each chart: what the engine holds in memory."""
 
-    LOOKING = "looking for the engine"
-    STARTING = "starting engine"
-    ATTACHED = "attached"
-    GONE = "gone"
-
-
-class Note(msgspec.Struct, frozen=True):
-    """A word of the console itself among the events, UTC ns."""
-
-    ts: int
-    text: str
+AGAIN_S = 1.0
+"""Pause before something that the engine does not know yet is asked for again."""
 
 
-class Link:
-    """The engine as this console knows it. `run` keeps it up to date; everything else only reads, or asks for acts."""
+class Link(News):
+    """The way to the engine. `run` keeps the news up to date; everything else only reads, or asks for acts."""
 
     def __init__(
         self,
@@ -74,82 +55,31 @@ class Link:
         wall: Callable[[], int] = time.time_ns,
     ) -> None:
         """`arguments` are those of an engine that is started from here."""
+        super().__init__(monotonic, wall)
         self.places = places
-        self.phase = Phase.LOOKING
-        self.pid = 0
-        self.started = 0
-        self.since = wall()
-        """When the present phase of being attached or not began, UTC ns."""
-        self.why = ""
-        """Why there is no engine, if there is none."""
-        self.refusal = ""
-        """What an engine that is there and does not let us in said, or that it said nothing."""
-        self.again_at: float | None = None
-        self.health: HealthView | None = None
-        self.alerts: list[Alert] = []
-        self.markets: list[MarketRow] = []
-        self.events: deque[Entry] = deque(maxlen=EVENTS)
-        self.notes: deque[Note] = deque(maxlen=EVENTS)
         self.cursor = ""
         self.attached_times = 0
-        self.monotonic = monotonic
-        self.wall = wall
         self.arguments = arguments
+        self.pace = 1.0
+        """How many times rarer than usual news may come: more on a slow line."""
         self._pauses = pauses
         self._client: Client | None = None
-        self._heard: dict[str, float] = {}
-        self._attached_at = 0.0
         self._tries = 0
         self._wanted = False
         self._stopped_here = False
         self._unread: set[str] = set()
         self._wake = asyncio.Event()
+        self._looked_at: set[Want] = set()
+        self._changed = asyncio.Event()
+        self._cursors: dict[Want, str] = {}
 
-    # What the screen reads. -----------------------------------------------------------------------------------------
-
-    @property
-    def attached(self) -> bool:
-        """Whether the engine answers."""
-        return self.phase is Phase.ATTACHED
-
-    def age(self, topic: str) -> float | None:
-        """Return the seconds since the last news of a topic from the engine of now, None without any."""
-        heard = self._heard.get(topic)
-        return None if heard is None else self.monotonic() - heard
-
-    def fresh(self, topic: str) -> bool:
-        """Tell whether a topic can be believed: the engine is attached and spoke a moment ago.
-
-        Alerts, and markets without a book, are sent only when they change: for them the engine's health speaks.
-        """
-        age = self.age(topic)
-        if not self.attached or age is None:
-            return False
-        quiet = topic == "alerts" or (topic == "markets" and all(row.age_ms is None for row in self.markets))
-        return age < SILENT_S or (quiet and self.fresh("health"))
-
-    def stalled_s(self) -> float | None:
-        """Return how long an attached engine has said nothing of its health, or None while it does."""
-        silent = self.monotonic() - max(self._heard.get("health", 0.0), self._attached_at)
-        return silent if self.attached and silent >= SILENT_S else None
-
-    def again_in(self) -> float | None:
-        """Return the seconds until the next attempt, None while one is under way."""
-        return None if self.again_at is None else max(self.again_at - self.monotonic(), 0.0)
-
-    def still(self) -> Link:
-        """Return the link as it stands at this moment; what is shown of it does not change any more."""
-        copied = copy.copy(self)
-        copied.events, copied.notes, copied._heard = self.events.copy(), self.notes.copy(), self._heard.copy()
-        now, wall = self.monotonic(), self.wall()
-        copied.monotonic, copied.wall = lambda: now, lambda: wall
-        return copied
+    def look_at(self, wants: set[Want]) -> None:
+        """Follow these topics besides what is always followed, and no others."""
+        if wants != self._looked_at:
+            self._looked_at = set(wants)
+            self._changed.set()
 
     # What a person asks for. ----------------------------------------------------------------------------------------
-
-    def say(self, text: str) -> None:
-        """Put a word of the console among the events."""
-        self.notes.append(Note(self.wall(), inert(text)))
 
     def try_now(self) -> None:
         """End the pause before the next attempt."""
@@ -188,6 +118,15 @@ class Link:
             EngineUnreachable: It is gone or does not answer.
         """
         return await self._attached_client().command("acknowledge", alert=alert)
+
+    async def command(self, name: str, **arguments: str | int | float | bool) -> str:
+        """Have the engine do something; return its word about it.
+
+        Raises:
+            RequestDenied: The engine says why not.
+            EngineUnreachable: It is gone or does not answer.
+        """
+        return await self._attached_client().command(name, **arguments)
 
     def _attached_client(self) -> Client:
         if self._client is None:
@@ -232,16 +171,22 @@ class Link:
         self._unread.clear()
         self._attached_at = self.monotonic()
         self._stopped_here = False
+        self.replay = None
         self.attached_times += 1
         self.phase, self.since, self.why, self.refusal = Phase.ATTACHED, self.wall(), "", ""
         self._tell(known, started)
-        for topic, every_ms in TOPICS.items():
-            asked = {"since": self.cursor, "limit": FIRST_EVENTS} if topic == "events" else {}
+        for want, every_ms in ALWAYS.items():
+            asked = {"since": self.cursor, "limit": FIRST_EVENTS} if want.topic == "events" else {}
             try:
-                await client.subscribe(topic, self._news, every_ms=every_ms, **asked)
+                await client.subscribe(want.topic, self._news, every_ms=self._every(every_ms), **asked)
             except RequestDenied as denied:
-                self.say(f"the engine does not tell of {topic}: {denied}")
-        reason = await client.lost()
+                self.say(f"the engine does not tell of {want.topic}: {denied}")
+        looking = asyncio.create_task(self._look(client), name="looking")
+        try:
+            reason = await client.lost()
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
         self._lost("stopped from this console" if self._stopped_here else reason or "the connection ended")
 
     def _tell(self, known: tuple[int, int], started: bool) -> None:
@@ -256,33 +201,52 @@ class Link:
             told = " ".join(self.arguments)
             self.say(f"no effect on a running engine: {told}")
 
+    def _every(self, every_ms: int) -> int:
+        return min(int(every_ms * self.pace), 60_000)
+
+    async def _look(self, client: Client) -> None:
+        """Follow what is looked at, as long as the connection lasts."""
+        with contextlib.suppress(EngineUnreachable):  # then it is lost, which is told elsewhere
+            with contextlib.suppress(RequestDenied):  # a live engine replays nothing
+                await client.subscribe("replay", self._news, every_ms=250)
+            followed: dict[Want, int] = {}
+            while True:
+                self._changed.clear()
+                for want in [want for want in followed if want not in self._looked_at]:
+                    await client.unsubscribe(followed.pop(want))
+                denied = False
+                for want in sorted(self._looked_at - followed.keys()):
+                    try:
+                        followed[want] = await self._begin(client, want)
+                    except RequestDenied:  # not listed yet, or switched off
+                        denied = True
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(AGAIN_S if denied else None):
+                        await self._changed.wait()
+
+    async def _begin(self, client: Client, want: Want) -> int:
+        asked: dict[str, str | int] = {"instrument": want.instrument}
+        if want.topic == "bars":
+            asked |= {"timeframe": want.timeframe, "limit": BARS}
+        since = self._cursors.get(want, "") if self.has(want) else ""
+        every_ms = self._every(EVERY_MS[want.topic])
+        return await client.subscribe(want.topic, self._news, every_ms=every_ms, since=since, **asked)
+
     def _news(self, news: State | Series) -> None:
         """Keep what the engine says; what cannot be read is said once, and its topic goes stale."""
         try:
-            self._keep(news)
+            self.take(news)
         except msgspec.MsgspecError as error:
             if news.topic not in self._unread:
                 self._unread.add(news.topic)
                 self.say(f"news of {news.topic} cannot be read: is the engine another version? {error}")
             return
-        self._heard[news.topic] = self.monotonic()
-        self._tries = 0
-
-    def _keep(self, news: State | Series) -> None:
         if isinstance(news, Series):
-            rows = [msgspec.msgpack.decode(row, type=Entry) for row in news.rows]
-            if news.reset or (rows and self.events and rows[0].cursor <= self.events[-1].cursor):
-                self.events.clear()  # another journal than before
-            self.events.extend(rows)
-            self.cursor = news.cursor
-        elif news.topic == "health":
-            from engine.health import HealthView  # loads much: after the first words are on the screen
-
-            self.health = msgspec.msgpack.decode(news.data, type=HealthView)
-        elif news.topic == "alerts":
-            self.alerts = msgspec.msgpack.decode(news.data, type=list[Alert])
-        else:
-            self.markets = msgspec.msgpack.decode(news.data, type=list[MarketRow])
+            if news.topic == "events":
+                self.cursor = news.cursor
+            else:
+                self._cursors[Want(news.topic, news.instrument, news.timeframe)] = news.cursor
+        self._tries = 0
 
     def _missed(self, error: ConsoleError, launching: bool) -> None:
         """Take an attempt that came to nothing; why the engine was lost is worth more than that it still is."""

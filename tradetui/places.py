@@ -18,8 +18,14 @@ from engine.errors import SettingsInvalid
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
+REPLAYS = "replays"
+"""Folder of the places of a profile's replays."""
+
+REPLAY = re.compile(r"[0-9]{1,10}(-[0-9]{1,4})?")
+
+
 class Places(msgspec.Struct, frozen=True, kw_only=True):
-    """The folders and files of one profile."""
+    """The folders and files of one profile, or of one replay: `NAME/NUMBER`, below those of its profile."""
 
     profile: str
     state: Path
@@ -28,6 +34,16 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     """What is large: recordings."""
     runtime: Path
     """What lives as long as the engine: its socket."""
+
+    @property
+    def settings(self) -> str:
+        """The profile whose settings hold."""
+        return self.profile.partition("/")[0]
+
+    @property
+    def replay(self) -> str:
+        """The number of a replay, "" for a profile's own places."""
+        return self.profile.partition("/")[2]
 
     @property
     def lock(self) -> Path:
@@ -60,7 +76,8 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             SettingsInvalid: One cannot be made, or belongs to somebody else.
         """
-        for folder in (self.state, self.data, self.runtime, self.logs, self.temporary):
+        above = [up for folder in (self.state, self.runtime) for up in folder.parents if up.name == REPLAYS]
+        for folder in (*(above if self.replay else ()), self.state, self.data, self.runtime, self.logs, self.temporary):
             own(folder)
 
 
@@ -87,15 +104,25 @@ def places(profile: str, environment: Mapping[str, str] = os.environ) -> Places:
     Raises:
         SettingsInvalid: The name cannot be a profile's.
     """
-    if not NAME.fullmatch(profile):
+    name, slash, number = profile.partition("/")
+    if not NAME.fullmatch(name) or (slash and not REPLAY.fullmatch(number)):
         raise SettingsInvalid(f"profile {profile!r}: expected up to 32 of a-z, 0-9, - and _, as in --profile default")
     home = Path(environment.get("HOME") or "~").expanduser()
-    state = (named(environment, "XDG_STATE_HOME") or home / ".local" / "state") / "tradetui" / profile
-    data = (named(environment, "XDG_DATA_HOME") or home / ".local" / "share") / "tradetui" / profile
-    runtime = named(environment, "XDG_RUNTIME_DIR")
-    if runtime is not None and _is_private(runtime):
-        return Places(profile=profile, state=state, data=data, runtime=runtime / "tradetui" / profile)
-    return Places(profile=profile, state=state, data=data, runtime=state / "run")
+    state = (named(environment, "XDG_STATE_HOME") or home / ".local" / "state") / "tradetui" / name
+    data = (named(environment, "XDG_DATA_HOME") or home / ".local" / "share") / "tradetui" / name
+    own_runtime = named(environment, "XDG_RUNTIME_DIR")
+    private = own_runtime is not None and _is_private(own_runtime)
+    runtime = own_runtime / "tradetui" / name if own_runtime is not None and private else None
+    if slash:
+        state = data = state / REPLAYS / number
+        runtime = runtime / REPLAYS / number if runtime is not None else None
+    return Places(profile=profile, state=state, data=data, runtime=runtime or state / "run")
+
+
+def config_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of what the person sets: settings, keys, themes. Nothing is made."""
+    home = Path(environment.get("HOME") or "~").expanduser()
+    return (named(environment, "XDG_CONFIG_HOME") or home / ".config") / "tradetui"
 
 
 def named(environment: Mapping[str, str], variable: str) -> Path | None:

@@ -11,25 +11,28 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
 from engine.alerts import Alert, Alerts, Cause
 from engine.collector import give_back
-from engine.errors import ConsoleError, EngineFailed, RequestDenied
-from engine.monitor import Identity, LogView, Monitor
+from engine.errors import ConsoleError, EngineFailed
+from engine.monitor import REPLAY, Identity, LogView, Monitor
+from engine.playback import Playback
 from engine.pulse import Resources
 from engine.replay import Observer
 from engine.runtime import Engine
-from engine.server import Action, Server
+from engine.server import Server
 from engine.supervisor import Part
 from engine.text import inert
 from engine.topics import Topics
 from engine.types import SECOND
 from engine.worker import Worker
 from storage.journal import JournalFile
-from tradetui import __version__, bootstrap, crash
+from tradetui import __version__, bootstrap, crash, replays
+from tradetui.commands import commands
 from tradetui.config.sections import Settings
 from tradetui.credentials import load_credentials
 from tradetui.lock import Holder, ProfileLock
@@ -46,18 +49,34 @@ TRIM_S = 10.0
 REMEMBERED = 60 * SECOND
 """How long the unclean end of the last engine stays among the active alerts."""
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+GONE_S = 15.0
+"""A replay ends so long after the last client has gone."""
 
-Args = Mapping[str, str | int | float | bool]
+NOBODY_S = 60.0
+"""A replay to which nobody came ends after so long."""
+
+LOOK_S = 0.5
+"""Seconds between two looks whether anybody is there."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Service:
     """The engine of one profile, from lock to goodbye."""
 
     def __init__(
-        self, settings: Settings, places: Places, *, echo: TextIO | None = None, workers: Sequence[Worker] = ()
+        self,
+        settings: Settings,
+        places: Places,
+        *,
+        echo: TextIO | None = None,
+        workers: Sequence[Worker] = (),
+        playback: Playback | None = None,
     ) -> None:
         """Take the profile: folders, lock, log.
+
+        With `playback` the engine replays a recording for those who attach: it ends when they have gone, and its places
+        with it.
 
         Raises:
             EngineRunning: Another engine has the profile.
@@ -70,6 +89,7 @@ class Service:
         for credentials in load_credentials(Path(file) if file else None).values():
             self.redact.add(credentials.secrets)
         self.workers = workers
+        self.playback = playback
         self.engine: Engine | None = None
         self.stopping = asyncio.Event()
         self.started = time.time_ns()
@@ -114,6 +134,8 @@ class Service:
         self._hooks.remove()
         logging.getLogger().removeHandler(self._last_error)
         self.log.close()
+        if self.playback is not None and not fault:
+            replays.remove(self.places)
         self._lock.release()
         self._give_back_signals()
         if fault:
@@ -138,7 +160,8 @@ class Service:
             loop.call_later(duration, self.stop, "its time is over")
         self._clean()
         journal = JournalFile(self.places.journal)
-        engine = bootstrap.build_engine(self.settings, [], observer=observer)
+        playback = self.playback
+        engine = playback.engine if playback else bootstrap.build_engine(self.settings, [], observer=observer)
         self.engine = engine
 
         def changed(change: str, alert: Alert) -> None:
@@ -146,10 +169,11 @@ class Service:
             log.log(_LEVELS[alert.severity], "alert %s: %s %s: %s", change, alert.code, alert.component, alert.text)
 
         alerts = Alerts(changed, self.clean)
-        self._recover(journal, alerts)
+        self._recover(journal, alerts, self.started if playback is None else engine.now())
         monitor = self._monitor(engine, alerts, journal)
-        topics = Topics(engine, monitor, journal, epoch=f"{self.started:x}")
-        server = Server(topics, monitor, self.places.socket, commands=self._commands(alerts))
+        topics = Topics(engine, monitor, journal, f"{self.started:x}", playback.view if playback else None)
+        known = commands(alerts, self.log, self.stop, playback)
+        server = Server(topics, monitor, self.places.socket, commands=known)
         monitor.last_error = lambda: self._last_error.text
         monitor.consoles = server.consoles
         monitor.workers = lambda: tuple(worker.view() for worker in self.workers)
@@ -161,8 +185,13 @@ class Service:
             Part(name="upkeep", run=self._upkeep),
             *(worker.part for worker in self.workers),
         ]
-        followed = ", ".join(self.settings.data_provider.symbols)
-        log.info("engine of profile %s, pid %d, follows %s", self.places.profile, os.getpid(), followed)
+        if playback is not None:
+            monitor.jumps = lambda: playback.player.jumps
+            engine.companions.append(Part(name="audience", run=partial(self._audience, server)))
+            does = f"replays {', '.join(path.name for path in playback.recording.paths)}"
+        else:
+            does = f"follows {', '.join(self.settings.data_provider.symbols)}"
+        log.info("engine of profile %s, pid %d, %s", self.places.profile, os.getpid(), does)
         telling = asyncio.create_task(self._tell(server))
         try:
             await engine.run(self.stopping)
@@ -207,8 +236,8 @@ class Service:
         own(mine)
         tempfile.tempdir = str(mine)
 
-    def _recover(self, journal: JournalFile, alerts: Alerts) -> None:
-        """Take up what earlier engines left, and say if the last one did not end cleanly."""
+    def _recover(self, journal: JournalFile, alerts: Alerts, now: int) -> None:
+        """Take up what earlier engines left, and say if the last one did not end cleanly (`now` by its clock)."""
         try:
             alerts.recall(journal.load())
         except OSError as error:
@@ -216,11 +245,11 @@ class Service:
         before = self._lock.left_behind
         if before is not None:
             journal.skip()
-        journal.append(self.started, 0, "start", text=f"tradetui {__version__}, pid {os.getpid()}")
+        journal.append(now, 0, "start", text=f"tradetui {__version__}, pid {os.getpid()}")
         if before is not None:
             log.warning("the last engine (pid %d) did not end cleanly", before.pid)
             cause = Cause("ENGINE_DIED", "engine", f"pid {before.pid} did not end cleanly", "a new one has taken over")
-            alerts.passing(cause, self.started, hold=REMEMBERED)
+            alerts.passing(cause, now, hold=REMEMBERED)
 
     def _monitor(self, engine: Engine, alerts: Alerts, journal: JournalFile) -> Monitor:
         parts = self.settings.parts
@@ -244,6 +273,7 @@ class Service:
                 version=__version__,
                 started=self.started,
                 parts={name: "not built" if on else "off" for name, on in wanted.items()},
+                data=REPLAY if self.playback is not None else "live",
             ),
             alerts,
             monotonic=time.monotonic,
@@ -267,34 +297,15 @@ class Service:
         log.info("ready: %s", self.places.socket)
         notify("READY=1")
 
-    # Commands. ------------------------------------------------------------------------------------------------------
-
-    def _commands(self, alerts: Alerts) -> dict[str, Action]:
-        async def stop(arguments: Args) -> str:
-            _only(arguments)
-            asyncio.get_running_loop().call_later(0.05, self.stop, "a client asked for it")
-            return f"the engine (pid {os.getpid()}) is stopping"
-
-        async def log_level(arguments: Args) -> str:
-            _only(arguments, "level")
-            level = arguments.get("level")
-            if not isinstance(level, str) or level.lower() not in ("debug", "info", "warning", "error"):
-                raise RequestDenied("invalid_argument", f"level {level!r}: expected debug, info, warning or error")
-            before = self.log.level
-            self.log.set_level(level)
-            log.warning("log level changed from %s to %s", before, self.log.level)
-            return f"log level {self.log.level} (was {before})"
-
-        async def acknowledge(arguments: Args) -> str:
-            _only(arguments, "alert")
-            number = arguments.get("alert")
-            if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
-                raise RequestDenied("invalid_argument", f"alert {number!r}: expected the number of an alert")
-            if number is not None and number not in {alert.id for alert in alerts.all()}:
-                raise RequestDenied("invalid_argument", f"there is no alert {number}")
-            return f"{alerts.acknowledge(number)} acknowledged"
-
-        return {"stop": stop, "log_level": log_level, "acknowledge": acknowledge}
+    async def _audience(self, server: Server) -> None:
+        """Stop when all who had come have gone, or nobody comes: a replay is of no use to nobody."""
+        came, since = False, time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            if server.consoles():
+                came, since = True, time.monotonic()
+            elif time.monotonic() - since > (GONE_S if came else NOBODY_S):
+                self.stop("nobody looks on")
 
 
 class _LastError(logging.Handler):
@@ -309,13 +320,6 @@ class _LastError(logging.Handler):
         with contextlib.suppress(Exception):
             at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(record.created))
             self.text = f"{at} {record.name}: {record.getMessage()}"
-
-
-def _only(arguments: Args, *known: str) -> None:
-    """Deny arguments that mean nothing: with a misspelt one a command would do more than was meant."""
-    for name in arguments:
-        if name not in known:
-            raise RequestDenied("invalid_argument", f"unknown argument {name!r} (known: {', '.join(known) or 'none'})")
 
 
 _LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR, "critical": logging.CRITICAL}

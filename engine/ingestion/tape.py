@@ -187,13 +187,15 @@ class _Cursor:
 def merge(files: list[TapeFile]) -> Iterator[list[Line]]:
     """Yield the lines of all files merged by receive stamp, in batches.
 
-    Only what stands before every file's read position is given out, so one chunk per file is held in memory.
+    Only what stands before every file's read position is given out, so one chunk per file is held in memory. After
+    every chunk comes an empty batch, so that whoever has other things to do can do them in between.
     """
     cursors = [_Cursor(file) for file in files]
     while cursors:
         for cursor in cursors:
             while not cursor.waiting and not cursor.exhausted:
                 cursor.more()
+                yield []
         cursors = [cursor for cursor in cursors if cursor.waiting]
         open_ends = [cursor for cursor in cursors if not cursor.exhausted]
         horizon = min((cursor.waiting[-1][0] for cursor in open_ends), default=inf)
@@ -206,3 +208,4 @@ def merge(files: list[TapeFile]) -> Iterator[list[Line]]:
         for cursor in open_ends:
             if not cursor.waiting or cursor.waiting[-1][0] <= horizon:
                 cursor.more()
+                yield []

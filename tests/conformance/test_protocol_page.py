@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import delivery, listening, peer, protocol, server, snapshot, topics, views
+from engine import delivery, listening, peer, playback, protocol, server, snapshot, topics, views
 from engine.alerts import Alert
 from engine.distribution import SubscriberView
 from engine.health import (
@@ -33,7 +33,7 @@ from engine.market.sync import SyncState
 from engine.ports import Entry
 from engine.supervisor import PartState
 from engine.types import Timeframe
-from tradetui import service
+from tradetui import commands
 from tradetui.lock import Holder
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
@@ -51,6 +51,7 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
     "trades": views.TradeRow,
     "heat": views.HeatRow,
     "events": Entry,
+    "replay": views.ReplayView,
 }
 PARTS: dict[str, type[msgspec.Struct]] = {
     "bucket": snapshot.BucketView,
@@ -175,14 +176,14 @@ def test_topics_are_those_of_the_code() -> None:
 
 
 def test_refusals_and_denials_are_those_of_the_code() -> None:
-    found = list(codes(delivery, listening, peer, protocol, server, topics, service))
+    found = list(codes(delivery, listening, peer, playback, protocol, server, topics, commands))
     assert set(names(PAGE, "refusal")) == {code for what, code in found if what in ("Refusal", "Refused")}
     assert set(names(PAGE, "denial")) == {code for what, code in found if what in ("RequestDenied", "_deny", "Denied")}
 
 
 def test_commands_and_their_arguments_are_those_of_the_code() -> None:
-    source = ast.parse(Path(service.__file__).read_text("utf-8"))
-    (build,) = (node for node in ast.walk(source) if isinstance(node, ast.FunctionDef) and node.name == "_commands")
+    source = ast.parse(Path(commands.__file__).read_text("utf-8"))
+    (build,) = (node for node in ast.walk(source) if isinstance(node, ast.FunctionDef) and node.name == "commands")
     taken = {
         each.name: {
             word.value

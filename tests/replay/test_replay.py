@@ -11,7 +11,8 @@ import pytest
 
 from engine.digest import state_hash
 from engine.errors import RecordingUnusable
-from engine.replay import Player, Recording, Replay
+from engine.player import Player
+from engine.replay import Recording, Replay
 from engine.types import SECOND
 
 KEY = "binance:BTC/USDT"

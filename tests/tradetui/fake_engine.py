@@ -22,6 +22,7 @@ from engine.protocol import (
     Series,
     State,
     Subscribe,
+    Unsubscribe,
     Welcome,
     frame,
     raw,
@@ -79,14 +80,18 @@ class FakeEngine:
         self.places = places
         self.pid, self.started = pid, started
         self.states: dict[str, Any] = {"health": health(), "markets": [market()], "alerts": []}
+        self.cobs: dict[str, Any] = {}
+        self.series: dict[tuple[str, str, str], list[Any]] = {}
+        """Rows by topic, instrument and timeframe."""
         self.entries: list[Entry] = []
         self.asked: list[Subscribe] = []
         self.commands: list[tuple[str, dict[str, Any]]] = []
+        self.ended: list[int] = []
         self.denies: set[str] = set()
         self.mute = False
         self.dies_of: set[str] = set()
         self._writers: list[asyncio.StreamWriter] = []
-        self._ids: dict[str, int] = {}
+        self._ids: dict[tuple[str, str, str], int] = {}
         self._server: asyncio.Server | None = None
         self._beating: asyncio.Task[None] | None = None
 
@@ -122,11 +127,11 @@ class FakeEngine:
         self.entries.append(Entry(cursor=cursor, ts=time.time_ns(), seq=cursor, kind="start", text=text))
         self.say("events")
 
-    def say(self, topic: str) -> None:
+    def say(self, topic: str, instrument: str = "", timeframe: str = "") -> None:
         """Send news of a topic to all who follow it."""
         for writer in self._writers:
-            if topic in self._ids:
-                writer.write(frame(self._news(topic, "")))
+            if (topic, instrument, timeframe) in self._ids:
+                writer.write(frame(self._news((topic, instrument, timeframe), "")))
 
     async def _beat(self) -> None:
         while True:
@@ -135,16 +140,25 @@ class FakeEngine:
                 for topic in ("health", "markets"):
                     self.say(topic)
 
-    def _news(self, topic: str, since: str) -> State | Series:
-        number = self._ids[topic]
+    def _news(self, key: tuple[str, str, str], since: str) -> State | Series:
+        topic, instrument, timeframe = key
+        number = self._ids[key]
+        if topic in ("bars", "heat", "trades"):
+            found = [raw(row) for row in self.series.get(key, [])]
+            return Series(
+                id=number, topic=topic, instrument=instrument, timeframe=timeframe, seq=1, ts=time.time_ns(),
+                cursor="1", reset=True, rows=found,
+            )  # fmt: skip
         if topic == "events":
             after = int(since or 0)
             rows = [raw(entry) for entry in self.entries if entry.cursor > after]
             return Series(
-                id=number, topic=topic, instrument="", timeframe="", seq=1, ts=1, cursor=str(len(self.entries)),
-                reset=not since, rows=rows,
+                id=number, topic=topic, instrument="", timeframe="", seq=1, ts=time.time_ns(),
+                cursor=str(len(self.entries)), reset=not since, rows=rows,
             )  # fmt: skip
-        return State(id=number, topic=topic, instrument="", seq=1, ts=1, data=msgspec.Raw(raw(self.states[topic])))
+        data = self.cobs[instrument] if topic == "cob" else self.states[topic]
+        now = time.time_ns()
+        return State(id=number, topic=topic, instrument=instrument, seq=1, ts=now, data=msgspec.Raw(raw(data)))
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async def read() -> bytes:
@@ -166,11 +180,21 @@ class FakeEngine:
                     if request.topic in self.dies_of:
                         writer.close()
                         return
-                    if request.topic in self.denies:
+                    key = request.topic, request.instrument, request.timeframe
+                    known = (
+                        self.states.keys()
+                        | {"events", "bars", "heat", "trades"}
+                        | ({"cob"} if request.instrument in self.cobs else set())
+                    )
+                    if request.topic in self.denies or request.topic not in known:
                         writer.write(frame(Denied(id=request.id, code="unknown_topic", reason="no such topic")))
                         continue
-                    self._ids[request.topic] = request.id
-                    writer.write(frame(self._news(request.topic, request.since)))
+                    self._ids[key] = request.id
+                    writer.write(frame(self._news(key, request.since)))
+                elif isinstance(request, Unsubscribe):
+                    self.ended.append(request.subscription)
+                    self._ids = {key: number for key, number in self._ids.items() if number != request.subscription}
+                    writer.write(frame(Done(id=request.id)))
                 elif isinstance(request, Command):
                     self.commands.append((request.name, dict(request.arguments)))
                     writer.write(frame(Done(id=request.id, text="done")))

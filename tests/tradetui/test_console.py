@@ -1,33 +1,37 @@
-"""The console's screen at the three sizes: what it says, that nothing moves, and every key."""
+"""The console's screen at three sizes: what it says, what is old, what its keys and dialogs do."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from textual.pilot import Pilot
-from textual.widgets import Static
 
 from engine.errors import EngineUnreachable, SettingsInvalid
+from engine.views import BarRow
+from tests.tradetui.consoles import SIZES, Shown, console
 from tests.tradetui.fake_engine import FakeEngine, alert, health, market
 from tradetui import link as link_module
-from tradetui.app import ConsoleApp, share
-from tradetui.cli.console import arguments, console, farewell
+from tradetui import news as news_module
+from tradetui.app import ConsoleApp
+from tradetui.cli.console import arguments
+from tradetui.cli.console import console as console_command
+from tradetui.cli.screen import farewell
 from tradetui.client import Client, connect
 from tradetui.keymap import KEYS
-from tradetui.link import Link
-from tradetui.panes.rows import Rows
+from tradetui.layout import DIGITS, PRESETS
 from tradetui.places import Places, places
-from tradetui.render import cells
-from tradetui.screens.dialogs import Confirm, Help
+from tradetui.render.pens import OLD
+from tradetui.screens.dialogs import Confirm, Help, Leave
+from tradetui.view import Cross, View
 
-SIZES = [(80, 24), (120, 40), (200, 60)]
 EVIL = "[bold red]x[/] \x1b[31mred\x07 \u202eabc"
+ETH = "binance:ETH/USDT"
+BTC = "binance:BTC/USDT"
 
 
 @pytest.fixture
@@ -54,42 +58,20 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     return calls
 
 
-class Shown:
-    """A console on the screen."""
-
-    def __init__(self, app: ConsoleApp, pilot: Pilot[None]) -> None:
-        self.app = app
-        self.pilot = pilot
-
-    @property
-    def screen(self) -> list[str]:
-        """What is on the screen, line by line, as it is composed of the widgets."""
-        screen = self.app.screen_stack[0]
-        return [strip.text for strip in screen._compositor.render_strips()]
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.screen)
-
-    async def sees(self, text: str, within_s: float = 6.0) -> None:
-        until = time.monotonic() + within_s
-        while time.monotonic() < until:
-            if text in self.text:
-                return
-            await self.pilot.pause(0.05)
-        raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
-
-    def rows(self, name: str) -> list[str]:
-        return self.app.screen_stack[0].query_one(f"#{name}", Rows).plain
+def bar(minute: int, close: float = 2683.0) -> BarRow:
+    return BarRow(minute * 60_000, 2680.0, 2690.0, 2670.0, close, 5.0, 3, 2.0, True, True, "stream")
 
 
-@contextlib.asynccontextmanager
-async def shown(
-    here: Places, size: tuple[int, int] = (120, 40), given: list[str] | None = None
-) -> AsyncIterator[Shown]:
-    app = ConsoleApp(Link(here, given or [], pauses=(0.2, 0.4)))
-    async with app.run_test(size=size) as pilot:
-        yield Shown(app, pilot)
+def is_old(shown: Shown, name: str) -> bool:
+    """Tell whether a pane's content is drawn as old."""
+    frame = shown.pane(name)._frame
+    assert frame is not None
+    inside = frame.inside()
+    written = inside.glyphs != " "
+    return bool(written.any()) and bool((inside.pens[written] & OLD).all())
+
+
+# What is on the screen. ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -99,122 +81,149 @@ async def test_what_is_on_the_screen(here: Places, size: tuple[int, int]) -> Non
             market(),
             market("binanceusdm:BTC/USDT:USDT", last=61000.5, last_sell=True, tick=0.1),
         ]
-        engine.states["alerts"] = [alert(1), alert(2, active=False, healed=time.time_ns(), severity="warning")]
-        engine.event("hello")
-        async with shown(here, size) as console_:
-            await console_.sees("2,683.61")
-            await console_.sees("hello")
-            await console_.sees("FEED_DOWN")
-            lines = console_.screen
+        engine.series["bars", ETH, "1m"] = [bar(minute) for minute in range(100)]
+        async with console(here, size) as shown:
+            await shown.sees("2,683.62")
+            await shown.sees("healthy")
+            await shown.sees("live \u25b8")
+            for word in ("LIVE", "ETH/USDT 1m", "COB", "? help", ": command", "q quit", "[ ]", "\u25b2", "\u25bc"):
+                assert word in shown.text, word
+            lines = shown.screen
             assert len(lines) == size[1]
             assert {cell_len(line) for line in lines} == {size[0]}
-            for word in (
-                "live",
-                "not built",
-                "healthy",
-                "4711",
-                "1/1",
-                "gaps 0",
-                "1234567",
-                "\u25b2",
-                "\u25bc",
-                "-1.25",
-                "0.04",
-                "active",
-                "try 2 in 1 s",
-                "nothing, if it heals",
-                "detach",
-                "freeze",
-            ):
-                assert word in console_.text, word
-            assert "BTC/USDT:USDT" in console_.text
-            regions = [w.region for w in console_.app.screen.query(Rows) if w.display]
-            whole = console_.app.screen.region
-            assert all(whole.contains_region(region) for region in regions)
-            assert sum(region.area for region in regions) == whole.area, "they overlap, or leave holes"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_somebody_who_has_read_nothing_finds_the_way(here: Places, size: tuple[int, int]) -> None:
+    async with FakeEngine(here), console(here, size) as shown:
+        await shown.sees("healthy")
+        for hint in ("? help", "x symbol", "[ ] timeframe", "c crosshair", "+ - zoom", "q quit", ": command"):
+            assert hint in shown.text, hint
+
+
+async def test_the_mode_is_the_engines_word_alone(here: Places) -> None:
+    async with FakeEngine(here) as engine, console(here) as shown:
+        await shown.sees("LIVE")
+        engine.states["health"] = health(data="replay")
+        await shown.sees("REPLAY")
+        engine.states["health"] = health(data="live", trading="paper")
+        await shown.sees("PAPER")
+        assert "REPLAY" not in shown.text
+        await engine.stop()
+        await shown.sees("GONE")
+        assert " LIVE " not in shown.screen[0]
 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_nothing_moves_when_numbers_change(here: Places, size: tuple[int, int]) -> None:
     columns = []
-    async with FakeEngine(here) as engine, shown(here, size) as console_:
-        await console_.sees("2,683.61")
-        for row, fared in (
+    async with FakeEngine(here) as engine, console(here, size) as shown:
+        await shown.sees("2,683.62")
+        for number, (row, fared) in enumerate((
             (market(), health()),
-            (market(best_bid=99999.99, best_ask=100000.0, last=100000.0, change_24h_pct=None, age_ms=59_000.0), health(
-                seq=98765432, state="degraded")),
+            (market(best_bid=99999.99, best_ask=100000.0, last=100000.0, change_24h_pct=None, age_ms=59_000.0),
+             health(seq=98765432, state="degraded")),
             (market(best_bid=None, best_ask=None, last=None, live=False, age_ms=None), health(seq=1, state="starting")),
             (market(best_bid=1.0, best_ask=1.01, last=0.5, last_sell=None, age_ms=1e9), health(seq=0)),
-        ):  # fmt: skip
+        )):  # fmt: skip
             engine.states |= {"markets": [row], "health": fared}
-            seq = fared.seq
-            await console_.sees(f"seq {seq} " if size[0] > 100 else f"#{cells.count(seq, 7)} ")
-            await console_.pilot.pause(0.4)
-            status = console_.rows("status")[0]
-            line = console_.rows("markets")[1]
-            assert cell_len(line) <= size[0]
-            columns.append((status.index("4711"), status.index("gaps"), status.index("1/1"), status.index("Z")))
-            assert " nan" not in line
+            await shown.sees(fared.state)
+            await shown.pilot.pause(0.4)
+            line = shown.screen[0]
+            assert " nan" not in line, number
+            columns.append((line.index("ETH"), line.index("Z") if size[0] > 100 else len(line.rstrip())))
     assert len(set(columns)) == 1, columns
 
 
 async def test_old_numbers_say_so(here: Places) -> None:
-    async with FakeEngine(here) as engine, shown(here) as console_:
-        await console_.sees("healthy")
-        engine.states["markets"] = [market(live=False, age_ms=42_000.0)]
-        await console_.sees("NOT LIVE")
-        await console_.sees("42s")
-        grey = console_.app.query_one("#markets", Rows)._lines[1]
-        assert grey.style == cells.STALE
-        engine.states["markets"] = [market()]
-        await console_.sees(" live ")
-        await engine.stop("the engine is stopping")
-        await console_.sees("engine gone since")
-        await console_.sees("(pid 4711: the engine is stopping)")
-        await console_.sees("start it with E")
-        await console_.sees("GONE")
-        await console_.sees("no news")
-        for name, line in (("markets", 1), ("connections", 1)):
-            assert console_.app.query_one(f"#{name}", Rows)._lines[line].style == cells.STALE
-        engine.pid = 4712
-        await engine.start()
-        await console_.sees("new engine (pid 4712)")
-        assert "engine gone since" not in "\n".join(console_.screen[:5])
-        assert not console_.app.query_one("#banner", Static).display
+    async with FakeEngine(here) as engine:
+        engine.series["bars", ETH, "1m"] = [bar(minute) for minute in range(50)]
+        async with console(here, (200, 60)) as shown:
+            await shown.sees("live \u25b8")
+            await shown.pilot.pause(0.3)
+            assert not is_old(shown, "chart2")
+            engine.states["markets"] = [market(live=False, age_ms=42_000.0)]
+            await shown.sees("BOOK NOT LIVE 42s")
+            await shown.sees("NOT LIVE")
+            assert is_old(shown, "chart2")
+            engine.states["markets"] = [market()]
+            await shown.misses("NOT LIVE")
+            assert not is_old(shown, "chart2")
+            connection = engine.states["health"].connections[0]
+            import msgspec
+
+            down = msgspec.structs.replace(connection, up=False, age_ms=7000.0, doing="try 3 in 4 s")
+            engine.states["health"] = health(connections=(down,), state="degraded")
+            await shown.sees("FEED DOWN 7s")
+            assert is_old(shown, "chart2")
+            await engine.stop("the engine is stopping")
+            await shown.sees("engine gone since")
+            await shown.sees("start it with E")
+            await shown.sees("NO ENGINE")
+            assert is_old(shown, "chart2")
+            engine.states["health"] = health()
+            engine.pid = 4712
+            await engine.start()
+            await shown.sees("new engine (pid 4712)")
+            await shown.misses("engine gone since")
+            await shown.misses("NO ENGINE")
+            assert not is_old(shown, "chart2")
 
 
 async def test_a_stalled_engine(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link_module, "SILENT_S", 0.6)
-    async with FakeEngine(here) as engine, shown(here) as console_:
-        await console_.sees("healthy")
+    monkeypatch.setattr(news_module, "SILENT_S", 0.6)
+    async with FakeEngine(here) as engine, console(here) as shown:
+        await shown.sees("healthy")
         engine.mute = True
-        await console_.sees("engine (pid 4711) stalled: attached, but no news for")
-        await console_.sees("STALLED")
+        await shown.sees("engine (pid 4711) stalled: attached, but no news for")
+        await shown.sees("STALLED")
         engine.mute = False
-        await console_.sees("healthy")
+        await shown.sees("healthy")
+        await shown.misses("STALLED")
 
 
 async def test_starting_is_said(here: Places, launched: list[list[str]]) -> None:
-    async with shown(here, given=["--debug"]) as console_:
-        await console_.sees("starting engine of profile default")
+    async with console(here, given=["--debug"]) as shown:
+        await shown.sees("starting engine of profile default")
         assert launched == [["--debug"]]
         async with FakeEngine(here):
-            await console_.sees("started the engine (pid 4711)")
+            await shown.sees("started the engine (pid 4711)")
 
 
-async def test_text_from_outside_is_inert(here: Places) -> None:
+async def test_without_network_it_says_what_it_tries_and_how_to_replay(here: Places) -> None:
+    import msgspec
+
+    async with FakeEngine(here) as engine:
+        connection = msgspec.structs.replace(
+            health().connections[0], up=False, age_ms=None, reason="connection refused", doing="try 4 in 7 s"
+        )
+        engine.states |= {"markets": [], "health": health(state="starting", connections=(connection,), instruments=())}
+        for size in SIZES:
+            async with console(here, size) as shown:
+                await shown.sees("try 4 in 7 s")
+                await shown.sees("connection refused")
+                await shown.sees("tradetui --replay")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_text_from_outside_is_inert(here: Places, size: tuple[int, int]) -> None:
     async with FakeEngine(here) as engine:
         engine.states["alerts"] = [alert(1, text=EVIL, component=EVIL, doing=EVIL, suggestion=EVIL)]
         engine.states["markets"] = [market(EVIL)]
-        engine.states["health"] = health(data=EVIL, trading=EVIL, state=EVIL)
+        engine.states["health"] = health(data=EVIL, trading=EVIL, state=EVIL, why=(EVIL,))
         engine.event(EVIL)
-        async with shown(here, (200, 60)) as console_:
-            await console_.sees("[bold red]x[/] ?[31mred? ?abc")
+        async with console(here, size, view=View(preset="engine", pane="alerts")) as shown:
+            await shown.sees("[bold red]x[/] ?[31mred? ?abc")
+            await shown.press("enter")
+            await shown.pilot.pause(0.2)
+            await shown.press("escape", "colon", *"show \u202ex", "enter")
+            await shown.pilot.pause(0.2)
+            await shown.press("escape")
             await engine.stop(EVIL)
-            await console_.sees("engine gone since")
+            await shown.sees("engine gone since")
             for char in ("\x1b", "\x07", "\u202e"):
-                assert char not in console_.text
-            assert {cell_len(line) for line in console_.screen} == {200}
+                assert char not in shown.text
+            assert {cell_len(line) for line in shown.screen} == {size[0]}
 
 
 async def test_many_of_everything(here: Places) -> None:
@@ -224,181 +233,366 @@ async def test_many_of_everything(here: Places) -> None:
         connection = engine.states["health"].connections[0]
         engine.states["health"] = health(connections=(connection,) * 20)
         for size in SIZES:
-            async with shown(here, size) as console_:
-                await console_.sees("more; there is no room for them")
-                await console_.sees("alert 1 of 299")
-                await console_.pilot.press("end")
-                await console_.sees("alert 299 of 299")
-                assert "\u25b8" in console_.text
-                await console_.pilot.press("k", "up")
-                await console_.sees("alert 297 of 299")
-                await console_.pilot.press("home", "j", "down")
-                await console_.sees("alert 3 of 299")
-                assert {cell_len(line) for line in console_.screen} == {size[0]}
+            async with console(here, size, view=View(pane="alerts")) as shown:
+                await shown.sees("FEED_DOWN")
+                await shown.press("end", "home", "pagedown", "j", "k", "5", "end", "home", "6", "end")
+                for name in ("alerts", "markets", "system"):
+                    assert shown.pane(name).fault == ""
+                assert {cell_len(line) for line in shown.screen} == {size[0]}
 
 
-async def test_the_selection_stays_with_its_alert(here: Places) -> None:
-    async with FakeEngine(here) as engine:
-        engine.states["alerts"] = [alert(1), alert(2)]
-        async with shown(here) as console_:
-            await console_.sees("alert 1 of 2")
-            await console_.pilot.press("j")
-            await console_.sees("alert 2 of 2")
-            engine.states["alerts"] = [alert(7), alert(1), alert(2)]
-            engine.say("alerts")
-            await console_.sees("alert 3 of 3")
-            await console_.pilot.press("a")
-            await console_.sees("acknowledged")
-            assert engine.commands == [("acknowledge", {"alert": 2})]
-            engine.states["alerts"] = []
-            engine.say("alerts")
-            await console_.sees("no alert")
-            await console_.pilot.press("a", "j", "k")
-            await console_.sees("there is no alert to acknowledge")
+# Keys, dialogs, lines. ----------------------------------------------------------------------------------------------
 
 
 async def test_stopping_the_engine_asks_first(here: Places) -> None:
-    async with FakeEngine(here) as engine, shown(here) as console_:
-        await console_.sees("healthy")
+    async with FakeEngine(here) as engine, console(here) as shown:
+        await shown.sees("healthy")
         for answer in ("n", "enter", "escape", "q"):
-            await console_.pilot.press("E")
-            assert isinstance(console_.app.screen, Confirm)
-            await console_.pilot.press(answer)
-            assert len(console_.app.screen_stack) == 1
+            await shown.press("E")
+            assert isinstance(shown.app.screen, Confirm)
+            await shown.press(answer)
+            assert len(shown.app.screen_stack) == 1
         assert engine.commands == []
-        await console_.pilot.press("E", "y")
-        await console_.sees("(pid 4711: stopped from this console)")
+        await shown.press("E", "y")
+        await shown.sees("(pid 4711: stopped from this console)")
         assert [name for name, _ in engine.commands] == ["stop"]
         await engine.start()
 
 
 async def test_starting_the_engine_asks_first(here: Places, launched: list[list[str]]) -> None:
-    async with FakeEngine(here) as engine, shown(here) as console_:
-        await console_.sees("healthy")
+    async with FakeEngine(here) as engine, console(here) as shown:
+        await shown.sees("healthy")
         await engine.stop()
-        await console_.sees("engine gone")
-        await console_.pilot.press("E", "enter")
-        await console_.pilot.pause(0.6)
+        await shown.sees("engine gone")
+        await shown.press("E", "enter")
+        await shown.pilot.pause(0.6)
         assert launched == []
-        await console_.pilot.press("E", "y")
-        await console_.sees("starting engine")
+        await shown.press("E", "y")
+        await shown.sees("starting engine")
         assert launched == [[]]
         await engine.start()
-        await console_.sees("healthy")
+        await shown.sees("healthy")
 
 
 async def test_an_engine_that_changes_while_the_question_stands_is_not_stopped(here: Places) -> None:
-    async with FakeEngine(here) as engine, shown(here) as console_:
-        await console_.sees("healthy")
-        await console_.pilot.press("E")
+    async with FakeEngine(here) as engine, console(here, (200, 60)) as shown:
+        await shown.sees("healthy")
+        await shown.press("E")
         await engine.stop()
         engine.pid = 4712
         await engine.start()
-        await console_.sees("new engine (pid 4712)")
-        await console_.pilot.press("y")
-        await console_.sees("not done: engine 4711 is gone")
+        await shown.pilot.pause(1.0)
+        await shown.press("y")
+        await shown.sees("not done: engine 4711 is gone")
         assert engine.commands == []
-
-
-async def test_freezing_keeps_the_tables_and_not_the_truth(here: Places) -> None:
-    async with FakeEngine(here) as engine, shown(here) as console_:
-        await console_.sees("2,683.61")
-        await console_.pilot.press("space")
-        await console_.sees("FROZEN")
-        engine.states["markets"] = [market(best_bid=1111.11)]
-        await console_.pilot.pause(0.8)
-        assert "2,683.61" in console_.text
-        assert "1,111.11" not in console_.text
-        await console_.pilot.resize_terminal(80, 24)
-        await console_.sees("2,683.61")
-        await console_.pilot.press("space")
-        await console_.sees("1,111.11")
-        assert "FROZEN" not in console_.text
-        await console_.pilot.press("space")
-        await engine.stop()
-        await console_.sees("engine gone since")
-        await console_.sees("no news")
-
-
-async def test_help_explains_every_key_and_esc_leaves(here: Places) -> None:
-    async with FakeEngine(here), shown(here, (80, 24)) as console_:
-        await console_.sees("healthy")
-        for leave in ("escape", "question_mark", "q"):
-            await console_.pilot.press("question_mark")
-            assert isinstance(console_.app.screen, Help)
-            await console_.pilot.press(leave)
-            assert len(console_.app.screen_stack) == 1
-        await console_.pilot.resize_terminal(120, 50)
-        await console_.pilot.press("question_mark")
-        await console_.pilot.pause(0.3)
-        drawn = "\n".join(strip.text for strip in console_.app.screen._compositor.render_strips())
-        for key in KEYS:
-            assert key.explained[:30] in drawn, key.shown
-
-
-@pytest.mark.parametrize("size", [(79, 24), (80, 23), (10, 3), (1, 1)])
-async def test_too_small(here: Places, size: tuple[int, int]) -> None:
-    async with FakeEngine(here), shown(here) as console_:
-        await console_.sees("healthy")
-        await console_.pilot.press("E")
-        await console_.pilot.resize_terminal(*size)
-        await console_.pilot.pause(0.5)
-        assert len(console_.app.screen_stack) == 1, "a question that cannot be read is not asked"
-        assert "healthy" not in console_.text
-        if size[0] > 40:
-            assert "too small: need 80x24" in console_.text
-        await console_.pilot.resize_terminal(80, 24)
-        await console_.sees("healthy")
-        await console_.sees("2,683.61")
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
-async def test_leaving_does_nothing_to_the_engine(here: Places, key: str) -> None:
+async def test_leaving_asks_detach_or_stop(here: Places, key: str) -> None:
     async with FakeEngine(here) as engine:
-        app = ConsoleApp(Link(here, []))
-        async with app.run_test() as pilot:
-            await Shown(app, pilot).sees("healthy")
-            await pilot.press(key)
-            await pilot.pause(0.2)
-            assert not app.is_running or app._exit
+        async with console(here) as shown:
+            await shown.sees("healthy")
+            await shown.press(key)
+            assert isinstance(shown.app.screen, Leave)
+            await shown.sees("stop the engine")
+            await shown.press("escape")
+            assert len(shown.app.screen_stack) == 1
+            await shown.press(key, "d")
+            await shown.pilot.pause(0.2)
+            assert shown.app._exit
         assert engine.commands == []
-        assert farewell(app.link).startswith("detached; the engine (pid 4711) goes on: `tradetui` attaches again")
+        assert farewell(shown.app.link).startswith("detached; the engine (pid 4711) goes on: `tradetui` attaches again")
+        async with console(here) as shown:
+            await shown.sees("healthy")
+            await shown.press(key, "s")
+            await shown.pilot.pause(0.5)
+            assert shown.app._exit
+        assert [name for name, _ in engine.commands] == ["stop"]
+        await engine.start()
+
+
+async def test_leaving_without_an_engine_asks_nothing(here: Places) -> None:
+    async with console(here) as shown:
+        await shown.sees("starting engine")
+        await shown.press("q")
+        await shown.pilot.pause(0.2)
+        assert shown.app._exit
+
+
+async def test_freezing_keeps_the_screen_and_not_the_truth(here: Places) -> None:
+    async with FakeEngine(here) as engine, console(here, (200, 60)) as shown:
+        await shown.sees("2,683.62")
+        await shown.press("space")
+        await shown.sees("FROZEN")
+        engine.states["markets"] = [market(last=1111.11)]
+        await shown.pilot.pause(0.8)
+        assert "2,683.62" in shown.text
+        assert "1,111.11" not in shown.text
+        await shown.resize(120, 40)
+        await shown.sees("2,683.62")
+        assert all("FROZEN" in shown.lines(name)[0] for name in ("chart2", "markets", "heat"))
+        await shown.press("space")
+        await shown.sees("1,111.11")
+        assert "FROZEN" not in shown.text
+        await shown.press("space")
+        await engine.stop()
+        await shown.sees("engine gone since")
+        await shown.sees("NO ENGINE")
+
+
+async def test_esc_leaves_every_dialog_and_line(here: Places) -> None:
+    async with FakeEngine(here), console(here) as shown:
+        await shown.sees("healthy")
+        for keys in (["question_mark"], ["q"], ["E"], ["grave_accent"], ["ctrl+p"], ["colon", *"theme", "enter"],
+                     ["colon", *"keys", "enter"], ["colon"], ["slash"], ["colon", *"nonsense", "enter"]):  # fmt: skip
+            await shown.press(*keys)
+            await shown.pilot.pause(0.1)
+            assert len(shown.app.screen_stack) > 1 or shown.app._command.open, keys
+            await shown.press("escape")
+            await shown.pilot.pause(0.1)
+            assert len(shown.app.screen_stack) == 1, keys
+            assert not shown.app._command.open, keys
+            assert shown.app.screen.focused is shown.app.focused_pane, keys
+
+
+async def test_help_tells_the_pane_in_focus_first_and_every_key(here: Places) -> None:
+    async with FakeEngine(here), console(here, (120, 40)) as shown:
+        await shown.sees("healthy")
+        await shown.press("2", "question_mark")
+        assert isinstance(shown.app.screen, Help)
+        await shown.sees("Heat map and ladder")
+        told = ""
+        for _ in range(12):
+            told += shown.text
+            await shown.press("pagedown")
+        flat = " ".join(told.split())
+        for key in KEYS:
+            assert key.explained[:24] in flat, key.id
+
+
+async def test_the_command_line(here: Places) -> None:
+    async with FakeEngine(here) as engine, console(here, (120, 40)) as shown:
+        engine.states["markets"] = [market(), market(BTC)]
+        await shown.sees("BTC")
+
+        async def enter(line: str) -> None:
+            await shown.press("colon", *(" " if char == " " else char for char in line), "enter")
+            await shown.pilot.pause(0.1)
+
+        view = shown.app.desk.view
+        await enter("btc 5m")
+        assert (view.symbol, shown.app.desk.chart.timeframe) == (BTC, "5m")
+        await enter("layout book")
+        assert view.preset == "book"
+        await enter("theme light")
+        assert view.theme == "light"
+        await enter("metric imbalance")
+        assert view.heat.metric == "imbalance"
+        await enter("rate 2")
+        assert view.rate == 2
+        await enter("alerts")
+        assert view.pane == "alerts"
+        await enter("log debug")
+        await shown.pilot.pause(0.2)
+        assert engine.commands == [("log_level", {"level": "debug"})]
+        await enter("them light")
+        assert shown.app._command.open, "a line that is wrong stays to be mended"
+        await shown.sees("did you mean")
+        await shown.press("escape")
+        assert engine.commands == [("log_level", {"level": "debug"})]
+
+
+async def test_a_filter_narrows_as_it_is_typed_and_esc_takes_it_back(here: Places) -> None:
+    async with FakeEngine(here) as engine:
+        engine.states["alerts"] = [alert(1), alert(2, code="GAP", component="other")]
+        async with console(here, view=View(preset="engine", pane="alerts")) as shown:
+            await shown.sees("GAP")
+            await shown.press("slash", *"gap")
+            await shown.misses("FEED_DOWN")
+            assert "GAP" in shown.text
+            await shown.press("escape")
+            await shown.sees("FEED_DOWN")
+            await shown.press("slash", *"gap", "enter")
+            await shown.misses("FEED_DOWN")
+            assert shown.app.desk.view.filters == {"alerts": "gap"}
+            await shown.press("escape")
+            await shown.sees("FEED_DOWN")
+
+
+async def test_jumping(here: Places) -> None:
+    async with FakeEngine(here), console(here, (200, 60)) as shown:
+        await shown.sees("healthy")
+        await shown.press("grave_accent")
+        letters = dict(shown.app.desk.letters)
+        assert set(letters) == set(shown.app.visible_panes())
+        await shown.sees(f" {letters['tape']} ")
+        await shown.press(letters["tape"])
+        await shown.pilot.pause(0.2)
+        assert shown.app.desk.view.pane == "tape"
+        assert shown.app.desk.letters == {}
+
+
+async def test_digits_tab_zoom_and_fold(here: Places) -> None:
+    async with FakeEngine(here), console(here, (80, 24)) as shown:
+        await shown.sees("healthy")
+        for digit, name in DIGITS.items():
+            await shown.press(digit)
+            assert shown.app.desk.view.pane == name
+            assert name in shown.boxes
+            assert shown.pane(name).has_focus
+        await shown.press("1")
+        chart = shown.app.desk.view.chart
+        await shown.press("1")
+        assert shown.app.desk.view.chart == (chart + 1) % 4, "again: the next chart"
+        await shown.press("z")
+        assert set(shown.boxes) == {"status", "tabs", "event", "footer", shown.app.desk.view.pane}
+        await shown.press("escape")
+        assert "ladder" in shown.boxes
+        await shown.resize(200, 60)
+        await shown.press("2", "m")
+        assert shown.boxes["heat"].height == 1
+        await shown.press("m")
+        assert shown.boxes["heat"].height > 5
+        seen = []
+        for _ in shown.app.visible_panes():
+            await shown.press("tab")
+            seen.append(shown.app.desk.view.pane)
+        assert sorted(seen) == sorted(shown.app.visible_panes())
+        await shown.press("shift+tab")
+        assert shown.app.desk.view.pane == seen[-2]
+
+
+async def test_layouts_themes_symbols_timeframes(here: Places) -> None:
+    async with FakeEngine(here) as engine, console(here, (200, 60)) as shown:
+        engine.states["markets"] = [market(), market(BTC, last=61000.0)]
+        await shown.sees("BTC")
+        view = shown.app.desk.view
+        seen = []
+        for _ in PRESETS:
+            await shown.press("p")
+            seen.append(view.preset)
+            assert view.pane in shown.boxes
+        assert sorted(seen) == sorted(PRESETS)
+        before = shown.app.desk.paint
+        await shown.press("t")
+        assert shown.app.desk.paint is not before
+        view.cross = Cross(ms=1)
+        await shown.press("1", "x")
+        assert shown.app.desk.symbol == BTC
+        assert view.cross is None, "a crosshair of another instrument means nothing here"
+        frame = shown.app.desk.chart.timeframe
+        await shown.press("right_square_bracket")
+        assert shown.app.desk.chart.timeframe != frame
+        for _ in range(9):
+            await shown.press("right_square_bracket")
+        assert shown.app.desk.chart.timeframe == "1d"
+
+
+@pytest.mark.parametrize("size", [(79, 24), (80, 23), (10, 3), (200, 1), (1, 1)])
+async def test_too_small(here: Places, size: tuple[int, int]) -> None:
+    async with FakeEngine(here), console(here) as shown:
+        await shown.sees("healthy")
+        await shown.press("E")
+        await shown.resize(*size)
+        await shown.pilot.pause(0.4)
+        assert len(shown.app.screen_stack) == 1, "a question that cannot be read is not asked"
+        assert "healthy" not in shown.text
+        if size[0] > 40 and size[1] > 1:
+            assert "too small: need 80x24" in shown.text
+        await shown.resize(80, 24)
+        await shown.sees("healthy")
+        await shown.sees("2,683.62")
+
+
+# What is kept. ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_view_is_there_again(here: Places, tmp_path: Path) -> None:
+    kept = tmp_path / "console.json"
+    async with FakeEngine(here) as engine:
+        engine.states["markets"] = [market(), market(BTC)]
+        async with console(here, (200, 60), memory=kept) as shown:
+            await shown.sees("BTC")
+            await shown.press("x", "p", "y", "t", "2", "s", "1", "s", "m")
+            view = shown.app.desk.view
+        async with console(here, (200, 60), memory=kept) as shown:
+            await shown.sees("BTC")
+            assert shown.app.desk.view == view
+            assert shown.app.desk.symbol == BTC
+            assert shown.pane(view.pane).has_focus
+
+
+async def test_the_view_is_kept_while_it_runs(here: Places, tmp_path: Path) -> None:
+    kept = tmp_path / "console.json"
+    async with FakeEngine(here), console(here, memory=kept) as shown:
+        await shown.sees("healthy")
+        await shown.press("p")
+        until = time.monotonic() + 4
+        while time.monotonic() < until and not (kept.exists() and b'"preset":"quad"' in kept.read_bytes()):
+            await shown.pilot.pause(0.1)
+        assert b'"preset":"quad"' in kept.read_bytes()
+
+
+# Faults. ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_pane_that_fails_takes_nobody_with_it(here: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeEngine(here) as engine:
+        engine.series["bars", ETH, "1m"] = [bar(minute, 2675.0 + minute % 10) for minute in range(90)]
+        async with console(here, (200, 60)) as shown:
+            await shown.sees("live \u25b8")
+            chart = shown.pane("chart2")
+
+            def broken(_frame: object) -> None:
+                raise ZeroDivisionError("ours")
+
+            monkeypatch.setattr(chart, "draw", broken)
+            engine.series["bars", ETH, "1m"].append(bar(91))
+            engine.say("bars", ETH, "1m")
+            await shown.sees("cannot be drawn: ZeroDivisionError: ours")
+            assert "FAILED" in shown.lines("chart2")[0]
+            assert any(line.strip("\u2502\u2503 ") for line in shown.lines("chart2")[3:-1]), "no line of closes"
+            monkeypatch.undo()
+            engine.series["bars", ETH, "1m"].append(bar(92))
+            engine.say("bars", ETH, "1m")
+            await shown.misses("cannot be drawn")
 
 
 async def test_a_fault_of_the_screen_ends_it_without_a_traceback(
     here: Places, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app = ConsoleApp(Link(here, []))
-
-    def broken() -> None:
+    def broken(_app: ConsoleApp) -> None:
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(app, "draw", broken)
-    with pytest.raises(RuntimeError, match="ours"):
-        async with app.run_test() as pilot:
-            await pilot.pause(1.0)
-    assert isinstance(app.fault, RuntimeError)
+    monkeypatch.setattr(ConsoleApp, "_tick", broken)
+    fault: BaseException | None = None
+    try:
+        async with console(here) as shown:
+            await shown.pilot.pause(1.0)
+    except RuntimeError as error:
+        fault = error
+    assert str(fault) == "ours"
+    assert shown.app.fault is fault
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
-async def test_only_changed_lines_are_drawn(here: Places) -> None:
-    async with FakeEngine(here), shown(here) as console_:
-        await console_.sees("healthy")
-        await console_.pilot.pause(0.5)
-        rows = {each.id: each for each in console_.app.screen.query(Rows)}
-        before = {name: each.drawn for name, each in rows.items()}
-        await console_.pilot.pause(1.1)
-        drawn = {name: each.drawn - before[name] for name, each in rows.items()}
-        assert drawn["footer"] == drawn["alerts"] == drawn["events"] == drawn["detail"] == 0, drawn
-        assert drawn["status"] <= 6
+async def test_nothing_is_sent_for_what_has_not_changed(here: Places) -> None:
+    async with FakeEngine(here) as engine:
+        engine.series["bars", ETH, "1m"] = [bar(minute) for minute in range(90)]
+        async with console(here, (200, 60)) as shown:
+            await shown.sees("live \u25b8")
+            await shown.pilot.pause(1.0)
+            before = {name: shown.pane(name).drawn for name in ("chart1", "chart2", "heat", "tape", "alerts", "footer")}
+            await shown.pilot.pause(1.2)
+            assert before == {name: shown.pane(name).drawn for name in before}
 
 
 def test_without_a_terminal() -> None:
     with pytest.raises(SettingsInvalid, match="the console needs a terminal; use `tradetui status`"):
-        console("default", None, {}, symbols=[])
+        console_command("default", None, {}, symbols=[])
 
 
-def test_what_an_engine_started_from_here_is_told(tmp_path: Path) -> None:
+def test_what_an_engine_started_from_here_is_told() -> None:
     flags: dict[str, object] = {
         "engine.record": "/tape", "parts.inference": None, "parts.training": False, "parts.trading": False,
         "log.level": "DEBUG",
@@ -409,35 +603,3 @@ def test_what_an_engine_started_from_here_is_told(tmp_path: Path) -> None:
         "--no-training", "--no-trading", "--debug",
     ]  # fmt: skip
     assert arguments(None, {"log.level": None, "engine.record": None}, []) == []
-
-
-@pytest.mark.parametrize("height", range(24, 80))
-def test_lines_are_shared_out(height: int) -> None:
-    for markets in (0, 1, 2, 5, 100):
-        for connections in (0, 1, 3, 50):
-            top, middle, low = share(height, markets, connections)
-            assert top >= 2
-            assert middle >= 2
-            assert height - 2 - 3 - 4 - top - middle - low >= 4, "alerts have no room"
-
-
-def test_cells() -> None:
-    assert cells.fit("abcdef", 4) == "abc\u2026"
-    assert cells.fit("abcdef", 4, keep_end=True) == "\u2026def"
-    assert cells.fit("ab", 4, right=True) == "  ab"
-    assert cell_len(cells.fit("\u65e5\u672c\u8a9e\u65e5\u672c", 6)) == 6
-    assert cells.fit("abc", 0) == ""
-    assert cells.price(61826.01, 0.01, 11) == "61,826.01"
-    assert cells.price(123456789.12, 0.01, 12) == "123456789.12"
-    assert cells.price(0.00001234, 0.00000001, 10) == "0.00001234"
-    assert cells.price(None, 0.01, 10) == "-"
-    assert [cells.age(s) for s in (None, 0.2, 5.9, 99, 100, 5999, 6000, 359_999, 360_000, 1e12)] == [
-        "-", "<1s", "5s", "99s", "1m", "99m", "1h", "99h", "4d", "999d",
-    ]  # fmt: skip
-    assert [cells.uptime(s) for s in (-1, 0, 59, 754, 11_040, 183_600, 86_400 * 4000)] == [
-        "0s", "0s", "59s", "12m34s", "3h04m", "2d03h", "4000d",
-    ]  # fmt: skip
-    assert [cells.count(n, 7) for n in (0, 1234567, 12345678, 10**12)] == ["0", "1234567", "12345k", "1000G"]
-    assert cells.clock(0) == "00:00:00Z"
-    assert cells.clock(10**30) == "00:00:00Z"
-    assert cells.clock(0, 86_400 * 10**9) == "1970-01-01"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from engine.errors import EngineUnreachable, RequestDenied
+from engine.views import BarRow, ReplayView
 from tests.tradetui.fake_engine import FakeEngine, alert, health, market
 from tradetui import link as link_module
+from tradetui import news as news_module
 from tradetui.client import Client, connect
-from tradetui.link import Link, Phase
+from tradetui.link import Link, Phase, Want
 from tradetui.places import Places, places
 
 PAUSES = (0.05, 0.1)
@@ -196,7 +199,7 @@ async def test_a_topic_that_is_denied_is_said(here: Places, launched: list[list[
     async with FakeEngine(here) as engine:
         engine.denies.add("alerts")
         async with running(here) as link:
-            await wait_for(lambda: link.fresh("markets") and link.events is not None and len(engine.asked) == 4)
+            await wait_for(lambda: link.fresh("markets") and link.events is not None and len(engine.asked) == 5)
             assert link.attached
             assert "the engine does not tell of alerts: no such topic" in said(link)
 
@@ -216,7 +219,7 @@ async def test_an_engine_that_dies_at_once_is_not_stormed(here: Places, launched
 async def test_a_silent_engine_is_stalled(
     here: Places, launched: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(link_module, "SILENT_S", 0.3)
+    monkeypatch.setattr(news_module, "SILENT_S", 0.3)
     async with FakeEngine(here) as engine, running(here) as link:
         await wait_for(lambda: link.fresh("health"))
         assert link.stalled_s() is None
@@ -294,3 +297,99 @@ async def test_an_engine_on_its_way_down_keeps_the_reason(
         await asyncio.sleep(0.3)
         assert (link.why, link.refusal) == ("stopped from this console", "")
         await engine.start()
+
+
+def bar(open_ms: int, close: float = 10.0, **changed: object) -> BarRow:
+    fields = {
+        "open_ms": open_ms, "open": 10.0, "high": 99.0, "low": 1.0, "close": close, "volume": 1.0, "trades": 1,
+        "taker_buy": 0.5, "closed": True, "complete": True, "source": "stream",
+    }  # fmt: skip
+    return BarRow(**(fields | changed))  # type: ignore[arg-type]
+
+
+ETH = "binance:ETH/USDT"
+
+
+async def test_what_is_looked_at_is_followed_and_nothing_else(here: Places, launched: list[list[str]]) -> None:
+    async with FakeEngine(here) as engine, running(here) as link:
+        engine.series["bars", ETH, "1m"] = [bar(0), bar(60_000)]
+        link.look_at({Want("bars", ETH, "1m")})
+        await wait_for(lambda: len(link.candles(ETH, "1m")) == 2)
+        assert link.age("bars", ETH, "1m") is not None
+        link.look_at({Want("trades", ETH)})
+        await wait_for(lambda: link.age("trades", ETH) is not None)
+        await wait_for(lambda: len(engine.ended) == 1)
+        link.look_at({Want("bars", ETH, "1m")})
+        await wait_for(lambda: [asked.topic for asked in engine.asked].count("bars") == 2)
+        first, again = (asked for asked in engine.asked if asked.topic == "bars")
+        assert first.since == ""
+        assert again.since == "1", "it goes on where it was"
+        assert first.limit == again.limit == link_module.BARS
+
+
+async def test_what_the_engine_does_not_know_yet_is_asked_for_again(
+    here: Places, launched: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "AGAIN_S", 0.05)
+    async with FakeEngine(here) as engine, running(here) as link:
+        engine.denies.add("bars")
+        link.look_at({Want("bars", ETH, "1m"), Want("trades", ETH)})
+        await wait_for(lambda: link.age("trades", ETH) is not None and len(engine.asked) > 8)
+        assert link.attached
+        engine.denies.clear()
+        await wait_for(lambda: link.age("bars", ETH, "1m") is not None)
+
+
+async def test_a_candle_that_cannot_be_is_said_and_not_kept(here: Places, launched: list[list[str]]) -> None:
+    async with FakeEngine(here) as engine, running(here) as link:
+        engine.series["bars", ETH, "1s"] = [bar(0), bar(1000, low=20.0), bar(2000)]
+        link.look_at({Want("bars", ETH, "1s")})
+        await wait_for(lambda: len(link.candles(ETH, "1s")) == 2)
+        assert "1 candles of binance:ETH/USDT 1s are not drawn: low 20 above open or close" in said(link)
+
+
+async def test_what_is_looked_at_is_there_again_with_a_new_engine(here: Places, launched: list[list[str]]) -> None:
+    async with FakeEngine(here) as engine:
+        engine.series["bars", ETH, "1m"] = [bar(0)]
+        async with running(here) as link:
+            link.look_at({Want("bars", ETH, "1m")})
+            await wait_for(lambda: len(link.candles(ETH, "1m")) == 1)
+            await engine.stop()
+            await wait_for(lambda: not link.attached)
+            engine.series["bars", ETH, "1m"] = [bar(60_000), bar(120_000)]
+            await engine.start()
+            await wait_for(lambda: link.candles(ETH, "1m").open_ms.tolist() == [60_000, 120_000])
+
+
+async def test_a_live_engine_has_no_replay_and_a_replay_says_where_it_is(
+    here: Places, launched: list[list[str]]
+) -> None:
+    async with FakeEngine(here) as engine, running(here) as link:
+        await wait_for(lambda: link.fresh("markets"))
+        assert link.replay is None
+        assert abs(link.engine_now() - time.time_ns()) < 10**9
+        await engine.stop()
+        engine.states["replay"] = ReplayView(
+            position=5, start=1, end=9, speed=1.0, paused=True, ended=False, seeking=None, progress=None, messages=3,
+            refused=0, files=("x",), notes=(),
+        )  # fmt: skip
+        await wait_for(lambda: not link.attached)
+        await engine.start()
+        await wait_for(lambda: link.replay is not None)
+        assert link.replay.position == 5
+        assert link.still_standing
+
+
+async def test_a_still_picture_does_not_change(here: Places, launched: list[list[str]]) -> None:
+    async with FakeEngine(here) as engine, running(here) as link:
+        engine.series["bars", ETH, "1m"] = [bar(0)]
+        link.look_at({Want("bars", ETH, "1m")})
+        await wait_for(lambda: len(link.candles(ETH, "1m")) == 1)
+        still = link.still()
+        now = still.engine_now()
+        engine.series["bars", ETH, "1m"] = [bar(0), bar(60_000)]
+        engine.say("bars", ETH, "1m")
+        await wait_for(lambda: len(link.candles(ETH, "1m")) == 2)
+        assert len(still.candles(ETH, "1m")) == 1
+        assert still.engine_now() == now
+        assert still.fresh("markets")

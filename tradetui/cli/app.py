@@ -12,7 +12,9 @@ from tradetui.cli import config as config_commands
 from tradetui.cli import engine as engine_commands
 from tradetui.cli import market as market_commands
 from tradetui.cli.doctor import doctor
+from tradetui.cli.keys import keys
 from tradetui.cli.options import Config, Profile, before, config_of, profile_of
+from tradetui.cli.screen import Screen
 
 SPEEDS = "1x, 2x, 5x, 10x, 100x, max"
 
@@ -59,6 +61,23 @@ def run(
     no_training: Annotated[bool, typer.Option("--no-training", help="Train no models.")] = False,
     no_trading: Annotated[bool, typer.Option("--no-trading", help="Send no orders.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Log more.")] = False,
+    color: Annotated[
+        str,
+        typer.Option(
+            "--color", help="Colours of the screen: auto, truecolor, 256, 16, none.", rich_help_panel="Screen"
+        ),
+    ] = "auto",
+    theme: Annotated[str, typer.Option(help="Theme of the screen; it is kept.", rich_help_panel="Screen")] = "",
+    ascii_only: Annotated[
+        bool, typer.Option("--ascii", help="Draw with ASCII only.", rich_help_panel="Screen")
+    ] = False,
+    low_bandwidth: Annotated[
+        bool,
+        typer.Option("--low-bandwidth", help="A slow line: one frame a second, no heat map.", rich_help_panel="Screen"),
+    ] = False,
+    no_mouse: Annotated[
+        bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.", rich_help_panel="Screen")
+    ] = False,
     detached: Annotated[bool, typer.Option("--detached", hidden=True)] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
@@ -78,14 +97,23 @@ def run(
     for name, given in (live_only if replay else replay_only).items():
         if given:
             raise SettingsInvalid(f"{name} has no meaning {'with' if replay else 'without'} --replay")
+    screen = Screen(color, ascii_only, low_bandwidth, not no_mouse, theme)
+    if headless and screen != Screen():
+        raise SettingsInvalid("--color, --theme, --ascii, --low-bandwidth and --no-mouse are for a screen")
     chosen, file = profile_of(profile), config_of(config)
     flags = _flags(symbol, record, no_inference, no_training, no_trading, debug)
-    if replay and headless:
-        from tradetui.cli.replay import replay as replay_command
+    if replay:
+        from tradetui.cli.replay import Asked, replay_console, replay_engine, replay_through
 
-        replay_command(replay, speed, seek, until, market, report, file, chosen, debug=debug)
-    elif replay:
-        raise SettingsInvalid("a replay has no console yet; add --headless")
+        asked = Asked(paths=replay, speed=speed, seek=seek, until=until, market=market)
+        if detached:
+            replay_engine(asked, chosen, file, flags)
+        elif headless:
+            replay_through(asked, chosen, file, report=report, debug=debug)
+        elif report is not None:
+            raise SettingsInvalid("--report is for a replay in the foreground; add --headless")
+        else:
+            replay_console(asked, chosen, file, flags, screen)
     elif headless:
         from tradetui.cli.live import live
 
@@ -95,7 +123,7 @@ def run(
 
         if report is not None or duration:
             raise SettingsInvalid("--report and --duration are for an engine in the foreground; add --headless")
-        console(chosen, file, flags, symbols=symbol or [])
+        console(chosen, file, flags, symbols=symbol or [], screen=screen)
 
 
 def _nothing_before(command: str, given: dict[str, Any]) -> None:
@@ -106,9 +134,10 @@ def _nothing_before(command: str, given: dict[str, Any]) -> None:
     """
     from engine.errors import SettingsInvalid
 
+    usual = {"speed": "1x", "color": "auto"}
     for name, value in given.items():
-        if name not in ("profile", "config", "speed") and value:
-            option = name.replace("_", "-")
+        if name not in ("profile", "config") and value and value != usual.get(name):
+            option = "ascii" if name == "ascii_only" else name.replace("_", "-")
             raise SettingsInvalid(f"--{option} has no meaning before `{command}`; does it belong behind it?")
 
 
@@ -152,6 +181,7 @@ app.command()(engine_commands.log)
 app.command()(engine_commands.alerts)
 app.command()(engine_commands.metrics)
 app.command()(doctor)
+app.command()(keys)
 app.command()(market_commands.price)
 app.command()(market_commands.book)
 app.command()(market_commands.bars)

@@ -42,6 +42,7 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
             show_json({"state": state, "profile": places.profile, "why": [str(error)]})
         else:
             typer.echo(f"tradetui: {error}", err=True)
+            _replays(places)
         raise typer.Exit(1 if error.hung else 2) from None
     if as_json:
         import msgspec
@@ -49,14 +50,16 @@ def status(profile: Profile = None, as_json: Json = False) -> None:
         show_json({**msgspec.to_builtins(health), "alerts": [alert for alert in alerts if alert.active]})
     else:
         _show(health, alerts)
+        _replays(places)
     raise typer.Exit(0 if health.state == "healthy" else 1)
 
 
 def _show(health: HealthView, alerts: list[Alert]) -> None:
     process = health.processes[0]
-    uptime = span((health.ts - health.started) / 1e9)
+    live = health.data == "live"  # otherwise its clock is that of a recording
+    time = f"up {span((health.ts - health.started) / 1e9)}" if live else f"at {clock(health.ts)}"
     typer.echo(
-        f"engine {health.state}  profile {health.profile}  pid {process.pid}  up {uptime}  data {health.data}"
+        f"engine {health.state}  profile {health.profile}  pid {process.pid}  {time}  data {health.data}"
         f"  trading {health.trading}"
     )
     typer.echo(
@@ -119,6 +122,15 @@ def _show(health: HealthView, alerts: list[Alert]) -> None:
     if active:
         typer.echo("")
         _list(active)
+
+
+def _replays(places: Places) -> None:
+    """Name the replays that run beside a profile's engine."""
+    from tradetui.replays import running
+
+    found = [each.profile for each in running(places.profile)]
+    if found and not places.replay:
+        typer.echo(f"replays: {', '.join(found)}")
 
 
 def _list(alerts: list[Alert]) -> None:

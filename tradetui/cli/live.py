@@ -45,10 +45,13 @@ def live(
     if not 0 <= duration < inf:
         raise SettingsInvalid(f"--duration {duration}: expected seconds, or 0 for no limit")
     settings = load(config, profile=profile, flags=flags)
+    here = places(profile)
+    if here.replay:
+        raise SettingsInvalid(f"profile {profile!r} is a replay's; an engine that follows the market has a plain name")
     check(report)
     watch = Report()
     began = time.perf_counter()
-    with Service(settings, places(profile), echo=None if detached else sys.stderr) as service:
+    with Service(settings, here, echo=None if detached else sys.stderr) as service:
         calm_collector()
 
         async def follow() -> Engine:

@@ -1,4 +1,4 @@
-"""A recording through the live path, in the foreground."""
+"""A recording through the live path: in the foreground with a report, or as an engine with a console."""
 
 from __future__ import annotations
 
@@ -13,35 +13,84 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import typer
 
 from engine.collector import calm_collector
-from engine.errors import SettingsInvalid
+from engine.errors import RecordingUnusable, SettingsInvalid
 from engine.ingestion.markets import MARKETS
-from engine.replay import Player, Recording, Replay, iso
+from engine.playback import Playback
+from engine.player import Player
+from engine.replay import Recording, Replay, iso
 from engine.report import Report
 from engine.types import SECOND
+from tradetui import replays
+from tradetui.cli.console import arguments, terminal
+from tradetui.cli.screen import Screen, show
 from tradetui.cli.summary import check, write
 from tradetui.config import load
+from tradetui.lock import is_held
+from tradetui.places import places
+from tradetui.service import Service
 
 log = logging.getLogger("tradetui")
 
 SPEEDS = {"1x": 1.0, "2x": 2.0, "5x": 5.0, "10x": 10.0, "100x": 100.0, "max": inf}
 
+YOUNG = 700
+"""New objects between two collections of a replay engine: lines come by the thousand, and a slice must stay short."""
 
-def replay(
-    paths: list[Path],
-    speed: str,
-    seek: str,
-    until: str,
-    market: str,
-    report: Path | None,
-    config: Path | None,
-    profile: str,
-    *,
-    debug: bool,
-) -> None:
-    """Replay a recording through the live path and report.
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a command line says about a replay."""
+
+    paths: list[Path]
+    speed: str
+    seek: str
+    until: str
+    market: str
+
+    def arguments(self) -> list[str]:
+        """Return the same for another process, which may be in another folder."""
+        given = [each for path in self.paths for each in ("--replay", str(path.absolute()))]
+        for option in ("speed", "seek", "until", "market"):
+            if value := getattr(self, option):
+                given += [f"--{option}", value]
+        return given
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """The same, understood: speed in recorded seconds per second, times UTC ns, 0 and infinite where none is given."""
+
+    recording: Recording
+    speed: float
+    begin: int
+    end: float
+
+
+def opened(asked: Asked) -> Opened:
+    """Open the recording.
+
+    Raises:
+        SettingsInvalid: An option has no such value.
+        RecordingUnusable: The recording cannot be used.
+    """
+    if asked.speed not in SPEEDS:
+        raise SettingsInvalid(f"--speed {asked.speed!r}: expected {', '.join(SPEEDS)}")
+    if asked.market and asked.market not in MARKETS:
+        raise SettingsInvalid(f"--market {asked.market!r}: expected {', '.join(MARKETS)}")
+    end = _time("--until", asked.until) if asked.until else inf
+    begin = _time("--seek", asked.seek) if asked.seek else 0
+    if begin > end:
+        raise SettingsInvalid(f"--seek {asked.seek} is after --until {asked.until}")
+    recording = Recording(asked.paths, MARKETS.get(asked.market))
+    if end < recording.start:
+        raise SettingsInvalid(f"--until {asked.until} is before the recording's start, {iso(recording.start)}")
+    return Opened(recording=recording, speed=SPEEDS[asked.speed], begin=begin, end=end)
+
+
+def replay_through(asked: Asked, profile: str, config: Path | None, *, report: Path | None, debug: bool) -> None:
+    """Replay a recording through the live path in the foreground, and report.
 
     Raises:
         SettingsInvalid: An option has no such value.
@@ -49,31 +98,22 @@ def replay(
     """
     _log(debug=debug)
     settings = load(config, profile=profile)
-    if speed not in SPEEDS:
-        raise SettingsInvalid(f"--speed {speed!r}: expected {', '.join(SPEEDS)}")
-    if market and market not in MARKETS:
-        raise SettingsInvalid(f"--market {market!r}: expected {', '.join(MARKETS)}")
-    end = _time("--until", until) if until else inf
-    begin = _time("--seek", seek) if seek else 0
-    if begin > end:
-        raise SettingsInvalid(f"--seek {seek} is after --until {until}")
     check(report)
     calm_collector()
     began = time.perf_counter()
+    found = opened(asked)
     watch = Report()
-    played = Replay(Recording(paths, MARKETS.get(market)), settings.for_market(), watch)
+    played = Replay(found.recording, settings.for_market(), watch)
     log.info("replay of %d files from %s", len(played.recording.paths), iso(played.recording.start))
-    if end < played.recording.start:
-        raise SettingsInvalid(f"--until {until} is before the recording's start, {iso(played.recording.start)}")
-    if begin:
-        played.seek(begin)
+    if found.begin:
+        played.seek(found.begin)
         log.info("at %s", iso(played.position))
-    player = Player(played, SPEEDS[speed])
+    player = Player(played, found.speed)
     with typer.progressbar(
         length=played.recording.size, label="replay", width=0, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         player.progress = lambda: bar.update(played.recording.consumed - bar.pos)
-        asyncio.run(_interruptible(player.play(until=end)))
+        asyncio.run(_interruptible(player.play(until=found.end)))
     seconds = time.perf_counter() - began
     for note in played.recording.notes():
         log.warning("%s", note)
@@ -91,6 +131,46 @@ def replay(
         if not stream["live"] and not stream["snapshots"]:
             log.warning("%s: no depth snapshot in the recording, so its book cannot be known", key)
     write(result, report)
+
+
+def replay_engine(asked: Asked, profile: str, config: Path | None, flags: dict[str, object]) -> None:
+    """Replay a recording as an engine of its own, for the consoles that attach; it ends when they have gone.
+
+    Raises:
+        ConsoleError: A setting or an option is wrong, or the recording cannot be used.
+    """
+    here = places(profile)
+    if not here.replay:
+        raise SettingsInvalid(f"profile {profile!r}: a replay that others attach to has a number, as in default/4711")
+    settings = load(config, profile=profile, flags=flags)
+    found = opened(asked)
+    playback = Playback(found.recording, settings.for_market(), speed=found.speed, seek=found.begin, until=found.end)
+    with Service(settings, here, playback=playback) as service:
+        calm_collector(YOUNG)
+        asyncio.run(service.run())
+
+
+def replay_console(asked: Asked, profile: str, config: Path | None, flags: dict[str, object], screen: Screen) -> None:
+    """Open the console on a replay engine of its own.
+
+    Raises:
+        SettingsInvalid: There is no terminal, or a setting or an option is wrong; nothing was started.
+        RecordingUnusable: The recording cannot be used, or does not reach the asked time.
+    """
+    terminal()
+    load(config, profile=profile, flags=flags)
+    found = opened(asked)
+    if found.begin:
+        last, _ = found.recording.extent(enough=found.begin) or (found.begin, [])
+        if not found.recording.start <= found.begin <= last:
+            raise RecordingUnusable(found.recording.outside(found.begin, last))
+    here = replays.places_for(profile)
+    here.make()
+    try:
+        show(here, [*asked.arguments(), *arguments(config, flags, [])], screen)
+    finally:
+        if not is_held(here.lock):
+            replays.remove(here)
 
 
 async def _interruptible(work: Coroutine[Any, Any, None]) -> None:

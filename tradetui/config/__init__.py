@@ -17,7 +17,7 @@ from engine.ingestion.symbols import full_key, symbol_of
 from tradetui.config.layers import Layers
 from tradetui.config.sections import PROFILES, Settings
 from tradetui.config.toml import dotted, toml
-from tradetui.places import NAME, named, places
+from tradetui.places import NAME, config_folder, places
 
 PREFIX = "TRADETUI__"
 NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -38,8 +38,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
 
 def default_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Return where the settings file is looked for."""
-    home = Path(environment.get("HOME") or "~").expanduser()
-    return (named(environment, "XDG_CONFIG_HOME") or home / ".config") / "tradetui" / "config.toml"
+    return config_folder(environment) / "config.toml"
 
 
 def load(
@@ -91,7 +90,8 @@ def examine(
     Raises:
         SettingsInvalid: The profile's name cannot be one.
     """
-    data = places(profile, environment).data
+    found = places(profile, environment)
+    data, profile = found.data, found.settings
     home = Path(environment.get("HOME") or "~").expanduser()
     file = path or default_path(environment)
     layers = Layers(home, data)

@@ -1,105 +1,103 @@
-"""Cells of fixed width: numbers, times, ages, and rows made of them. What came from outside is drawn inert."""
+"""Numbers, times and ages as texts that keep their width, whatever their value; what is missing is `-`, never 0."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from functools import lru_cache
+from math import isfinite
 
-from rich.cells import cell_len, set_cell_size
-from rich.text import Text
-
-from engine.text import inert
-
-TEXT, FAINT, STALE = "#d0d0d0", "#8a8a8a", "#6c6c6c"
-HEAD = "bold #b0b0b0 on #262626"
-UP, DOWN = "#4aa3ff", "#ffb000"
-GOOD, WARN, BAD = "#4aa3ff", "#ffb000", "bold #ff8c66"
-OWN = "#9ecbff"
-BAR = "#e4e4e4 on #262626"
-ALARM = "bold #121212 on #ffb000"
-SELECTED = "reverse"
+from tradetui.render.frame import ELLIPSIS
+from tradetui.render.frame import cells as one_cell_each
 
 NOTHING = "-"
 
-
-class Column(NamedTuple):
-    """A column of a table; `width` 0 takes what is left."""
-
-    head: str
-    width: int
-    right: bool = False
-
-
-Cell = str | tuple[str, str]
-"""A text, or a text and its style."""
+EIGHTHS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589"
 
 
 def fit(text: str, width: int, *, right: bool = False, keep_end: bool = False) -> str:
     """Return `text` exactly `width` cells wide; one that is too long loses its end (or beginning) to an ellipsis."""
-    text = inert(text)
-    size = cell_len(text)
-    if size > width:
-        if keep_end:
-            while text and cell_len(text) > width - 1:
-                text = text[1:]
-            return set_cell_size("\u2026" + text, width)
-        return set_cell_size(text, width - 1) + "\u2026" if width > 0 else ""
-    return " " * (width - size) + text if right else text + " " * (width - size)
-
-
-def row(columns: Sequence[Column], cells: Sequence[Cell], width: int, style: str = TEXT, gap: int = 1) -> Text:
-    """Return one line of a table."""
-    line = Text(no_wrap=True, end="", style=style)
-    left = width - sum(column.width for column in columns) - gap * (len(columns) - 1)
-    for number, (column, cell) in enumerate(zip(columns, cells, strict=True)):
-        text, own = cell if isinstance(cell, tuple) else (cell, "")
-        line.append(fit(text, column.width or max(left, 0), right=column.right), own)
-        if number < len(columns) - 1:
-            line.append(" " * gap)
-    return line
-
-
-def head(columns: Sequence[Column], width: int, gap: int = 1) -> Text:
-    """Return the first line of a table, over the whole width."""
-    line = row(columns, [column.head for column in columns], width, HEAD, gap)
-    line.append(" " * max(width - cell_len(line.plain), 0))
-    return line
-
-
-def words(text: str, width: int, style: str = TEXT) -> Text:
-    """Return a plain line."""
-    return Text(fit(text, width), style=style, no_wrap=True, end="")
+    text = one_cell_each(text)
+    if len(text) > width:
+        if width < 2:
+            return text[:width]
+        return ELLIPSIS + text[1 - width :] if keep_end else text[: width - 1] + ELLIPSIS
+    return text.rjust(width) if right else text.ljust(width)
 
 
 def price(value: float | None, tick: float, width: int) -> str:
     """Return a price with the decimals of its step; digits are never cut off without a mark."""
-    if value is None:
+    if value is None or not isfinite(value):
         return NOTHING
-    decimals = len(f"{tick:.10f}".rstrip("0").partition(".")[2])
+    decimals = _decimals(tick)
     for text in (f"{value:,.{decimals}f}", f"{value:.{decimals}f}"):
         if len(text) <= width:
             return text
     return f"{value:.{max(width - 6, 1)}g}"
 
 
+@lru_cache(256)
+def _decimals(tick: float) -> int:
+    return len(f"{tick:.10f}".rstrip("0").partition(".")[2])
+
+
 def number(value: float | None, decimals: int = 0, *, sign: bool = False) -> str:
     """Return a number, `-` for none."""
-    return NOTHING if value is None else f"{value:{'+' if sign else ''},.{decimals}f}"
+    if value is None or not isfinite(value):
+        return NOTHING
+    return f"{value:{'+' if sign else ''},.{decimals}f}"
+
+
+def figure(value: float | None) -> str:
+    """Return a figure in five characters at most, 0 or more: 0.42, 4.2, 81, 1234, 12345, 123k, 12M."""
+    if value is None or not isfinite(value):
+        return NOTHING
+    if abs(value) < 1:
+        return f"{value:.2f}" if value else "0"
+    return f"{value:.1f}" if abs(value) < 9.95 else count(round(value), 5)
 
 
 def count(value: int, width: int) -> str:
     """Return a count in at most `width` characters: 12345678, 1234M."""
-    text, unit = str(value), iter("kMGT")
-    while len(text) > width and value >= 1000:
+    text, units = str(value), iter("kMGTPE")
+    while len(text) > width and abs(value) >= 1000:
         value //= 1000
-        text = f"{value}{next(unit, '')}"
+        text = f"{value}{next(units, '?')}"
     return text
+
+
+def size(value: float | None) -> str:
+    """Return a number of bytes in seven characters at most: 512 B, 4.2 kB, 81 MB."""
+    if value is None or not isfinite(value):
+        return NOTHING
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB", "EB"):
+        if abs(value) < 1000 or unit == "EB":
+            break
+        value /= 1000
+    return f"{value:.1f} {unit}" if abs(value) < 10 and unit != "B" else f"{value:.0f} {unit}"
+
+
+def change(per_cent: float | None, width: int = 8) -> str:
+    """Return a change in `width` characters at most, its sign also as a shape: \u25b2+1.25%, \u25bc-0.40%."""
+    if per_cent is None or not isfinite(per_cent):
+        return NOTHING
+    shape = "\u25b2" if per_cent > 0 else "\u25bc" if per_cent < 0 else " "
+    for decimals in (2, 1, 0):
+        text = f"{per_cent:+.{decimals}f}%"
+        if len(text) < width:
+            break
+    return shape + text if len(text) < width else f"{shape}{count(abs(round(per_cent)), width - 2)}%"
+
+
+def bar(part: float | None, width: int) -> str:
+    """Return a bar of `width` cells that is filled by a part of one; a part that is not known leaves it empty."""
+    eighths = round(min(max(part if part is not None and isfinite(part) else 0.0, 0.0), 1.0) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("\u2588" * full + (EIGHTHS[rest] if rest else "")).ljust(width, "\u00b7")
 
 
 def age(seconds: float | None) -> str:
     """Return a length of time in four characters at most: <1s, 42s, 12m, 7h, 3d."""
-    if seconds is None:
+    if seconds is None or not isfinite(seconds):
         return NOTHING
     if seconds < 1:
         return "<1s"
@@ -111,7 +109,7 @@ def age(seconds: float | None) -> str:
 
 def uptime(seconds: float) -> str:
     """Return a length of time in six characters at most: 42s, 12m34s, 3h04m, 2d03h."""
-    whole = max(int(seconds), 0)
+    whole = max(int(seconds), 0) if isfinite(seconds) else 0
     for unit, divisor, smaller, part in (("d", 86_400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
         if whole >= divisor:
             rest = whole % divisor // part

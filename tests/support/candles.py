@@ -1,0 +1,111 @@
+"""An engine's socket that tells of recorded candles, one more at a time: a day of the market to look at.
+
+    python -m tests.support.candles --recordings ../shared/data --until 2024-08-05T13:00 --speed 60
+
+serves the profile `default` of this HOME; `tradetui` beside it attaches. The candles are the recording's own; no book,
+no trades. Stop it with ctrl+c.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from engine.types import TIMEFRAME_SECONDS, Timeframe
+from engine.views import BarRow
+from tests.tradetui.fake_engine import FakeEngine, health, market
+from tradetui.places import Places, places
+
+FILES = {"binance:ETH/USDT": "ETH_USDT-1m.feather", "binance:BTC/USDT": "BTC_USDT-1m.feather"}
+FOLDER = "candles-1m-binance-spot/2024-07_08"
+SERVED = (Timeframe.M1, Timeframe.M5, Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1)
+MEMORY = 1500
+"""Bars of each timeframe that an engine holds."""
+
+
+def minutes(recordings: Path, instrument: str) -> pl.DataFrame:
+    """Return the recorded candles of one minute, oldest first, with `open_ms`."""
+    table = pl.read_ipc(recordings / FOLDER / FILES[instrument])
+    return table.select(pl.col("date").dt.epoch("ms").alias("open_ms"), "open", "high", "low", "close", "volume").sort(
+        "open_ms"
+    )
+
+
+def bars(table: pl.DataFrame, timeframe: Timeframe, until_ms: int) -> list[BarRow]:
+    """Return the newest bars of a timeframe, made of the minutes that began before `until_ms`."""
+    length = TIMEFRAME_SECONDS[timeframe] * 1000
+    known = table.filter(pl.col("open_ms") < until_ms).tail(MEMORY * length // 60_000)
+    made = known.group_by((pl.col("open_ms") // length * length).alias("at"), maintain_order=True).agg(
+        pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last(),
+        pl.col("volume").sum(), pl.len().alias("count"),
+    )  # fmt: skip
+    per_bar = length // 60_000
+    return [
+        BarRow(
+            row["at"], row["open"], row["high"], row["low"], row["close"], row["volume"], 0, 0.0,
+            row["at"] + length <= until_ms, row["count"] == per_bar or row["at"] + length > until_ms, "recording",
+        )
+        for row in made.tail(MEMORY).iter_rows(named=True)
+    ]  # fmt: skip
+
+
+class CandleEngine(FakeEngine):
+    """Tells of recorded candles up to a minute, and of one more with each `on`."""
+
+    def __init__(self, at: Places, recordings: Path, until_ms: int) -> None:
+        super().__init__(at)
+        self.until_ms = until_ms
+        self._tables = {instrument: minutes(recordings, instrument) for instrument in FILES}
+        self._take()
+
+    def _take(self) -> None:
+        rows = []
+        for instrument, table in self._tables.items():
+            for timeframe in SERVED:
+                self.series["bars", instrument, str(timeframe)] = bars(table, timeframe, self.until_ms)
+            last = self.series["bars", instrument, "1m"][-1]
+            day = self.series["bars", instrument, "1h"][-24:]
+            rows.append(
+                market(
+                    instrument, best_bid=None, best_ask=None, last=last.close, last_sell=last.close < last.open,
+                    change_24h_pct=(last.close / day[0].open - 1) * 100, high_24h=max(bar.high for bar in day),
+                    low_24h=min(bar.low for bar in day), volume_24h=sum(bar.volume for bar in day),
+                )
+            )  # fmt: skip
+        self.states["markets"] = rows
+        self.states["health"] = health(data="replay", version="recorded candles")
+
+    def on(self) -> None:
+        """Go one minute on, and tell."""
+        self.until_ms += 60_000
+        self._take()
+        for topic, instrument, timeframe in self.series:
+            self.say(topic, instrument, timeframe)
+
+
+async def serve(recordings: Path, until: datetime, speed: float) -> None:
+    """Serve until cancelled, a minute every 60 / `speed` seconds."""
+    async with CandleEngine(places("default"), recordings, int(until.timestamp() * 1000)) as engine:
+        while True:
+            await asyncio.sleep(60 / speed)
+            engine.on()
+
+
+def main() -> None:
+    """Serve until ctrl+c."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--recordings", type=Path, required=True)
+    asked.add_argument("--until", type=datetime.fromisoformat, default="2024-08-05T13:00")
+    asked.add_argument("--speed", type=float, default=60.0)
+    given = asked.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(given.recordings, given.until.replace(tzinfo=UTC), given.speed))
+
+
+if __name__ == "__main__":
+    main()

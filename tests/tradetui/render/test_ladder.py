@@ -1,0 +1,194 @@
+"""The ladder: the mid in the middle, each side outwards from it, sums that are true, bounds that say so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.snapshot import CobView
+from tests.support.desk_data import COIN_BTC, FUTURES_ETH, SPOT_ETH, playback
+from tradetui.render.amounts import aligned, amount, places_for, places_of
+from tradetui.render.frame import Frame
+from tradetui.render.ladder import Ladder, sides
+from tradetui.render.pens import ASK, BID, fore_of
+
+
+@pytest.fixture(scope="module")
+def books(recordings_root_path: Path) -> dict[str, CobView]:
+    """Real books: of the linear one the outer buckets are partial."""
+    found = {}
+    for name in (SPOT_ETH, FUTURES_ETH, COIN_BTC):
+        cob = playback(recordings_root_path, name, 90).desk.cob()
+        assert cob is not None
+        found[name] = cob
+    return found
+
+
+def drawn(cob: CobView, width: int, height: int, merge: int = 1, *, live: bool = True) -> Frame:
+    frame = Frame.blank(width, height)
+    assert Ladder().draw(frame, cob, merge, 0.01, live=live)
+    return frame
+
+
+@pytest.mark.parametrize("merge", [1, 2, 5])
+@pytest.mark.parametrize("name", [SPOT_ETH, FUTURES_ETH, COIN_BTC])
+def test_the_sides_are_the_buckets_from_the_best_price_outwards(
+    books: dict[str, CobView], name: str, merge: int
+) -> None:
+    cob = books[name]
+    found = sides(cob, merge, 60 // merge)
+    assert found is not None
+    bids, asks = found
+    size = (cob.bucket_size or 0) * merge
+    assert cob.best_bid is not None
+    assert cob.best_ask is not None
+    assert bids.prices[0] <= cob.best_bid < bids.prices[0] + size
+    assert asks.prices[0] - size <= cob.best_ask < asks.prices[0]
+    np.testing.assert_allclose(np.diff(bids.prices), -size)
+    np.testing.assert_allclose(np.diff(asks.prices), size)
+    # Over all buckets that are known, the sums are the whole of both sides.
+    assert np.nanmax(bids.sums) == pytest.approx(sum(bucket.bid for bucket in cob.buckets))
+    assert np.nanmax(asks.sums) == pytest.approx(sum(bucket.ask for bucket in cob.buckets))
+    assert np.isnan(bids.sizes[-1])
+    assert np.isnan(asks.sums[-1])
+    assert (np.diff(bids.bounds.astype(int)) >= 0).all()
+
+
+@pytest.mark.parametrize("height", [9, 14, 21, 40])
+def test_the_mid_is_in_the_middle_and_the_prices_go_down_in_whole_buckets(
+    books: dict[str, CobView], height: int
+) -> None:
+    cob = books[SPOT_ETH]
+    lines = drawn(cob, 40, height).lines()
+    middle = next(y for y, line in enumerate(lines) if "──" in line)
+    head = 1 if lines[0].lstrip().startswith("price") else 0
+    assert abs((middle - head) - (height - 1 - middle)) <= 1
+    assert f"{cob.mid:.3f}" in lines[middle]
+    assert "bp" in lines[middle]
+    prices = [float(line.split()[0]) for line in lines[head:middle] + lines[middle + 1 :]]
+    above, below = prices[: middle - head], prices[middle - head :]
+    assert above == sorted(above, reverse=True)
+    assert set(np.diff(above)) | set(np.diff(below)) <= {-1.0}
+    assert cob.mid is not None
+    assert above[-1] > cob.mid > below[0]
+
+
+def test_rows_tell_size_and_sum(books: dict[str, CobView]) -> None:
+    cob = books[COIN_BTC]
+    found = sides(cob, 1, 8)
+    assert found is not None
+    lines = drawn(cob, 40, 13).lines()
+    middle = next(y for y, line in enumerate(lines) if "──" in line)
+    for side, step in ((found[0], 1), (found[1], -1)):
+        for place in range(5):
+            words = re.sub(r"[^\d. ≥<]", " ", lines[middle + step * (place + 1)]).split()
+            assert float(words[0]) == side.prices[place]
+            assert float(words[1].lstrip("≥<")) == pytest.approx(side.sizes[place], abs=0.06)
+            assert float(words[2].lstrip("≥<")) == pytest.approx(side.sums[place], abs=0.6)
+
+
+def test_sides_differ_without_colour_and_lower_bounds_are_marked(books: dict[str, CobView]) -> None:
+    cob = books[FUTURES_ETH]
+    frame = drawn(cob, 44, 50)
+    lines = frame.lines()
+    middle = next(y for y, line in enumerate(lines) if "──" in line)
+    above, below = "".join(lines[1:middle]), "".join(lines[middle + 1 :])
+    assert "▓" in above
+    assert "▓" not in below
+    assert "█" in below
+    assert "█" not in above
+    assert {fore_of(int(pen)) for pen in frame.pens[1:middle, 0]} >= {ASK}
+    assert {fore_of(int(pen)) for pen in frame.pens[middle + 1 :, 0]} >= {BID}
+    marked = [line for line in lines if "╱" in line]
+    assert marked
+    assert all(line.count("≥") == 2 for line in marked)
+    unknown = [line for line in lines if line.split()[1:] == ["·", "·"]]
+    assert unknown
+    assert not any("█" in line or "▓" in line or "╱" in line for line in unknown)
+
+
+def test_a_mid_that_is_not_the_present_says_so(books: dict[str, CobView]) -> None:
+    lines = "\n".join(drawn(books[SPOT_ETH], 30, 11, live=False).lines())
+    assert "last 26" in lines
+    assert "▲" not in lines
+    assert "▼" not in lines
+
+
+def test_the_direction_is_that_of_the_last_move(books: dict[str, CobView]) -> None:
+    ladder, cob = Ladder(), books[SPOT_ETH]
+    assert cob.mid is not None
+    told = []
+    for mid in (cob.mid, cob.mid + 1, cob.mid + 1, cob.mid):
+        frame = Frame.blank(30, 5)
+        assert ladder.draw(frame, msgspec.structs.replace(cob, mid=mid), 1, 0.01, live=True)
+        told.append(next(char for char in frame.lines()[2] if char in "·▲▼"))
+    assert told == ["·", "▲", "▲", "▼"]
+
+
+def test_a_narrow_one_has_whole_numbers_or_none(books: dict[str, CobView]) -> None:
+    cob = books[SPOT_ETH]
+    found = sides(cob, 1, 4)
+    assert found is not None
+    wide = [line.split() for line in drawn(cob, 16, 7).lines()]
+    assert wide[4][0] == f"{found[0].prices[0]:.0f}"
+    assert float(wide[4][-1]) == pytest.approx(found[0].sizes[0], abs=0.06)
+    bar = drawn(cob, 9, 7).lines()[4]
+    assert bar.startswith(f"{found[0].prices[0]:.0f} ")
+    assert not any(char.isdigit() for char in bar[5:])
+
+
+def test_no_book_no_ladder(books: dict[str, CobView]) -> None:
+    empty = CobView(instrument="x:A/B", seq=1, live=False, age_ms=None)
+    assert not Ladder().draw(Frame.blank(20, 9), empty, 1, 0.01, live=False)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    width=st.integers(1, 70), height=st.integers(1, 60), merge=st.sampled_from([1, 2, 5, 10]),
+    name=st.sampled_from([SPOT_ETH, FUTURES_ETH, COIN_BTC]), live=st.booleans(),
+)  # fmt: skip
+def test_every_size_can_be_drawn(
+    books: dict[str, CobView], width: int, height: int, merge: int, name: str, live: bool
+) -> None:
+    frame = drawn(books[name], width, height, merge, live=live)
+    assert all(len(char) == 1 for char in frame.glyphs.ravel())
+
+
+# Numbers. -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 1e12), st.integers(4, 9))
+def test_an_amount_fits_and_is_near(value: float, width: int) -> None:
+    text = amount(value, width)
+    assert len(text) <= width
+    if text.startswith("<"):
+        assert 0 < value < float(text[1:])
+    else:
+        factor = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}.get(text[-1], 1.0)
+        number = float(text.rstrip("kMGT")) * factor
+        assert number == pytest.approx(value, rel=0.06, abs=10.0 ** (2 - width))
+        assert bool(number) == bool(value)
+
+
+@given(st.floats(0, 1e9), st.integers(0, 5), st.integers(5, 9))
+def test_an_aligned_size_fits_and_is_never_nought_for_something(value: float, places: int, width: int) -> None:
+    text = aligned(value, places, width)
+    assert len(text) <= max(width, places + 2)
+    assert (float(text) == 0 if text[0] != "<" and text[-1].isdigit() else False) == (value == 0)
+
+
+def test_missing_is_missing() -> None:
+    assert amount(None) == "-"
+    assert amount(float("nan")) == "-"
+
+
+def test_places_follow_the_largest_or_the_finest() -> None:
+    assert [places_for(top) for top in (3000.0, 300.0, 30.0, 3.0, 0.3)] == [0, 1, 2, 3, 3]
+    assert places_of([0.25, 1.0, 0.0004]) == 4
+    assert places_of([2.0]) == 0

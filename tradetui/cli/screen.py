@@ -1,0 +1,126 @@
+"""The console on a terminal: what the person asked of it, what the terminal can show, and its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import typer
+
+from engine.errors import SettingsInvalid
+from tradetui.capabilities import look_of, prepare
+
+if TYPE_CHECKING:
+    from tradetui.app import ConsoleApp
+    from tradetui.link import Link
+    from tradetui.places import Places
+
+SLOW_LINE = 4.0
+"""How many times rarer the engine's news come on a slow line."""
+
+
+class Screen(NamedTuple):
+    """Options of the screen; they hold for one console, and say nothing to the engine."""
+
+    colour: str = "auto"
+    ascii: bool = False
+    low: bool = False
+    mouse: bool = True
+    theme: str = ""
+
+
+def open_console(here: Places, given: list[str], screen: Screen) -> tuple[ConsoleApp, Link, int]:
+    """Show the engine of these places until the person leaves; return what was shown, and the signal that ended it.
+
+    Raises:
+        SettingsInvalid: An option of the screen has no such value.
+    """
+    try:
+        look = look_of(screen.colour, ascii_only=screen.ascii, low=screen.low)
+    except ValueError as error:
+        raise SettingsInvalid(str(error)) from error
+    prepare(look)  # before Textual is imported
+
+    import asyncio
+
+    from themes.palette import ThemeInvalid, load
+    from tradetui.app import ConsoleApp
+    from tradetui.desk import Desk
+    from tradetui.keys import load_keys
+    from tradetui.link import Link
+    from tradetui.panes.paint import Paint
+    from tradetui.places import config_folder, places
+    from tradetui.render.pens import NAMES
+    from tradetui.terminal import Terminal
+    from tradetui.view import Memory
+
+    folder = config_folder()
+    memory = Memory(places(here.settings).state / "console.json")
+    view = memory.recall()
+    keys = load_keys(folder / "keys.toml")
+    troubles = [*([memory.trouble] if memory.trouble else []), *keys.problems]
+    try:
+        palette = load(screen.theme or view.theme, NAMES, folder / "themes")
+    except ThemeInvalid as error:
+        if screen.theme:
+            raise SettingsInvalid(f"--theme: {error}") from error
+        troubles.append(str(error))
+        palette = load("colour-safe", NAMES)
+    view.theme = palette.name
+    terminal = Terminal()
+
+    async def run() -> tuple[ConsoleApp, Link]:
+        link = Link(here, given)
+        link.pace = SLOW_LINE if screen.low else 1.0
+        app = ConsoleApp(Desk(link, view, look, Paint(palette, look)), terminal, memory, keys)
+        app.low = screen.low
+        app.acts.own_themes = folder / "themes"
+        for trouble in troubles:
+            link.say(trouble)
+        terminal.watch(app)
+        try:
+            await app.run_async(mouse=screen.mouse)
+        finally:
+            terminal.done()
+        return app, link
+
+    app, link = asyncio.run(run())
+    return app, link, terminal.ended_by
+
+
+def fault_of(here: Places, fault: BaseException) -> str:
+    """Write a report of a fault of ours; return what there is to say."""
+    from tradetui.crash import crash_report
+    from tradetui.places import places
+    from tradetui.redaction import Redactor
+
+    report = crash_report(places(here.settings), "console", fault, Redactor(), lambda: 0)
+    where = f"; see {report}" if report is not None else ""
+    return f"the console ended by a fault of ours: {type(fault).__name__}: {fault}{where}; the engine goes on"
+
+
+def farewell(link: Link) -> str:
+    """Return the last line, for the terminal that is given back."""
+    if link.places.replay:
+        return "detached; the replay ends by itself when nobody looks on any more"
+    profile = "" if link.places.profile == "default" else f" --profile {link.places.profile}"
+    if link.attached:
+        return (
+            f"detached; the engine (pid {link.pid}) goes on: `tradetui{profile}` attaches again, "
+            f"`tradetui stop{profile}` ends it"
+        )
+    return f"detached; no engine is attached: `tradetui{profile}` looks for it, or starts one"
+
+
+def show(here: Places, given: list[str], screen: Screen) -> None:
+    """Show the engine of these places; one that is started from here is told what is `given`.
+
+    Raises:
+        SettingsInvalid: An option of the screen has no such value.
+    """
+    app, link, ended_by = open_console(here, given, screen)
+    if app.fault is not None:
+        typer.echo(f"tradetui: {fault_of(here, app.fault)}", err=True)
+        raise typer.Exit(1)
+    typer.echo(farewell(link))
+    if ended_by:
+        raise typer.Exit(128 + ended_by)

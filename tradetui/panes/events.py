@@ -1,0 +1,63 @@
+"""What happened, the newest last; it is followed until the cursor moves up."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+from tradetui.panes.table import TablePane, Told
+from tradetui.render import events
+from tradetui.render.table import Columns, Row
+
+if TYPE_CHECKING:
+    from tradetui.render.events import Event
+
+
+class EventsPane(TablePane):
+    """The engine's events and the console's own words."""
+
+    DIGIT = "8"
+    NAME = "Events"
+    FOLLOWS = True
+
+    def source(self) -> object:
+        """Return how many there are and the last ones, whether the engine speaks, and the day."""
+        news = self.desk.news
+        last = news.events[-1].cursor if news.events else 0
+        note = news.notes[-1] if news.notes else None
+        day = news.engine_now() // 86_400_000_000_000
+        return len(news.events), last, len(news.notes), note, news.attached, day, news.replay is None
+
+    def told(self) -> str:
+        """Return whether the newest is followed, or how many lie below."""
+        items = self.listed()
+        if self.chosen is None or not items:
+            return f"{len(items)}, newest last"
+        under = len(items) - 1 - self._find(items)
+        return f"{under} newer (end)"
+
+    def items(self) -> Sequence[Event]:
+        """Return everything that happened, oldest first."""
+        return events.story(self.desk.news)
+
+    def key(self, item: Event) -> Hashable:
+        """Return what tells an event from all others."""
+        return events.identity(item)
+
+    def columns(self, width: int) -> Columns:  # noqa: ARG002
+        """Return the columns."""
+        return events.COLUMNS
+
+    def row(self, item: Event, width: int) -> Row:  # noqa: ARG002
+        """Return the row of an event."""
+        return events.row(item, self.desk.news)
+
+    def empty(self) -> str:
+        """Return that nothing happened."""
+        return "nothing happened yet"
+
+    def action_detail(self) -> None:
+        """Tell everything of the event."""
+        item = self.item
+        if item is not None:
+            self.post_message(Told("Event", events.detail(item)))

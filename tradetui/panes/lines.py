@@ -1,0 +1,147 @@
+"""The lines round the desk: status, tabs, banner, events, keys. They take no focus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from tradetui.panes.pane import Pane
+from tradetui.panes.system import own
+from tradetui.render import banner, events, footer, status, tabs
+from tradetui.render.tabs import Tabs
+
+if TYPE_CHECKING:
+    from tradetui.desk import Condition, Desk
+    from tradetui.render.frame import Frame
+
+EVENTS = 8
+"""Events that are tried to be told in one line."""
+
+
+class Line(Pane, can_focus=False):
+    """One row over the whole width. What of it is old it says itself."""
+
+    DEFAULT_CSS = "Line { height: 1; width: 100%; }"
+    BORDERED = False
+
+    NAME: ClassVar[str]
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, self.NAME)
+
+    def condition(self) -> Condition | None:
+        """Return None: every part says so itself."""
+        return None
+
+
+class StatusLine(Line):
+    """Mode, engine, prices, feeds, alerts, clock."""
+
+    NAME = "status"
+
+    def version(self) -> object:
+        """Return what the line is made of; the clock counts seconds."""
+        desk, link, shown = self.desk, self.desk.link, self.desk.news
+        second = 1_000_000_000
+        return (
+            link.health, shown.markets[:2], len(shown.markets), link.alerts, link.replay, link.phase, link.refusal,
+            link.fresh("health"), link.fresh("markets"), link.fresh("alerts"), link.stalled_s() is None,
+            int(link.age("health") or 0), shown.engine_now() // second, link.wall() // second, own(desk), desk.frozen,
+        )  # fmt: skip
+
+    def draw(self, frame: Frame) -> None:
+        """Draw the line."""
+        status.draw(frame, self.desk.link, self.desk.news, own(self.desk), frozen=self.desk.frozen)
+
+
+class TabLine(Line):
+    """The panes by their digits, or where a replay stands."""
+
+    NAME = "tabs"
+
+    def tabs(self) -> Tabs:
+        """Return what the line tells."""
+        desk, view = self.desk, self.desk.view
+        panes = [pane for pane in self.screen.query(Pane) if pane.BORDERED and pane.display]
+        focused = self.screen.focused
+        focus = focused.id if isinstance(focused, Pane) and focused.id else view.pane
+        sight = tuple(pane.id or "" for pane in panes)
+        return Tabs(sight, focus, tuple(desk.symbols), desk.symbol, view.preset, view.sync, view.theme)
+
+    def version(self) -> object:
+        """Return what the line tells."""
+        return self.tabs(), self.desk.replay if self.desk.news.attached else None
+
+    def draw(self, frame: Frame) -> None:
+        """Draw the line."""
+        replay = self.desk.replay if self.desk.news.attached else None
+        if replay is None:
+            tabs.draw(frame, self.tabs())
+        else:
+            tabs.draw_replay(frame, replay, self.tabs())
+
+
+class EventLine(Line):
+    """The last events; the console's own words are those of now even while the screen is frozen."""
+
+    NAME = "event"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._shown_events: list[events.Event] = []
+
+    def version(self) -> object:
+        """Return the last events, and whether the newest has only just happened."""
+        news = self.desk.news
+        last = news.events[-1].cursor if news.events else 0
+        notes = self.desk.link.notes
+        told = self._shown_events
+        fresh = bool(told) and events.is_new(told[0], news)
+        return last, len(news.events), notes[-1] if notes else None, len(notes), news.attached, fresh
+
+    def draw(self, frame: Frame) -> None:
+        """Draw the line."""
+        self._shown_events = events.newest(self.desk.news, EVENTS, self.desk.link.notes)
+        events.draw_line(frame, self._shown_events, self.desk.news)
+
+
+class Footer(Line):
+    """The keys for the pane in focus, and those that hold everywhere."""
+
+    NAME = "footer"
+
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of the pane in focus; in a replay its keys hold everywhere."""
+        focused = self.screen.focused
+        own = tuple(focused.KIND.split()) if isinstance(focused, Pane) else ()
+        return (*own, "replay") if self.desk.replay is not None else own
+
+    def version(self) -> object:
+        """Return the kinds."""
+        return self.kinds(), self.desk.keys
+
+    def draw(self, frame: Frame) -> None:
+        """Draw the line."""
+        footer.draw(frame, self.kinds(), self.desk.keys)
+
+
+class BannerPane(Line):
+    """What has to be said above all else; it is there only while there is something to say."""
+
+    NAME = "banner"
+
+    @property
+    def said(self) -> list[str]:
+        """What is said now, line by line."""
+        return banner.banner(self.desk.link)
+
+    def lines(self, width: int) -> int:  # noqa: ARG002 - what is too long is cut
+        """Return the lines that it needs."""
+        return len(self.said)
+
+    def version(self) -> object:
+        """Return what is said."""
+        return self.said
+
+    def draw(self, frame: Frame) -> None:
+        """Draw it."""
+        banner.draw(frame, self.said)

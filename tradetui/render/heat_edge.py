@@ -1,0 +1,162 @@
+"""Round the heat map: prices and depth of now on its right, time below it, and what its cells mean."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import floor
+
+import numpy as np
+
+from tradetui.render import ramps
+from tradetui.render.amounts import amount, decimals
+from tradetui.render.columns import EDGE, Floats, Grid, Window
+from tradetui.render.frame import Frame
+from tradetui.render.heat_image import ASCII_DOTS, DOTS, LINES, Scheme
+from tradetui.render.pens import (
+    ASK,
+    AXIS,
+    BALANCE,
+    BID,
+    BOLD,
+    FAINT,
+    HEAT,
+    HEAT_ASK,
+    HEAT_BID,
+    LEVELS,
+    MID,
+    TAG_TEXT,
+    TEXT,
+    UNKNOWN,
+    pen,
+)
+from tradetui.render.ramps import Cut
+
+STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
+"""Seconds between two times on the axis."""
+
+ROOM = 14
+"""Columns that a time takes, with some air."""
+
+
+def prices(frame: Frame, window: Window, scheme: Scheme) -> None:
+    """Write the lower edges of the buckets, where a row shows two that of the lower one."""
+    places = decimals(window.size / window.merge)
+    lines = []
+    for up in reversed(range(scheme.rows)):
+        bucket = floor(up / scheme.scale)
+        told = not scheme.tall or up % scheme.tall == 0
+        lines.append(f"{(window.bottom + bucket) * window.size:{frame.width}.{places}f}" if told else "")
+    frame.block(0, 0, lines)
+    frame.pens[:] = pen(AXIS)
+
+
+def middle(frame: Frame, mid: float, text: str, window: Window, scheme: Scheme) -> None:
+    """Mark the row of the mid price."""
+    y = int(scheme.row(np.array(mid / window.size + EDGE - window.bottom)))
+    if 0 <= y < frame.height:
+        text = text[: frame.width - 1]
+        frame.glyphs[y] = " "
+        frame.pens[y] = pen(TAG_TEXT, MID, BOLD)
+        frame.text(0, y, "▸")
+        frame.right(frame.width, y, text)
+
+
+def depth(frame: Frame, now: Grid, top: float, scheme: Scheme) -> None:
+    """Draw the book of now, one bar a row; `now` is a grid of one column."""
+    bids, asks = row_sums(now, scheme)
+    partial = _folded(now.partial[:, 0].astype(np.float64), scheme) > 0
+    ask = asks > bids
+    total = bids + asks
+    told = np.where(
+        ask[:, None],
+        ramps.bars(total, top, frame.width, ramps.ASK_BAR),
+        ramps.bars(total, top, frame.width),
+    )
+    hatched = partial[:, None] & (told != " ")
+    frame.glyphs[:] = np.where(hatched, ramps.HATCH, told)
+    frame.pens[:] = np.where(ask, pen(ASK), pen(BID))[:, None]
+
+
+def row_sums(now: Grid, scheme: Scheme) -> tuple[Floats, Floats]:
+    """Return bids and asks of now by screen row, base asset; where a row shows two buckets, their sum."""
+    return _folded(now.bids[:, 0], scheme), _folded(now.asks[:, 0], scheme)
+
+
+def _folded(values: Floats, scheme: Scheme) -> Floats:
+    upside = values[::-1]
+    if not scheme.tall:
+        found: Floats = upside.reshape(-1, 2).sum(axis=1)
+        return found
+    return np.repeat(upside, scheme.tall)[-scheme.rows :]
+
+
+def times(frame: Frame, window: Window, right: str) -> None:
+    """Write the times below the map, UTC, and on the right what the last column is."""
+    step = next((step for step in STEPS if step // window.each >= ROOM and not step % window.each), STEPS[-1])
+    start = -(-window.first * window.each // step) * step
+    end = frame.width - len(right) - 1
+    for second in range(start, (window.first + window.columns) * window.each, step):
+        x = second // window.each - window.first
+        text = datetime.fromtimestamp(second, UTC).strftime("│%H:%M:%S" if step % 60 else "│%H:%M")
+        if x >= 0 and x + len(text) <= end:
+            frame.text(x, 0, text, pen(AXIS))
+    frame.right(frame.width, 0, right, pen(TEXT, attributes=BOLD))
+
+
+def hole(frame: Frame, window: Window, newest: int) -> None:
+    """Tell in the map since when nothing is known, if the columns after the `newest` second (UTC) have room for it."""
+    x = max(newest // window.each - window.first + 1, 0)
+    text = datetime.fromtimestamp(newest + 1, UTC).strftime("unknown since %H:%M:%SZ")
+    if frame.width - x >= len(text) + 2:
+        frame.text(x + (frame.width - x - len(text)) // 2, frame.height // 2, text, pen(FAINT, UNKNOWN))
+
+
+def legend(frame: Frame, cut: Cut | None, scheme: Scheme, unit: str, *, dots: bool, best: bool) -> None:
+    """Tell what the cells mean, as much as there is room for."""
+    x = _ramp(frame, cut, scheme, unit)
+    ascii_, shades = scheme.look.ascii, scheme.look.shades
+    solid, hollow = (ASCII_DOTS[1], ASCII_DOTS[3]) if ascii_ else (DOTS[1], DOTS[3])
+    parts = [(ramps.HATCH, "lower bound", pen(FAINT)), ("  ", "unknown", pen(TEXT, UNKNOWN))]
+    if shades:
+        parts[1] = ("blank", "unknown", pen(FAINT))
+    if dots:
+        parts += [(hollow, "bought", pen(TEXT)), (solid, "sold", pen(TEXT))]
+    if best:
+        parts.append((LINES[1] * 2, "best prices", pen(MID)))
+    for sign, words, with_pen in parts:
+        if x + 3 + len(sign) + len(words) > frame.width:
+            break
+        x = frame.text(x + 2, 0, sign, with_pen)
+        x = frame.text(x + 1, 0, words, pen(FAINT))
+
+
+def _ramp(frame: Frame, cut: Cut | None, scheme: Scheme, unit: str) -> int:
+    low, high, unit = _ends(cut, scheme.metric, unit)
+    x = frame.text(0, 0, low, pen(FAINT)) + 1
+    if scheme.look.shades:
+        if scheme.metric == "imbalance":
+            ramp = ramps.ASCII_LEANS if scheme.look.ascii else ramps.LEANS
+        else:
+            ramp = ramps.ASCII_SHADES if scheme.look.ascii else ramps.SHADES
+        x = frame.text(x, 0, ramp, pen(TEXT)) + 1
+    else:
+        first = {"imbalance": (BALANCE,)}.get(scheme.metric, (HEAT_BID, HEAT_ASK) if _tinted(scheme) else (HEAT,))
+        step = 1 if frame.width >= 60 and len(first) == 1 else 2
+        for each in first:
+            for level in range(step - 1, LEVELS, step):
+                x = frame.text(x, 0, " ", pen(TEXT, each + level))
+            x += 1
+    x = frame.text(x, 0, high, pen(FAINT))
+    return frame.text(x + 1, 0, unit, pen(FAINT))
+
+
+def _tinted(scheme: Scheme) -> bool:
+    return scheme.metric == "size" and scheme.tint
+
+
+def _ends(cut: Cut | None, metric: str, unit: str) -> tuple[str, str, str]:
+    if metric == "imbalance":
+        return "asks", "bids", "of both"
+    if cut is None:
+        return "-".rjust(5), "-".ljust(5), unit
+    return amount(cut.low).rjust(5), amount(cut.high).ljust(5), "bp" if metric == "spread" else unit

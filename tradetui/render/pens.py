@@ -1,0 +1,50 @@
+"""Pens: how a cell is drawn, as one integer, so that numpy can lay layers over each other.
+
+A pen is `foreground role | background role << 8 | attributes`. Roles are names of colours; a theme says which colours.
+"""
+
+from __future__ import annotations
+
+NAMES = (
+    "ground", "bar", "panel", "text", "faint", "stale", "border", "focus", "title", "up", "down", "flat", "bid", "ask",
+    "mid", "grid", "axis", "cross", "cross_text", "select", "select_text", "good", "warn", "bad", "own", "alarm",
+    "alarm_text", "live", "replay", "paper", "mode_text", "up_faint", "down_faint", "tag_text", "unknown", "key",
+)  # fmt: skip
+"""Every role of one colour; a theme names them all."""
+
+(
+    GROUND, BAR, PANEL, TEXT, FAINT, STALE, BORDER, FOCUS, TITLE, UP, DOWN, FLAT, BID, ASK,
+    MID, GRID, AXIS, CROSS, CROSS_TEXT, SELECT, SELECT_TEXT, GOOD, WARN, BAD, OWN, ALARM,
+    ALARM_TEXT, LIVE, REPLAY, PAPER, MODE_TEXT, UP_FAINT, DOWN_FAINT, TAG_TEXT, UNKNOWN, KEY,
+) = range(len(NAMES))  # fmt: skip
+
+LEVELS = 16
+"""Steps of a ramp."""
+
+RAMPS = ("heat", "heat_bid", "heat_ask", "balance")
+"""Resting size; the same tinted by side; imbalance, from asks over even to bids."""
+
+HEAT, HEAT_BID, HEAT_ASK, BALANCE = (64 + LEVELS * place for place in range(len(RAMPS)))
+
+BOLD, DIM, UNDERLINE, REVERSE, OLD = (1 << bit for bit in range(16, 21))
+"""`OLD` takes the colour out of a cell: what it shows is not the present."""
+
+
+def pen(fore: int, back: int = GROUND, attributes: int = 0) -> int:
+    """Return a pen."""
+    return fore | back << 8 | attributes
+
+
+def with_back(pen_: int, back: int) -> int:
+    """Return a pen on another background."""
+    return pen_ & ~0xFF00 | back << 8
+
+
+def fore_of(pen_: int) -> int:
+    """Return the foreground role."""
+    return pen_ & 0xFF
+
+
+def back_of(pen_: int) -> int:
+    """Return the background role."""
+    return pen_ >> 8 & 0xFF
