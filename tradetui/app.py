@@ -28,7 +28,6 @@ from tradetui.orders import Orders
 from tradetui.palette import ConsoleCommands, Palette
 from tradetui.panes.alerts import AlertsPane
 from tradetui.panes.chart import ChartPane
-from tradetui.panes.cropping import crop
 from tradetui.panes.events import EventsPane
 from tradetui.panes.heat import HeatPane
 from tradetui.panes.ladder import LadderPane
@@ -39,6 +38,7 @@ from tradetui.panes.pane import Pane, bindings
 from tradetui.panes.system import SystemPane
 from tradetui.panes.table import Told
 from tradetui.panes.tape import TapePane
+from tradetui.panes.writing import Written
 from tradetui.prompt import known_of
 from tradetui.screens import dialogs
 from tradetui.screens.command_line import CommandLine
@@ -148,7 +148,6 @@ class ConsoleApp(App[None]):
 
     def on_mount(self) -> None:
         """Begin to look for the engine."""
-        crop()
         self.set_class(self.desk.look.ascii, "ascii")
         self.paint(self.desk.paint)
         self.set_keymap(self.own_keys.keymap)
@@ -218,9 +217,11 @@ class ConsoleApp(App[None]):
         self.place()
         visible = self._body.places.boxes
         self.link.look_at(self.desk.wants(set(visible)))
-        for pane in (*self._lines, *self._panes.values()):
-            if pane.id in visible:
-                pane.tick()
+        # A dialog or the command line may lie over panes: then Textual puts all together.
+        write = len(self.screen_stack) == 1 and not self._command.open
+        written = [pane.tick(write=write) for pane in (*self._lines, *self._panes.values()) if pane.id in visible]
+        if any(written):
+            self._display(self.screen, Written("".join(written)))
 
     # Places. --------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.color import Color
+from rich.color import Color, ColorSystem
 from rich.style import Style
 
 from themes.palette import Palette
@@ -13,6 +13,11 @@ INVERSE = {
     NAMES.index(name) for name in ("bar", "select", "alarm", "live", "replay", "paper", "cross", "up", "down", "mid")
 }
 """Backgrounds that become reverse video where there are no colours."""
+
+SYSTEMS = {
+    "truecolor": ColorSystem.TRUECOLOR, "256": ColorSystem.EIGHT_BIT, "16": ColorSystem.STANDARD,
+    "none": ColorSystem.STANDARD,
+}  # fmt: skip
 
 PLAIN_OLD = 8
 """Bright black: what is old, on a terminal of 16 colours."""
@@ -25,6 +30,8 @@ class Paint:
         self.palette = palette
         self.look = look
         self._styles: dict[int, Style] = {}
+        self._starts: dict[int, str] = {}
+        self._system = SYSTEMS[look.colours]
 
     def style(self, pen: int) -> Style:
         """Return the style of a pen."""
@@ -32,6 +39,15 @@ class Paint:
         if style is None:
             style = self._styles[pen] = self._make(pen)
         return style
+
+    def start(self, pen: int) -> str:
+        """Return the sequence that begins a text of this pen, whatever was before it."""
+        start = self._starts.get(pen)
+        if start is None:
+            rendered = self.style(pen).render("-", color_system=self._system)
+            codes = rendered.partition("-")[0].removeprefix("\x1b[").removesuffix("m")
+            start = self._starts[pen] = f"\x1b[0;{codes}m" if codes else "\x1b[0m"
+        return start
 
     def colour(self, role: int) -> tuple[int, int, int]:
         """Return a role's colour."""

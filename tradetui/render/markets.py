@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import lru_cache
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from tradetui.render.cells import NOTHING, age, change, count, figure, number, price
@@ -50,6 +51,13 @@ def names(keys: tuple[str, ...]) -> dict[str, str]:
 def columns(width: int) -> Columns:
     """Return the columns for a table of that width."""
     return COLUMNS if width >= BESIDE else NARROW
+
+
+def amount(value: float | None) -> str:
+    """Return an amount in ten characters: in full while it is small, else shortened; what is no number is nothing."""
+    if value is None or not isfinite(value) or abs(value) < 1e6:
+        return number(value, 1)
+    return count(round(value), 10)
 
 
 def state(news: News, market: MarketRow) -> tuple[str, int]:
@@ -99,7 +107,7 @@ def row(news: News, market: MarketRow, short: str, on_desk: bool, width: int) ->
         mark, (name or market.instrument, own), venue if name else NOTHING, (told, told_pen), age(old_s(news, market)),
         price(bid, tick, 10), price(ask, tick, 10), figure(spread), (last, last_pen if live else PAST), moved,
         price(market.high_24h, tick, 10), price(market.low_24h, tick, 10),
-        number(volume, 1) if volume is None or abs(volume) < 1e6 else count(round(volume), 10),
+        amount(volume),
         price(market.mark, tick, 10),
         number(market.funding_rate * 100 if market.funding_rate is not None else None, 4, sign=True),
     )  # fmt: skip
