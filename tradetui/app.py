@@ -87,7 +87,9 @@ class Body(Widget):
 
 
 class DeskScreen(Screen[None], inherit_bindings=False):
-    """The desk's screen; the keys are those of the keymap, and no others."""
+    """The desk's screen; the keys are those of the keymap, and no others, and the focus is where it was left."""
+
+    AUTO_FOCUS = ""
 
 
 class ConsoleApp(App[None]):

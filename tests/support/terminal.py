@@ -49,6 +49,9 @@ class Desk:
     def resize(self, width: int, height: int) -> None:
         self.mark()
         self.size = width, height
+        self._screen = pyte.Screen(width, height)  # what is left of the old picture differs from terminal to terminal
+        self._stream = pyte.ByteStream(self._screen)
+        self._fed = len(self.raw)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def read(self, seconds: float) -> bytes:
@@ -65,14 +68,23 @@ class Desk:
         return came
 
     def sees(self, text: str, within_s: float = 20.0) -> float:
-        """Wait until this text has been drawn since the last mark; return the seconds since the console's start."""
+        """Wait until this text is on the screen; return the seconds since the console's start."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
-            if text in self.drawn():
+            if any(text in line for line in self.screen()):
                 return time.monotonic() - self.began
             assert self.process.poll() is None, f"it ended: {self.text[-2000:]}"
-            self.read(0.02)
-        raise AssertionError(f"{text!r} was not drawn: {self.drawn()[-3000:]}")
+            self.read(0.05)
+        raise AssertionError(f"{text!r} is not on the screen:\n" + "\n".join(self.screen()))
+
+    def misses(self, text: str, within_s: float = 20.0) -> None:
+        """Wait until this text is on the screen no more."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            if not any(text in line for line in self.screen()):
+                return
+            self.read(0.05)
+        raise AssertionError(f"{text!r} is still on the screen:\n" + "\n".join(self.screen()))
 
     def drawn(self) -> str:
         return SEQUENCE.sub(b"", self.raw[self.marked :]).decode("utf-8", "replace")
@@ -111,10 +123,17 @@ class Desk:
         return code
 
     def screen(self) -> list[str]:
-        """Return what a terminal shows after all that came; of one that was resized only what came since is right."""
-        shown = pyte.Screen(*self.size)
-        pyte.ByteStream(shown).feed(self.raw)
-        return shown.display
+        """Return what the terminal shows now, line by line."""
+        fresh, self._fed = self.raw[self._fed :], len(self.raw)
+        self._stream.feed(fresh)
+        return self._screen.display
+
+    def leave(self, answer: str = "d") -> int:
+        """Leave by `q`: detach, or stop the engine (`s`); return the exit code."""
+        self.press("q")
+        self.sees("stay")
+        self.press(answer)
+        return self.ended()
 
     @property
     def text(self) -> str:

@@ -24,6 +24,7 @@ from engine.unix import bound, reachable
 from engine.views import BarRow, MarketRow
 from tests.support.exchange import run_virtual
 from tests.support.wire import HEADER, packed, said
+from tests.tradetui.fake_engine import FakeEngine
 from tradetui import client as clients
 from tradetui.client import ANSWER_S, Client, connect, engine_of
 from tradetui.lock import Holder, ProfileLock
@@ -442,3 +443,14 @@ def test_another_users_engine_is_named() -> None:
 
 def test_the_time_to_answer_is_that_of_the_page() -> None:
     assert clients.ANSWER_S == 5.0
+
+
+async def test_the_last_words_of_an_engine_are_heard_although_writing_fails(tmp_path: Path) -> None:
+    here = places("default", {"HOME": str(tmp_path)})
+    async with FakeEngine(here) as engine:
+        client = await connect(here, "test")
+        await engine.stop("nothing to follow")
+        for _ in range(20):  # writes to a closed socket: the pipe is broken
+            client._writer.write(b"x" * 100_000)
+        assert await client.lost() == "nothing to follow"
+        await client.close()
