@@ -1,1 +1,1 @@
-"""Colours and styles as data. Nothing is built here yet."""
+"""Colours and styles as data. Pure data but for `palette`, which reads it."""

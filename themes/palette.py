@@ -24,6 +24,7 @@ LEVELS = 16
 """Steps of a ramp."""
 
 RAMPS = ("heat", "heat_bid", "heat_ask", "balance")
+"""Resting size; the same tinted by side, twice; imbalance, from asks over even to bids."""
 
 FIRST = "colour-safe"
 """The theme that holds until another one is chosen."""

@@ -156,6 +156,7 @@ class Client:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = future
         try:
+            await asyncio.sleep(0)  # a goodbye that is there is read first: a write that fails would discard it
             self._writer.write(frame(request))
             async with asyncio.timeout(ANSWER_S):
                 answer = await future
@@ -197,28 +198,6 @@ class Client:
                     future.set_exception(gone)
 
 
-class _LastWords(asyncio.StreamReader):
-    """What came before a connection broke can still be read: an engine that goes says why, and closes.
-
-    Whoever writes to it at that moment is told of a broken pipe; the engine's own word is worth more.
-    """
-
-    def set_exception(self, exc: Exception) -> None:
-        """End, rather than fail."""
-        if not isinstance(exc, OSError):
-            super().set_exception(exc)
-        elif self.exception() is None:
-            self.feed_eof()
-
-
-async def _open(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    loop = asyncio.get_running_loop()
-    reader = _LastWords(limit=1 << 20, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    transport, _ = await loop.create_unix_connection(lambda: protocol, address)
-    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-
-
 async def _answer(reader: asyncio.StreamReader) -> Answer:
     (length,) = HEADER.unpack(await reader.readexactly(HEADER.size))
     if length > ANSWER_MOST:
@@ -237,7 +216,7 @@ async def connect(places: Places, name: str) -> Client:
     try:
         async with asyncio.timeout(ANSWER_S):
             with reachable(path) as address:
-                reader, writer = await _open(address)
+                reader, writer = await asyncio.open_unix_connection(address, limit=1 << 20)
             try:
                 writer.write(frame(Hello(protocol=PROTOCOL, version=__version__, client=name)))
                 answer = await _answer(reader)

@@ -33,6 +33,8 @@ from rich.style import Style
 from textual import events
 from textual.app import App
 from textual.geometry import Size
+from textual.keys import key_to_character
+from textual.pilot import Pilot
 
 from engine.alerts import Alert
 from engine.errors import EngineUnreachable, RequestDenied
@@ -190,6 +192,11 @@ class Market:
         found = self._topics.series(Subscribe(id=1, topic=topic, instrument=instrument, timeframe=timeframe))
         rows, self._cursors[topic, instrument], reset = found.newer(since, 2000)
         return rows, reset
+
+
+def _scaled(bar: BarRow, scale: float) -> BarRow:
+    prices = {name: getattr(bar, name) * scale for name in ("open", "high", "low", "close")}
+    return msgspec.structs.replace(bar, volume=bar.volume / scale, **prices)
 
 
 def _minutes(root: Path, name: str, kept: dict[str, Any] = {}) -> Any:  # noqa: B006
@@ -413,12 +420,7 @@ class Life:
         for _ in range(dice.choice((1, 1, 1, 1, 5))):
             name = dice.choice(names)
             self.doing += f" {name}"
-            from textual.keys import _get_key_aliases, key_to_character
-
-            assert _get_key_aliases(name)
             self.press(name, key_to_character(name))
-            if name == "ctrl+z":
-                break
 
     def typing(self) -> None:
         """Type or paste into whatever takes it."""
@@ -564,8 +566,6 @@ class Life:
 
 async def settled(app: Restless) -> None:
     """Let everything that was posted be done and painted."""
-    from textual.pilot import Pilot
-
     pilot = Pilot(app)
     for _ in range(2):
         await pilot._wait_for_screen()

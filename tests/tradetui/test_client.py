@@ -450,7 +450,7 @@ async def test_the_last_words_of_an_engine_are_heard_although_writing_fails(tmp_
     async with FakeEngine(here) as engine:
         client = await connect(here, "test")
         await engine.stop("nothing to follow")
-        for _ in range(20):  # writes to a closed socket: the pipe is broken
-            client._writer.write(b"x" * 100_000)
+        asks = [client.command("log_level", level="x" * 100) for _ in range(20)]
+        assert {type(each) for each in await asyncio.gather(*asks, return_exceptions=True)} == {EngineUnreachable}
         assert await client.lost() == "nothing to follow"
         await client.close()

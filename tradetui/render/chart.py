@@ -20,7 +20,7 @@ from tradetui.render.axes import (
 from tradetui.render.candles import draw_candles, draw_volume
 from tradetui.render.frame import Frame
 from tradetui.render.look import Look
-from tradetui.render.pens import AXIS, BORDER, CROSS, CROSS_TEXT, FAINT, SELECT, SELECT_TEXT, TEXT, pen
+from tradetui.render.pens import AXIS, BORDER, CROSS, CROSS_TEXT, FAINT, SELECT, SELECT_TEXT, TEXT, pen, with_back
 from tradetui.render.scale import Scale
 from tradetui.render.slots import Slots
 from tradetui.render.viewport import Viewport
@@ -161,7 +161,7 @@ def _crosshair(frame: Frame, chart: Chart, cross: Cross, parts: Layout, look: Lo
         if look.colours == "none":
             line.glyphs[line.glyphs == " "] = dash
         else:
-            line.pens[:] = line.pens & ~0xFF00 | CROSS << 8
+            line.pens[:] = with_back(line.pens, CROSS)
     if parts.axis:
         cross_tag(frame.part(parts.width, 0, parts.axis, parts.rows), row, cross.price, chart.places)
 

@@ -5,26 +5,28 @@ A pen is `foreground role | background role << 8 | attributes`. Roles are names 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from themes.palette import LEVELS, RAMPS
+
 NAMES = (
     "ground", "bar", "panel", "text", "faint", "stale", "border", "focus", "title", "up", "down", "flat", "bid", "ask",
-    "mid", "grid", "axis", "cross", "cross_text", "select", "select_text", "good", "warn", "bad", "own", "alarm",
+    "mid", "axis", "cross", "cross_text", "select", "select_text", "good", "warn", "bad", "own", "alarm",
     "alarm_text", "live", "replay", "paper", "mode_text", "up_faint", "down_faint", "tag_text", "unknown", "key",
 )  # fmt: skip
 """Every role of one colour; a theme names them all."""
 
 (
     GROUND, BAR, PANEL, TEXT, FAINT, STALE, BORDER, FOCUS, TITLE, UP, DOWN, FLAT, BID, ASK,
-    MID, GRID, AXIS, CROSS, CROSS_TEXT, SELECT, SELECT_TEXT, GOOD, WARN, BAD, OWN, ALARM,
+    MID, AXIS, CROSS, CROSS_TEXT, SELECT, SELECT_TEXT, GOOD, WARN, BAD, OWN, ALARM,
     ALARM_TEXT, LIVE, REPLAY, PAPER, MODE_TEXT, UP_FAINT, DOWN_FAINT, TAG_TEXT, UNKNOWN, KEY,
 ) = range(len(NAMES))  # fmt: skip
 
-LEVELS = 16
-"""Steps of a ramp."""
-
-RAMPS = ("heat", "heat_bid", "heat_ask", "balance")
-"""Resting size; the same tinted by side; imbalance, from asks over even to bids."""
-
 HEAT, HEAT_BID, HEAT_ASK, BALANCE = (64 + LEVELS * place for place in range(len(RAMPS)))
+"""The first roles of the ramps, each of `LEVELS` steps."""
 
 BOLD, DIM, UNDERLINE, REVERSE, OLD = (1 << bit for bit in range(16, 21))
 """`OLD` takes the colour out of a cell: what it shows is not the present."""
@@ -35,8 +37,11 @@ def pen(fore: int, back: int = GROUND, attributes: int = 0) -> int:
     return fore | back << 8 | attributes
 
 
-def with_back(pen_: int, back: int) -> int:
-    """Return a pen on another background."""
+PenOrPens = TypeVar("PenOrPens", int, npt.NDArray[np.int32])
+
+
+def with_back(pen_: PenOrPens, back: int) -> PenOrPens:
+    """Return a pen, or each of many, on another background."""
     return pen_ & ~0xFF00 | back << 8
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tradetui.render.cells import NOTHING, bar, fit
 from tradetui.render.frame import Frame
-from tradetui.render.pens import BAR, BOLD, FAINT, OLD, SELECT, TEXT, TITLE, WARN, pen
+from tradetui.render.pens import BAR, BOLD, FAINT, OLD, SELECT, TEXT, TITLE, WARN, pen, with_back
 
 PLAIN = pen(TEXT)
 HEAD = pen(TITLE, BAR, BOLD)
@@ -143,9 +143,9 @@ def draw(frame: Frame, columns: Columns, rows: Sequence[Row], *, chosen: int = -
         if y == chosen:
             frame.pens[y, 0] = MARK if active else QUIET
             if active:
-                frame.pens[y] = frame.pens[y] & ~0xFF00 | SELECT << 8
+                frame.pens[y] = with_back(frame.pens[y], SELECT)
         elif row.head:
-            frame.pens[y] = frame.pens[y] & ~0xFF00 | BAR << 8
+            frame.pens[y] = with_back(frame.pens[y], BAR)
     frame.glyphs[: len(lines)] = np.array(lines, dtype=f"<U{width}").view("<U1").reshape(len(lines), width)
 
 
