@@ -10,22 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
-from textual.app import App, ComposeResult
-from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
-from textual.layout import ArrangeResult, Layout, WidgetPlacement
+from textual.app import ComposeResult
+from textual.geometry import Size
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Static
 
 import themes
 from tradetui.acts import Acts
-from tradetui.arguments import Known
+from tradetui.body import Body, DeskScreen
+from tradetui.desk_keys import DeskKeys
 from tradetui.keymap import KEYS
 from tradetui.keys import FILE, Keys
-from tradetui.layout import DIGITS, LEAST, PRESETS, Box, arrange
+from tradetui.layout import LEAST, arrange
 from tradetui.meter import Meter
 from tradetui.orders import Orders
-from tradetui.palette import ConsoleCommands, Palette
+from tradetui.palette import ConsoleCommands
 from tradetui.panes.alerts import AlertsPane
 from tradetui.panes.chart import ChartPane
 from tradetui.panes.events import EventsPane
@@ -36,13 +35,10 @@ from tradetui.panes.markets import MarketsPane
 from tradetui.panes.paint import Paint
 from tradetui.panes.pane import Pane, bindings
 from tradetui.panes.system import SystemPane
-from tradetui.panes.table import Told
 from tradetui.panes.tape import TapePane
 from tradetui.panes.writing import Written
-from tradetui.prompt import known_of
-from tradetui.screens import dialogs
 from tradetui.screens.command_line import CommandLine
-from tradetui.view import TIMEFRAMES, Memory
+from tradetui.view import Memory
 
 if TYPE_CHECKING:
     from tradetui.desk import Desk
@@ -55,44 +51,7 @@ SLOW_S = 1.0
 """Pause between frames when the loop is late, and on a slow line."""
 
 
-class DeskLayout(Layout):
-    """Places the panes where `tradetui.layout` says."""
-
-    name = "desk"
-
-    def __init__(self) -> None:
-        self.boxes: dict[str, Box] = {}
-
-    def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> ArrangeResult:  # noqa: ARG002
-        """Return the places of the panes that have one."""
-        parent.pre_layout(self)
-        return [
-            WidgetPlacement(Region(*self.boxes[child.id]), NULL_OFFSET, NULL_SPACING, child)
-            for child in children
-            if child.id in self.boxes
-        ]
-
-
-class Body(Widget):
-    """Holds everything on the desk."""
-
-    def __init__(self, *children: Widget) -> None:
-        super().__init__(*children, id="body")
-        self.places = DeskLayout()
-
-    @property
-    def layout(self) -> Layout:
-        """How the panes are placed."""
-        return self.places
-
-
-class DeskScreen(Screen[None], inherit_bindings=False):
-    """The desk's screen; the keys are those of the keymap, and no others, and the focus is where it was left."""
-
-    AUTO_FOCUS = ""
-
-
-class ConsoleApp(App[None]):
+class ConsoleApp(DeskKeys):
     """A trading desk in the terminal."""
 
     CSS_PATH: ClassVar = [Path(themes.__file__).with_name("console.tcss")]
@@ -127,8 +86,8 @@ class ConsoleApp(App[None]):
                 AlertsPane(desk), EventsPane(desk),
             )
         }  # fmt: skip
-        self._command = CommandLine(desk)
-        self._body = Body(*self._lines, *self._panes.values(), self._command)
+        self.command_line = CommandLine(desk)
+        self._body = Body(*self._lines, *self._panes.values(), self.command_line)
         self._small = Static(id="small", markup=False)
         self._linking: asyncio.Task[None] | None = None
         self._timer: Any = None
@@ -158,7 +117,7 @@ class ConsoleApp(App[None]):
         self._linking = asyncio.create_task(self.link.run(), name="link")
         self._pace()
         self.place()
-        self._focus(self.desk.view.pane)
+        self.focus_pane(self.desk.view.pane)
         self.call_after_refresh(self._settled)
         self.draw()
 
@@ -216,11 +175,13 @@ class ConsoleApp(App[None]):
         """Put on the screen what is known now."""
         if not self.screen_stack or self._is_small(self.size):
             return
-        self.place()
+        if self.place():
+            self.call_after_refresh(self.draw)  # until then the panes have their old places
+            return
         visible = self._body.places.boxes
         self.link.look_at(self.desk.wants(set(visible)))
         # A dialog or the command line may lie over panes: then Textual puts all together.
-        write = len(self.screen_stack) == 1 and not self._command.open
+        write = len(self.screen_stack) == 1 and not self.command_line.open
         written = [pane.tick(write=write) for pane in (*self._lines, *self._panes.values()) if pane.id in visible]
         if any(written):
             self._display(self.screen, Written("".join(written)))
@@ -246,11 +207,11 @@ class ConsoleApp(App[None]):
             self.place()
             self.call_after_refresh(self.draw)
 
-    def place(self) -> None:
-        """Give every pane its place, if anything that decides it has changed."""
+    def place(self) -> bool:
+        """Give every pane its place, if anything that decides it has changed; return whether it has."""
         view, size = self.desk.view, self.size
         if self._is_small(size):
-            return
+            return False
         banner = next(line for line in self._lines if isinstance(line, BannerPane))
         boxes = arrange(
             view.preset,
@@ -264,15 +225,12 @@ class ConsoleApp(App[None]):
             lines={"markets": max(len(self.desk.symbols), 1) + 3},
             banner=banner.lines(size.width),
         )
-        if self._command.open:
+        if self.command_line.open:
             boxes["command"] = boxes.pop("event")
         if boxes == self._body.places.boxes:
-            return
-        self._body.places.boxes = boxes
-        for widget in (*self._lines, *self._panes.values(), self._command):
-            widget.display = widget.id in boxes
-        self._body._clear_arrangement_cache()  # the places have changed, not the widgets
-        self._body.refresh(layout=True)
+            return False
+        self._body.move(boxes)
+        return True
 
     def paint(self, paint: Paint) -> None:
         """Take a theme: the panes draw themselves anew, dialogs follow."""
@@ -285,7 +243,7 @@ class ConsoleApp(App[None]):
 
     # Focus. ---------------------------------------------------------------------------------------------------------
 
-    def _focus(self, name: str) -> None:
+    def focus_pane(self, name: str) -> None:
         """Go to a pane; one without a place is given one."""
         view = self.desk.view
         pane = self._panes.get(name)
@@ -304,7 +262,7 @@ class ConsoleApp(App[None]):
         """Take what is in focus for the pane of the keys."""
         name = event.widget.id or ""
         if name in self._panes and name != self.desk.view.pane:
-            self._focus(name)
+            self.focus_pane(name)
 
     @property
     def focused_pane(self) -> Pane:
@@ -316,226 +274,11 @@ class ConsoleApp(App[None]):
         boxes = self._body.places.boxes
         return sorted((name for name in boxes if name in self._panes), key=lambda name: (boxes[name].y, boxes[name].x))
 
-    def action_next(self, steps: int) -> None:
-        """Go to the next pane in sight."""
-        names = self.visible_panes()
-        at = names.index(self.desk.view.pane) if self.desk.view.pane in names else 0
-        self._focus(names[(at + steps) % len(names)])
-
-    def action_pane(self, digit: str) -> None:
-        """Go to a pane by its key."""
-        view = self.desk.view
-        if digit != "1":
-            self._focus(DIGITS[digit])
-            return
-        charts = [name for name in self.visible_panes() if name.startswith("chart")] or ["chart1"]
-        if len(charts) == 1:  # there is one place for charts: the key goes through all of them
-            charts = ["chart1", "chart2", "chart3", "chart4"]
-        here = f"chart{view.chart + 1}"
-        step = 1 if view.pane == here else 0
-        self._focus(charts[(charts.index(here) + step) % len(charts)] if here in charts else charts[0])
-
-    def focus_pane(self, name: str) -> None:
-        """Go to a pane by name."""
-        self._focus(name)
-
-    # The desk. ------------------------------------------------------------------------------------------------------
-
-    def action_zoom(self) -> None:
-        """Show the pane in focus alone, or all again."""
-        self.desk.view.zoomed = not self.desk.view.zoomed
-        self.changed()
-
-    def action_fold(self) -> None:
-        """Fold the pane in focus to its title, or open it."""
-        folded, name = self.desk.view.folded, self.desk.view.pane
-        if name in folded:
-            folded.remove(name)
-        else:
-            folded.append(name)
-        self.changed()
-
-    def action_preset(self, steps: int) -> None:
-        """Show the next layout."""
-        view = self.desk.view
-        at = PRESETS.index(view.preset) if view.preset in PRESETS else 0
-        self.preset(PRESETS[(at + steps) % len(PRESETS)])
-
-    def preset(self, name: str) -> None:
-        """Show a layout; its own panes come first, so the focus goes to one of them."""
-        view = self.desk.view
-        view.preset, view.zoomed = name, False
-        plain = arrange(name, *self.size, focus="chart2", chart=f"chart{view.chart + 1}")
-        own = [pane for pane in plain if pane in self._panes]
-        if view.pane not in own:
-            first = next((pane for pane in DIGITS.values() if pane in own and name in ("book", "engine")), None)
-            self._focus({"book": "heat", "engine": "system"}.get(name) or first or f"chart{view.chart + 1}")
-        self.changed()
-
-    def action_theme(self, steps: int) -> None:
-        """Take the next theme."""
-        self.acts.next_theme(steps)
-
-    def action_sync(self) -> None:
-        """Tie the charts to one time, or let each have its own."""
-        view = self.desk.view
-        view.sync = not view.sync
-        self.changed()
-
-    def action_symbol(self, steps: int) -> None:
-        """Show the next instrument."""
-        names = self.desk.symbols
-        if len(names) < 2:
-            self.desk.say("there is one instrument only; more come from data_provider.symbols in the settings")
-        else:
-            self.symbol(names[(names.index(self.desk.symbol) + steps) % len(names)])
-        self.changed()
-
-    def symbol(self, name: str) -> None:
-        """Show an instrument: prices of another one mean nothing on it."""
-        view = self.desk.view
-        if name != view.symbol:
-            view.symbol, view.cross = name, None
-            for chart in view.charts:
-                chart.low = chart.high = chart.end = None
-        self.changed()
-
-    def action_timeframe(self, steps: int) -> None:
-        """Show another timeframe in the chart."""
-        at = TIMEFRAMES.index(self.desk.chart.timeframe)
-        self.timeframe(TIMEFRAMES[min(max(at + steps, 0), len(TIMEFRAMES) - 1)])
-
-    def timeframe(self, name: str) -> None:
-        """Show a timeframe in the chart that was last in focus."""
-        chart = self.desk.chart
-        if chart.timeframe != name:
-            chart.timeframe, chart.low, chart.high, chart.end = name, None, None, None
-        self.changed()
-
-    def action_freeze(self) -> None:
-        """Keep the screen as it is, or let it go on; a replay is paused itself."""
-        if self.link.replay is not None:
-            self.acts.replay("toggle")
-        else:
-            self.desk.freeze(not self.desk.frozen)
-        self.changed()
-
-    async def action_back(self) -> None:
-        """Go one step back."""
-        view = self.desk.view
-        if self.desk.frozen:
-            self.desk.freeze(False)
-        elif view.cross is not None:
-            view.cross = None
-        elif view.zoomed:
-            view.zoomed = False
-        elif view.filters.pop(view.pane, None) is None:
-            return
-        self.changed()
-
-    # Lines and dialogs. ---------------------------------------------------------------------------------------------
-
-    def action_command(self) -> None:
-        """Type a command."""
-        self.begin_line(":", "")
-
-    def action_filter(self) -> None:
-        """Type what rows have to hold."""
-        self.begin_line("/", self.desk.view.filters.get(self.desk.view.pane, ""))
-
-    def begin_line(self, prefix: str, text: str) -> None:
-        """Open the command line with a text in it."""
-        self._command.begin(prefix, text)
-        self.place()
-        self._command.focus_line()
-        self.changed()
-
-    def known(self) -> Known:
-        """Return what a command may speak of."""
-        return known_of(self.desk, self.acts.own_themes)
-
-    def enter(self, line: str) -> None:
-        """Carry out a line of the command line."""
-        self.orders.enter(line)
-
-    def filter(self, text: str) -> None:
-        """Show only rows of the pane in focus that hold a text."""
-        filters, pane = self.desk.view.filters, self.desk.view.pane
-        filters.pop(pane, None)
-        if text:
-            filters[pane] = text[:100]
-        self.changed()
-
-    def on_command_line_entered(self, event: CommandLine.Entered) -> None:
-        """Take a line."""
-        if event.prefix == "/":
-            self.filter(event.text)
-        else:
-            self.enter(event.text)
-
-    def on_command_line_changed(self, event: CommandLine.Changed) -> None:
-        """Filter as it is typed."""
-        if event.prefix == "/":
-            self.filter(event.text)
-
-    def on_command_line_closed(self) -> None:
-        """Give the keys back to the pane."""
-        self.place()
-        self._focus(self.desk.view.pane)
-
-    def on_told(self, event: Told) -> None:
-        """Show what a pane has to tell."""
-        self.push_screen(dialogs.Told(event.title, [f"{name}: {text}" for name, text in event.lines]))
-
-    def on_toggle_engine(self) -> None:
-        """Stop the engine, or start one."""
-        self.acts.engine()
-
     def acknowledge_chosen(self) -> None:
         """Mark the chosen alert as seen."""
         alerts = self._panes["alerts"]
         assert isinstance(alerts, AlertsPane)
         alerts.action_acknowledge()
-
-    def action_palette(self) -> None:
-        """Find a command by its name."""
-        self.push_screen(Palette())
-
-    def action_jump(self) -> None:
-        """Put a letter on each pane, and go where the person says."""
-        from tradetui.screens.jump import Jump
-
-        letters = dict(zip("asdfghjklqwert", self.visible_panes(), strict=False))
-        self.desk.letters = {name: letter for letter, name in letters.items()}
-        self.draw()
-
-        def go(name: str | None) -> None:
-            self.desk.letters = {}
-            if name:
-                self._focus(name)
-            self.changed()
-
-        self.push_screen(Jump(letters), go)
-
-    def action_help(self) -> None:
-        """Show every key, those of the pane in focus first."""
-        self.acts.help()
-
-    def action_leave(self) -> None:
-        """Ask whether to detach or to stop the engine."""
-        self.acts.leave()
-
-    def action_engine(self) -> None:
-        """Stop the engine, or start one; asks first."""
-        self.acts.engine()
-
-    def action_try_now(self) -> None:
-        """Look for the engine now."""
-        self.acts.try_now()
-
-    def action_replay(self, what: str) -> None:
-        """Steer the replay."""
-        self.acts.replay(what)
 
     # Faults. --------------------------------------------------------------------------------------------------------
 

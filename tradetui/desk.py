@@ -173,6 +173,32 @@ class Desk:
             for chart in view.charts:
                 chart.low = chart.high = chart.end = None
 
+    def timeframe(self, name: str) -> None:
+        """Show a timeframe in the chart that was last in focus."""
+        chart = self.chart
+        if chart.timeframe != name:
+            chart.timeframe, chart.low, chart.high, chart.end = name, None, None, None
+
+    def filter(self, text: str) -> None:
+        """Show only rows of the pane in focus that hold a text; an empty one shows all."""
+        filters, pane = self.view.filters, self.view.pane
+        filters.pop(pane, None)
+        if text:
+            filters[pane] = text[:100]
+
+    def back(self) -> bool:
+        """Go one step back, out of what was begun last; return whether there was anything."""
+        view = self.view
+        if self.frozen:
+            self.freeze(False)
+        elif view.cross is not None:
+            view.cross = None
+        elif view.zoomed:
+            view.zoomed = False
+        else:
+            return view.filters.pop(view.pane, None) is not None
+        return True
+
     @property
     def chart(self) -> ChartView:
         """The chart that was last in focus."""

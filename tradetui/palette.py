@@ -12,6 +12,7 @@ from textual.content import Content
 from tradetui.arguments import Known
 from tradetui.keymap import WHERE, Key
 from tradetui.prompt import COMMANDS, Command
+from tradetui.screens.closing import Once
 from tradetui.screens.drawn import as_shown
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Entry(NamedTuple):
     act: Callable[[], object]
 
 
-class Palette(CommandPalette):
+class Palette(Once[None], CommandPalette):
     """Textual's palette of commands, asking in our words. Push it instead of the `command_palette` action."""
 
     def __init__(self) -> None:

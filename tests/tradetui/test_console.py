@@ -347,11 +347,11 @@ async def test_esc_leaves_every_dialog_and_line(here: Places) -> None:
                      ["colon", *"keys", "enter"], ["colon"], ["slash"], ["colon", *"nonsense", "enter"]):  # fmt: skip
             await shown.press(*keys)
             await shown.pilot.pause(0.1)
-            assert len(shown.app.screen_stack) > 1 or shown.app._command.open, keys
+            assert len(shown.app.screen_stack) > 1 or shown.app.command_line.open, keys
             await shown.press("escape")
             await shown.pilot.pause(0.1)
             assert len(shown.app.screen_stack) == 1, keys
-            assert not shown.app._command.open, keys
+            assert not shown.app.command_line.open, keys
             assert shown.app.screen.focused is shown.app.focused_pane, keys
 
 
@@ -396,7 +396,7 @@ async def test_the_command_line(here: Places) -> None:
         await shown.pilot.pause(0.2)
         assert engine.commands == [("log_level", {"level": "debug"})]
         await enter("them light")
-        assert shown.app._command.open, "a line that is wrong stays to be mended"
+        assert shown.app.command_line.open, "a line that is wrong stays to be mended"
         await shown.sees("did you mean")
         await shown.press("escape")
         assert engine.commands == [("log_level", {"level": "debug"})]

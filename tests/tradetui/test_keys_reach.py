@@ -103,10 +103,10 @@ async def test_every_looking_key_can_be_pressed_in_every_pane_without_harm(here:
                     while len(shown.app.screen_stack) > 1 and time.monotonic() < until:
                         await shown.pilot.press("escape")
                     assert len(shown.app.screen_stack) == 1, (name, key.id)
-                    if shown.app._command.open:
+                    if shown.app.command_line.open:
                         await shown.pilot.press("escape")
                         await shown.pilot.pause()
-                    assert not shown.app._command.open, (name, key.id)
+                    assert not shown.app.command_line.open, (name, key.id)
                     assert shown.pane(name).fault == "", (name, key.id)
             shown.app.desk.view.zoomed = False
             shown.app.desk.view.folded.clear()

@@ -35,10 +35,9 @@ class AlertsPane(TablePane):
         self._acting: set[asyncio.Task[None]] = set()
 
     def source(self) -> object:
-        """Return the alerts, whether they are the present, and which are listed; times are told by the day."""
+        """Return the alerts, whether they are the present and why not, which are listed; times are told by the day."""
         news, view = self.desk.news, self.desk.view.alerts
-        day = news.engine_now() // 86_400_000_000_000
-        return news.alerts, news.fresh("alerts"), view.severity, view.active, day
+        return news.alerts, news.fresh("alerts"), news.attached, view.severity, view.active, self.day()
 
     def title(self) -> str:
         """Return the name, and what of the alerts is listed."""

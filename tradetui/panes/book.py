@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, ClassVar
 from tradetui.desk import Condition
 from tradetui.news import SILENT_S
 from tradetui.panes.pane import Pane
-from tradetui.render.amounts import short
 from tradetui.render.cells import age
+from tradetui.render.instruments import pair
 from tradetui.render.pens import TEXT, pen
 from tradetui.view import HeatView
 
 if TYPE_CHECKING:
     from engine.snapshot import CobView
+    from tradetui.desk import Desk
     from tradetui.render.frame import Frame
 
 SECONDS = (1, 2, 5, 10, 30)
@@ -27,11 +28,23 @@ CUTS = (0.0, 1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0)
 
 METRICS = ("size", "imbalance", "spread")
 
+BOOK = "the book"
+"""What these panes wait for."""
+
 
 def stepped(steps: tuple[float, ...], value: float, by: int) -> float:
     """Return the step that is `by` places from the one nearest to `value`."""
     nearest = min(range(len(steps)), key=lambda place: abs(steps[place] - value))
     return steps[min(max(nearest + by, 0), len(steps) - 1)]
+
+
+def waiting(desk: Desk, what: str) -> str:
+    """Tell in one line what an empty pane waits for, and what the person can do."""
+    condition = desk.condition()
+    if not desk.symbol:
+        return f"waiting for instruments: {condition.why or 'none told yet'}"
+    why = f" ({condition.why})" if condition.why else ""
+    return f"waiting for {what} of {pair(desk.symbol)}{why}; x: next instrument"
 
 
 class BookPane(Pane):
@@ -58,19 +71,10 @@ class BookPane(Pane):
         cob = self.desk.cob()
         return cob if cob is not None and cob.buckets and cob.bucket_size else None
 
-    def waiting(self) -> str:
-        """Tell in one line what an empty pane waits for, and what the person can do."""
-        desk = self.desk
-        condition = desk.condition()
-        if not desk.symbol:
-            return f"waiting for instruments: {condition.why or 'none told yet'}"
-        why = f" ({condition.why})" if condition.why else ""
-        return f"waiting for the book of {short(desk.symbol)}{why}; x: next instrument"
-
     def simple(self, frame: Frame) -> None:
         """Tell the best prices."""
         cob = self.known
-        told = f"best bid {cob.best_bid}  best ask {cob.best_ask}" if cob is not None else self.waiting()
+        told = f"best bid {cob.best_bid}  best ask {cob.best_ask}" if cob is not None else waiting(self.desk, BOOK)
         frame.text(0, 1, told, pen(TEXT), most=frame.width)
 
     def action_seconds(self, by: int) -> None:
@@ -91,8 +95,7 @@ class BookPane(Pane):
 
     def action_metric(self) -> None:
         """Go to the next metric."""
-        metrics = METRICS
-        self._set(metric=metrics[(metrics.index(self.desk.view.heat.metric) + 1) % len(metrics)])
+        self._set(metric=METRICS[(METRICS.index(self.desk.view.heat.metric) + 1) % len(METRICS)])
 
     def action_dots(self) -> None:
         """Show trades, or not."""

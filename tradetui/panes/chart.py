@@ -9,8 +9,8 @@ import msgspec
 from tradetui.panes.chart_keys import ChartKeys
 from tradetui.panes.sight import Sight
 from tradetui.render import chart as drawing
-from tradetui.render.amounts import short
 from tradetui.render.frame import Frame
+from tradetui.render.instruments import pair
 from tradetui.render.pens import FAINT, TEXT, pen
 from tradetui.render.viewport import grouped
 
@@ -45,7 +45,7 @@ class ChartPane(ChartKeys):
             {"log": "log", "percent": "%"}.get(view.scale, ""),
             "fixed scale" if view.low is not None else "",
         )
-        return " ".join(filter(None, (short(self.desk.symbol), view.timeframe, *flags)))
+        return " ".join(filter(None, (pair(self.desk.symbol), view.timeframe, *flags)))
 
     def told(self) -> str:
         """Return the figures of the crosshair's bar, or of the newest one."""

@@ -25,8 +25,7 @@ class EventsPane(TablePane):
         news = self.desk.news
         last = news.events[-1].cursor if news.events else 0
         note = news.notes[-1] if news.notes else None
-        day = news.engine_now() // 86_400_000_000_000
-        return len(news.events), last, len(news.notes), note, news.attached, day, news.replay is None
+        return len(news.events), last, len(news.notes), note, news.attached, self.day(), news.replay is None
 
     def told(self) -> str:
         """Return whether the newest is followed, or how many lie below."""

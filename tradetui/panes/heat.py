@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 
 from engine.types import SECOND
-from tradetui.panes.book import BookPane
-from tradetui.render.amounts import decimals, short
+from tradetui.panes.book import BOOK, BookPane, waiting
+from tradetui.render.cells import decimals
 from tradetui.render.heat import HeatMap, Scene
+from tradetui.render.instruments import pair
 from tradetui.render.pens import FAINT, pen
 
 if TYPE_CHECKING:
@@ -22,14 +23,14 @@ class HeatPane(BookPane):
 
     DIGIT: ClassVar[str] = "2"
 
-    def __init__(self, desk: Desk, name: str = "heat") -> None:
-        super().__init__(desk, name)
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "heat")
         self._map = HeatMap()
 
     def title(self) -> str:
         """Return what is shown, and the size of a cell."""
         view, size = self.desk.view.heat, self._bucket()
-        parts = [f"COB {view.metric} {short(self.desk.symbol)}".rstrip(), f"{view.seconds} s/col"]
+        parts = [f"COB {view.metric} {pair(self.desk.symbol)}".rstrip(), f"{view.seconds} s/col"]
         if size:
             parts.append(f"bucket {size * view.merge:.{decimals(size)}f}")
         return " \u00b7 ".join(parts)
@@ -40,12 +41,13 @@ class HeatPane(BookPane):
         return f"cut {view.cut:g}\u2013{100 - view.cut:g} %" if view.metric != "imbalance" else "\u22121 to +1"
 
     def version(self) -> object:
-        """Return what is drawn: the seconds, the book, the trades, the column of now, and the view."""
+        """Return what is drawn: the seconds, the book, the trades, the column of now and its word, and the view."""
         desk = self.desk
         heat, view = desk.heat(), desk.view.heat
         shown = (view.metric, view.seconds, view.merge, view.cut, view.tint, view.dots, view.lines)
         trades = desk.trades().version if view.dots else 0
-        return desk.symbol, heat.version, trades, desk.cob(), self._now() // view.seconds, shown
+        word = self._word(self.condition().live)
+        return desk.symbol, heat.version, trades, desk.cob(), self._now() // view.seconds, word, shown
 
     def draw(self, frame: Frame) -> None:
         """Draw the map."""
@@ -64,7 +66,7 @@ class HeatPane(BookPane):
             word=self._word(live),
         )
         if not self._map.draw(frame, scene, desk.view.heat, desk.look):
-            frame.text(0, frame.height // 2, self.waiting(), pen(FAINT), most=frame.width)
+            frame.text(0, frame.height // 2, waiting(self.desk, BOOK), pen(FAINT), most=frame.width)
 
     def _now(self) -> int:
         """Return the second of the newest column; without an engine time stands still."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 
-from tradetui.panes.book import BookPane
-from tradetui.render.amounts import short
+from tradetui.panes.book import BOOK, BookPane, waiting
+from tradetui.render.instruments import pair
 from tradetui.render.ladder import Ladder
 from tradetui.render.pens import FAINT, pen
 
@@ -25,13 +25,13 @@ class LadderPane(BookPane):
 
     DIGIT: ClassVar[str] = "3"
 
-    def __init__(self, desk: Desk, name: str = "ladder") -> None:
-        super().__init__(desk, name)
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "ladder")
         self._ladder = Ladder()
 
     def title(self) -> str:
         """Return what is shown."""
-        return f"COB {short(self.desk.symbol)}" if self.size.width >= TITLED else "COB"
+        return f"COB {pair(self.desk.symbol)}" if self.size.width >= TITLED else "COB"
 
     def told(self) -> str:
         """Return the imbalance near the mid over the last seconds, as much as there is room for."""
@@ -58,7 +58,7 @@ class LadderPane(BookPane):
         tick = market.tick if market is not None else 0.0
         live = self.condition().live
         if cob is None or not self._ladder.draw(frame, cob, desk.view.heat.merge, tick, live=live):
-            frame.text(0, frame.height // 2, self.waiting(), pen(FAINT), most=frame.width)
+            frame.text(0, frame.height // 2, waiting(self.desk, BOOK), pen(FAINT), most=frame.width)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Zoom in: smaller buckets."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.types import SECOND
 from tradetui.panes.pane import Pane
 from tradetui.panes.system import own
 from tradetui.render import banner, events, footer, status, tabs
@@ -41,11 +42,10 @@ class StatusLine(Line):
     def version(self) -> object:
         """Return what the line is made of; the clock counts seconds."""
         desk, link, shown = self.desk, self.desk.link, self.desk.news
-        second = 1_000_000_000
         return (
             link.health, shown.markets[:2], len(shown.markets), link.alerts, link.replay, link.phase, link.refusal,
             link.fresh("health"), link.fresh("markets"), link.fresh("alerts"), link.stalled_s() is None,
-            int(link.age("health") or 0), shown.engine_now() // second, link.wall() // second, own(desk), desk.frozen,
+            int(link.age("health") or 0), shown.engine_now() // SECOND, link.wall() // SECOND, own(desk), desk.frozen,
         )  # fmt: skip
 
     def draw(self, frame: Frame) -> None:

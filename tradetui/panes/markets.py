@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tradetui.panes.table import TablePane
 from tradetui.render import markets
+from tradetui.render.instruments import names
 from tradetui.render.table import Columns, Row
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class MarketsPane(TablePane):
 
     def row(self, item: MarketRow, width: int) -> Row:
         """Return the row of an instrument."""
-        short = markets.names(tuple(self.desk.symbols)).get(item.instrument, item.instrument)
+        short = names(tuple(self.desk.symbols)).get(item.instrument, item.instrument)
         return markets.row(self.desk.news, item, short, item.instrument == self.desk.symbol, width)
 
     def empty(self) -> str:

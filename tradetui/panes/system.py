@@ -26,7 +26,7 @@ WIDE = 150
 
 def own(desk: Desk) -> Own:
     """Return what this console costs, as far as somebody measures it."""
-    meter, rate = getattr(desk, "meter", None), desk.view.rate
+    meter, rate = desk.meter, desk.view.rate
     return Own(rate=rate) if meter is None else Own(round(meter.lag_ms), round(meter.kilobytes_s), rate)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from textual import events
 from textual.message import Message
 
+from engine.types import SECOND
 from tradetui.panes.pane import Pane
 from tradetui.render.frame import Frame
 from tradetui.render.pens import FAINT, pen
@@ -103,6 +104,10 @@ class TablePane(Pane):
     def sought(self) -> str:
         """The filter."""
         return self.desk.view.filters.get(self.id or "", "")
+
+    def day(self) -> int:
+        """Return the day, counted from 1970: times of another day are told as dates."""
+        return self.desk.now() // (86_400 * SECOND)
 
     def listed(self) -> list[Any]:
         """Return the items that are shown; they are found anew only when there is something new."""

@@ -8,10 +8,11 @@ from textual import events
 
 from engine.types import MS
 from tradetui.news import SILENT_S
+from tradetui.panes.book import waiting
 from tradetui.panes.pane import Pane
 from tradetui.render import tape
-from tradetui.render.amounts import places_of, short
-from tradetui.render.cells import stamp
+from tradetui.render.cells import places_of, stamp
+from tradetui.render.instruments import pair
 from tradetui.render.pens import FAINT, TEXT, pen
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class TapePane(Pane):
     KIND: ClassVar[str] = "table"
     DIGIT: ClassVar[str] = "4"
 
-    def __init__(self, desk: Desk, name: str = "tape") -> None:
-        super().__init__(desk, name)
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "tape")
         self._top: int | None = None
         """Id of the trade in the first row; None: the newest."""
         self._symbol = ""
@@ -43,7 +44,7 @@ class TapePane(Pane):
         wanted = self._filter
         newer = self._newer()
         back = f" \u00b7 {newer} newer above" if newer else ""
-        return f"Trades {short(self.desk.symbol)}{f' /{wanted}' if wanted else ''}{back}"
+        return f"Trades {pair(self.desk.symbol)}{f' /{wanted}' if wanted else ''}{back}"
 
     def told(self) -> str:
         """Return who was more eager over the last minute, and how fast trades come."""
@@ -65,11 +66,8 @@ class TapePane(Pane):
             return
         if self.desk.trades().rows:
             text = f"no trade of the last {len(self.desk.trades().rows)} fits /{self._filter}; /: change the filter"
-        elif not self.desk.symbol:
-            text = "waiting for instruments"
         else:
-            why = self.desk.condition().why
-            text = f"waiting for a trade of {short(self.desk.symbol)}{f' ({why})' if why else ''}; x: next instrument"
+            text = waiting(self.desk, "a trade")
         frame.text(0, frame.height // 2, text, pen(FAINT), most=frame.width)
 
     def simple(self, frame: Frame) -> None:

@@ -44,6 +44,11 @@ def rank(severity: str) -> int:
     return next((place for place, known in enumerate(SEVERITIES) if known == severity), 1)
 
 
+def sign_of(severity: str) -> tuple[str, int]:
+    """Return what stands for a severity, and its pen; a word that is not known counts as a warning."""
+    return SHAPES.get(severity, ("?", pen(WARN)))
+
+
 def listed(alerts: Iterable[Alert], view: AlertsView) -> list[Alert]:
     """Return the alerts that the person wants to see, in order."""
     least = rank(view.severity)
@@ -53,7 +58,7 @@ def listed(alerts: Iterable[Alert], view: AlertsView) -> list[Alert]:
 
 def row(alert: Alert, now: int, fresh: bool) -> Row:
     """Return the row of an alert; one that has healed is told more quietly."""
-    shape, severity_pen = SHAPES.get(alert.severity, ("?", pen(WARN)))
+    shape, severity_pen = sign_of(alert.severity)
     base = PAST if not fresh else PLAIN if alert.active else QUIET
     own = severity_pen if fresh and alert.active else base
     state: Cell = ("active", own) if alert.active else ("healed", pen(GOOD) if fresh else base)
@@ -69,7 +74,7 @@ def told(alerts: Iterable[Alert], *, short: bool) -> str:
     """Return how many alerts are active, by severity, the worst first, and the severities in words if not `short`."""
     counts = Counter(alert.severity for alert in alerts if alert.active)
     found = sorted(counts.items(), key=lambda each: -rank(each[0]))
-    shapes = {severity: SHAPES.get(severity, ("?", 0))[0] for severity in counts}
+    shapes = {severity: sign_of(severity)[0] for severity in counts}
     if short:
         return " ".join(f"{shapes[severity]}{number}" for severity, number in found)
     return "  ".join(f"{shapes[severity]} {number} {severity}" for severity, number in found)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradetui.render import amounts
+from tradetui.render import cells
 from tradetui.render.frame import Frame
 from tradetui.render.pens import AXIS, BORDER, CROSS, CROSS_TEXT, DOWN, FAINT, FLAT, GROUND, REVERSE, TAG_TEXT, UP, pen
 from tradetui.render.scale import Scale
@@ -59,18 +59,13 @@ class Tick(NamedTuple):
 def decimals(tick: float, price: float) -> int:
     """Return the decimals of a price: those of its step, or enough for six digits while the step is unknown."""
     if tick > 0:
-        return amounts.decimals(tick)
+        return cells.decimals(tick)
     return min(max(5 - floor(log10(price)), 0), 10) if price > 0 else 2
 
 
 def money(price: float, places: int) -> str:
     """Return a price as it stands on the axis."""
     return f"{price:,.{places}f}"
-
-
-def percent(price: float, base: float) -> str:
-    """Return how far a price lies from another one."""
-    return f"{(price / base - 1) * 100:+.2f}%"
 
 
 def nice(least: float) -> float:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from math import isfinite
 
-from tradetui.render.frame import ELLIPSIS
-from tradetui.render.frame import cells as one_cell_each
+from tradetui.render.frame import ELLIPSIS, one_cell_each
 
 NOTHING = "-"
+
+_UNITS = (("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12))
 
 EIGHTHS = " \u258f\u258e\u258d\u258c\u258b\u258a\u2589"
 
@@ -28,23 +30,24 @@ def price(value: float | None, tick: float, width: int) -> str:
     """Return a price with the decimals of its step; digits are never cut off without a mark."""
     if value is None or not isfinite(value):
         return NOTHING
-    decimals = _decimals(tick)
-    for text in (f"{value:,.{decimals}f}", f"{value:.{decimals}f}"):
+    places = decimals(tick)
+    for text in (f"{value:,.{places}f}", f"{value:.{places}f}"):
         if len(text) <= width:
             return text
     return f"{value:.{max(width - 6, 1)}g}"
 
 
 @lru_cache(256)
-def _decimals(tick: float) -> int:
-    return len(f"{tick:.10f}".rstrip("0").partition(".")[2])
+def decimals(step: float) -> int:
+    """Return how many decimals a price has that moves in steps."""
+    return len(f"{step:.10f}".rstrip("0").partition(".")[2])
 
 
-def number(value: float | None, decimals: int = 0, *, sign: bool = False) -> str:
+def number(value: float | None, places: int = 0, *, sign: bool = False) -> str:
     """Return a number, `-` for none."""
     if value is None or not isfinite(value):
         return NOTHING
-    return f"{value:{'+' if sign else ''},.{decimals}f}"
+    return f"{value:{'+' if sign else ''},.{places}f}"
 
 
 def figure(value: float | None) -> str:
@@ -65,6 +68,46 @@ def count(value: int, width: int) -> str:
     return text
 
 
+def amount(value: float | None, width: int = 5) -> str:
+    """Return a size in at most `width` (4 or more) characters: 0.123, 12.35, 1234, 12.3k; never 0 for what is not 0."""
+    if value is None or value != value:
+        return NOTHING
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    width -= len(sign)
+    if value == 0:
+        return "0"
+    for unit, factor in _UNITS:
+        room = width - len(unit)
+        whole = len(f"{value / factor:.0f}")
+        if whole > room:
+            continue
+        text = f"{value / factor:.{max(room - whole - 1, 0)}f}"[:room].rstrip(".")
+        if float(text):
+            return f"{sign}{text}{unit}"
+        return f"{sign}<.{'1'.rjust(width - 2, '0')}"
+    return f"{sign}{value:.0e}"[:width]
+
+
+def aligned(value: float, places: int, width: int) -> str:
+    """Return a size with fixed decimals, so that a column of them can be compared by eye; never 0 for what is not 0."""
+    text = f"{value:.{places}f}"
+    if len(text) > width:
+        return amount(value, width)
+    if value and not float(text):
+        return f"<.{'1'.rjust(places, '0')}" if places else "<1"
+    return text
+
+
+def places_for(largest: float, digits: int = 4) -> int:
+    """Return the decimals with which the largest of some sizes has so many digits."""
+    return max(digits - len(f"{abs(largest):.0f}"), 0) if largest == largest else 0
+
+
+def places_of(sizes: Iterable[float], most: int = 8) -> int:
+    """Return the decimals that tell all of some sizes exactly, at most `most`."""
+    return max((len(f"{size:.{most}f}".rstrip("0").partition(".")[2]) for size in sizes), default=0)
+
+
 def size(value: float | None) -> str:
     """Return a number of bytes in seven characters at most: 512 B, 4.2 kB, 81 MB."""
     if value is None or not isfinite(value):
@@ -81,8 +124,8 @@ def change(per_cent: float | None, width: int = 8) -> str:
     if per_cent is None or not isfinite(per_cent):
         return NOTHING
     shape = "\u25b2" if per_cent > 0 else "\u25bc" if per_cent < 0 else " "
-    for decimals in (2, 1, 0):
-        text = f"{per_cent:+.{decimals}f}%"
+    for places in (2, 1, 0):
+        text = f"{per_cent:+.{places}f}%"
         if len(text) < width:
             break
     return shape + text if len(text) < width else f"{shape}{count(abs(round(per_cent)), width - 2)}%"
@@ -117,6 +160,14 @@ def uptime(seconds: float) -> str:
                 f"{whole // divisor}{unit}{rest:02}{smaller}" if whole < 100 * divisor else f"{whole // divisor}{unit}"
             )
     return f"{whole}s"
+
+
+def length(seconds: int) -> str:
+    """Return a length of time in its largest whole unit of which there are two, or exactly one: 12s, 90m, 1h, 2d."""
+    for unit, each in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * each or seconds == each:
+            return f"{seconds // each}{unit}"
+    return f"{seconds}s"
 
 
 def clock(ns: int, now: int | None = None) -> str:

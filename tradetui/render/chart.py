@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tradetui.render.amounts import amount
 from tradetui.render.axes import (
     cross_tag,
     draw_prices,
@@ -18,6 +17,7 @@ from tradetui.render.axes import (
     price_ticks,
 )
 from tradetui.render.candles import draw_candles, draw_volume
+from tradetui.render.cells import amount, length
 from tradetui.render.frame import Frame
 from tradetui.render.look import Look
 from tradetui.render.pens import AXIS, BORDER, CROSS, CROSS_TEXT, FAINT, SELECT, SELECT_TEXT, TEXT, pen, with_back
@@ -184,22 +184,13 @@ def round_amount(most: float) -> str:
     return (number.rstrip("0").rstrip(".") if "." in number else number) + text[len(number) :]
 
 
-def length(ms: int) -> str:
-    """Return a length of time: 12s, 3m, 4h, 2d."""
-    seconds = ms // 1000
-    for unit, size in (("d", 86_400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * size or seconds == size:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
 def legend(slots: Slots, slot: int, places: int, room: int, *, named: bool = False) -> str:
     """Return the figures of a bar in at most `room` characters; `named` adds what is special about it.
 
     The change is that from open to close, as the candle shows it.
     """
     if slots.gap[slot]:
-        return f"no bars for {length(int(slots.end_ms[slot] - slots.open_ms[slot]))}"
+        return f"no bars for {length(int(slots.end_ms[slot] - slots.open_ms[slot]) // 1000)}"
     open_, close = float(slots.ohlc[slot, 0]), float(slots.ohlc[slot, 3])
     mark = "\u25b2" if close > open_ else "\u25bc" if close < open_ else "="
     change = f"{mark}{(close / open_ - 1) * 100:{'+' if close != open_ else ' '}.2f}%" if open_ else mark

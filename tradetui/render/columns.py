@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tradetui.series import Floats, Integers
+
 if TYPE_CHECKING:
     from engine.snapshot import CobView
     from engine.views import HeatRow
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 WIDTH = 40

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from engine.types import SECOND
 from tradetui.news import Note
-from tradetui.render.alerts import SHAPES
-from tradetui.render.cells import clock, stamp
+from tradetui.render.alerts import sign_of
+from tradetui.render.cells import NOTHING, clock, stamp
 from tradetui.render.frame import Frame
 from tradetui.render.pens import BOLD, FAINT, GOOD, OWN, TEXT, pen
 from tradetui.render.table import PAST, PLAIN, QUIET, Column, Row
@@ -61,7 +62,7 @@ def pens(event: Event, current: bool) -> int:
     if not current:
         return PAST
     if event.alert is not None and event.change == "raised":
-        return SHAPES.get(event.alert.severity, SHAPES["warning"])[1]
+        return sign_of(event.alert.severity)[1]
     return pen(GOOD) if event.change == "healed" else QUIET
 
 
@@ -88,7 +89,7 @@ def detail(event: Event) -> list[tuple[str, str]]:
     who, text = words(event)
     told = [("when", stamp(event.ts)), ("who", who), ("what", text)]
     if not isinstance(event, Note) and event.alert is not None:
-        told += [("engine", event.alert.doing or "-"), ("you", event.alert.suggestion or "-")]
+        told += [("engine", event.alert.doing or NOTHING), ("you", event.alert.suggestion or NOTHING)]
     return told
 
 
@@ -119,4 +120,4 @@ def draw_line(frame: Frame, told: list[Event], news: News) -> None:
 def is_new(event: Event, news: News) -> bool:
     """Tell whether an event happened a moment ago."""
     now = news.wall() if isinstance(event, Note) else news.engine_now()
-    return 0 <= now - event.ts < NEW_S * 1_000_000_000
+    return 0 <= now - event.ts < NEW_S * SECOND

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from tradetui.keymap import KEYS, Key
 from tradetui.render.frame import Frame
 from tradetui.render.pens import BAR, BOLD, FAINT, KEY, pen
@@ -14,11 +12,10 @@ ALWAYS = ("help", "command", "leave")
 FIRST = ("symbol", "longer", "zoom", "filter", "layout", "freeze", "palette", "jump", "engine")
 """The order of the keys that hold everywhere; lists have use for the filter, and none for a timeframe."""
 
-PAIRS = {"longer": "[ ]", "closer": "+ -", "finer": "{ }"}
-"""Keys that are told with the one that does the opposite."""
+PAIRS = {"longer": ("shorter", "longer"), "closer": ("closer", "wider")}
+"""Keys that are told with the one that does the opposite, in this order."""
 
 
-@lru_cache(64)
 def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> tuple[tuple[str, str], ...]:
     """Return the keys that have room in `width` cells, as they are shown, and their hints.
 
@@ -30,14 +27,16 @@ def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> t
     others = [key for key in known if key.where == "everywhere" and key.id not in ALWAYS]
     order = ("filter", *(name for name in FIRST if name not in ("filter", "longer"))) if "table" in kinds else FIRST
     others.sort(key=lambda key: order.index(key.id) if key.id in order else len(order))
+    shown = {key.id: key.shown for key in keys}
+    shown |= {name: " ".join(shown[each] for each in pair) for name, pair in PAIRS.items()}
     kept, room = set(), width
     for key in (*always, *own, *others):
-        size = len(PAIRS.get(key.id, key.shown)) + len(key.hint) + 3
+        size = len(shown[key.id]) + len(key.hint) + 3
         if size <= room:
             kept.add(key.id)
             room -= size
     ordered = [*always[:-1], *own, *others, *always[-1:]]
-    return tuple((PAIRS.get(key.id, key.shown), key.hint) for key in ordered if key.id in kept)
+    return tuple((shown[key.id], key.hint) for key in ordered if key.id in kept)
 
 
 def draw(frame: Frame, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> None:

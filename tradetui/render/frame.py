@@ -75,7 +75,7 @@ class Frame:
         room = self.width - max(x, 0) if most is None else min(most, self.width - max(x, 0))
         if not 0 <= y < self.height or room <= 0:
             return x
-        text = cells(text)
+        text = one_cell_each(text)
         if x < 0:
             text, x = text[-x:], 0
         if len(text) > room:
@@ -97,7 +97,7 @@ class Frame:
 
     def right(self, end: int, y: int, text: str, with_pen: int | None = None) -> int:
         """Write one line that ends before column `end`; return its first column. It is cut at its beginning."""
-        text = cells(text)
+        text = one_cell_each(text)
         start = end - len(text)
         self.text(start, y, text, with_pen)
         return max(start, 0)
@@ -131,7 +131,7 @@ class Frame:
         if title and room > 2:
             end = self.text(2, 0, f" {title} ", pen(TITLE, attributes=BOLD), most=room)
         if told and width - 2 - end > 4:
-            text = cells(f" {told} ")
+            text = one_cell_each(f" {told} ")
             if len(text) > width - 2 - end:
                 text = text[: width - 3 - end] + ELLIPSIS
             self.right(width - 2, 0, text, pen(FAINT))
@@ -174,7 +174,7 @@ class Frame:
         return found
 
 
-def cells(text: str) -> str:
+def one_cell_each(text: str) -> str:
     """Return a text whose every character takes one cell and does nothing to the terminal."""
     if text.isascii() and text.isprintable():
         return text

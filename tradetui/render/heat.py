@@ -11,9 +11,10 @@ from math import floor
 from typing import TYPE_CHECKING, NamedTuple
 
 from tradetui.render import heat_edge, ramps
-from tradetui.render.amounts import base, decimals
+from tradetui.render.cells import decimals
 from tradetui.render.columns import EDGE, WIDTH, Grid, History, Seconds, Window, gather, join, present
 from tradetui.render.heat_image import Picture, Scheme, dots, image, lines
+from tradetui.render.instruments import base
 from tradetui.render.prints import Prints
 from tradetui.render.ramps import Cut, Steady
 

@@ -7,9 +7,10 @@ from math import floor
 
 import numpy as np
 
+from engine.types import SECOND
 from tradetui.render import ramps
-from tradetui.render.amounts import amount, decimals
-from tradetui.render.columns import EDGE, Floats, Grid, Window
+from tradetui.render.cells import amount, clock, decimals
+from tradetui.render.columns import EDGE, Grid, Window
 from tradetui.render.frame import Frame
 from tradetui.render.heat_image import ASCII_DOTS, DOTS, LINES, Scheme
 from tradetui.render.pens import (
@@ -30,6 +31,7 @@ from tradetui.render.pens import (
     pen,
 )
 from tradetui.render.ramps import Cut
+from tradetui.series import Floats
 
 STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 """Seconds between two times on the axis."""
@@ -106,7 +108,7 @@ def times(frame: Frame, window: Window, right: str) -> None:
 def hole(frame: Frame, window: Window, newest: int) -> None:
     """Tell in the map since when nothing is known, if the columns after the `newest` second (UTC) have room for it."""
     x = max(newest // window.each - window.first + 1, 0)
-    text = datetime.fromtimestamp(newest + 1, UTC).strftime("unknown since %H:%M:%SZ")
+    text = f"unknown since {clock((newest + 1) * SECOND)}"
     if frame.width - x >= len(text) + 2:
         frame.text(x + (frame.width - x - len(text)) // 2, frame.height // 2, text, pen(FAINT, UNKNOWN))
 

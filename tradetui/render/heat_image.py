@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tradetui.render import ramps
-from tradetui.render.columns import EDGE, Floats, Grid, Integers, Window
+from tradetui.render.columns import EDGE, Bools, Grid, Window
+from tradetui.render.frame import Glyphs, Pens
 from tradetui.render.look import Look
 from tradetui.render.pens import (
     ASK,
@@ -30,6 +31,7 @@ from tradetui.render.pens import (
     pen,
 )
 from tradetui.render.prints import Hits
+from tradetui.series import Floats, Integers
 
 LINES = "▁─▔"
 """A price in the lower, middle, upper third of its cell."""
@@ -66,8 +68,8 @@ class Scheme(NamedTuple):
 class Picture(NamedTuple):
     """What is drawn of a window: glyphs and pens [rows, columns], and the background role of each bucket and column."""
 
-    glyphs: npt.NDArray[np.str_]
-    pens: npt.NDArray[np.int32]
+    glyphs: Glyphs
+    pens: Pens
     roles: Integers
 
 
@@ -85,7 +87,7 @@ def image(grid: Grid, window: Window, level: Integers, scheme: Scheme) -> Pictur
     return _blocks(roles, grid.partial, scheme)
 
 
-def _blocks(roles: Integers, partial: npt.NDArray[np.bool_], scheme: Scheme) -> Picture:
+def _blocks(roles: Integers, partial: Bools, scheme: Scheme) -> Picture:
     """Colours as backgrounds, two of them in a cell where a row shows two buckets."""
     if scheme.tall:
         role, hatched = _rows(roles, scheme), _rows(partial, scheme)
@@ -163,7 +165,7 @@ def _put(
     scheme: Scheme,
     x: Integers,
     where: Floats,
-    glyphs: npt.NDArray[np.str_],
+    glyphs: Glyphs,
     fore: Integers,
     attributes: int = 0,
 ) -> None:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tradetui.render import ramps
-from tradetui.render.amounts import aligned, base, decimals, places_for
-from tradetui.render.cells import NOTHING
-from tradetui.render.columns import EDGE, Bools, Floats, Window, gather, present
+from tradetui.render.cells import NOTHING, aligned, decimals, places_for
+from tradetui.render.columns import EDGE, Bools, Window, gather, present
+from tradetui.render.instruments import base
 from tradetui.render.pens import ASK, BID, BOLD, FAINT, MID, TEXT, pen
+from tradetui.series import Floats
 
 if TYPE_CHECKING:
     from engine.snapshot import CobView

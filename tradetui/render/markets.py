@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from functools import lru_cache
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -37,24 +35,13 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@lru_cache(64)
-def names(keys: tuple[str, ...]) -> dict[str, str]:
-    """Return short names of instruments, none of them twice: ETH, else ETH/USDT, else all of it."""
-    found: dict[str, str] = {}
-    for form in (lambda key: key.partition(":")[2].partition("/")[0], lambda key: key.partition(":")[2], str):
-        left = [key for key in keys if key not in found]
-        seen = Counter(form(key) for key in left)
-        found |= {key: name for key in left if (name := form(key)) and seen[name] == 1 and name not in found.values()}
-    return found
-
-
 def columns(width: int) -> Columns:
     """Return the columns for a table of that width."""
     return COLUMNS if width >= BESIDE else NARROW
 
 
-def amount(value: float | None) -> str:
-    """Return an amount in ten characters: in full while it is small, else shortened; what is no number is nothing."""
+def _volume(value: float | None) -> str:
+    """Return a volume in ten characters: in full while it is small, else shortened; what is no number is nothing."""
     if value is None or not isfinite(value) or abs(value) < 1e6:
         return number(value, 1)
     return count(round(value), 10)
@@ -107,7 +94,7 @@ def row(news: News, market: MarketRow, short: str, on_desk: bool, width: int) ->
         mark, (name or market.instrument, own), venue if name else NOTHING, (told, told_pen), age(old_s(news, market)),
         price(bid, tick, 10), price(ask, tick, 10), figure(spread), (last, last_pen if live else PAST), moved,
         price(market.high_24h, tick, 10), price(market.low_24h, tick, 10),
-        amount(volume),
+        _volume(volume),
         price(market.mark, tick, 10),
         number(market.funding_rate * 100 if market.funding_rate is not None else None, 4, sign=True),
     )  # fmt: skip

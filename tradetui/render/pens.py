@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from themes.palette import LEVELS, RAMPS
+from themes.palette import LEVELS as LEVELS
+from themes.palette import RAMPS as RAMPS
 
 NAMES = (
     "ground", "bar", "panel", "text", "faint", "stale", "border", "focus", "title", "up", "down", "flat", "bid", "ask",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tradetui.render.columns import EDGE, Floats, Integers, Window
+from tradetui.render.columns import EDGE, Window
+from tradetui.series import Floats, Integers
 
 if TYPE_CHECKING:
     from engine.views import TradeRow

@@ -8,13 +8,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from tradetui.render.frame import Glyphs
 from tradetui.render.pens import LEVELS
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-Glyphs = npt.NDArray[np.str_]
+from tradetui.series import Floats, Integers
 
 SHADES = "·░▒▓█"
 """From the least that is known to the most; what is unknown is blank."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from tradetui.render.alerts import SHAPES, rank
+from tradetui.render.alerts import rank, sign_of
 from tradetui.render.cells import NOTHING, age, change, clock, count, figure, fit, price, stamp, uptime
 from tradetui.render.frame import Frame
-from tradetui.render.markets import names, old_s, sign
+from tradetui.render.instruments import names
+from tradetui.render.markets import old_s, sign
 from tradetui.render.pens import (
     ALARM,
     ALARM_TEXT,
@@ -33,7 +34,7 @@ from tradetui.render.pens import (
 )
 from tradetui.render.system import verdict
 from tradetui.render.tabs import PLAYS, playing
-from tradetui.render.vitals import LATE_MS, Own, kilobytes, worst_s
+from tradetui.render.vitals import Own, gaps, good, kilobytes, worst_s
 
 if TYPE_CHECKING:
     from engine.views import MarketRow, ReplayView
@@ -184,8 +185,8 @@ def _feeds(link: News, normal: bool) -> Part:
     told, oldest, bad = NOTHING, NOTHING, False
     if known and link.health is not None:
         every = link.health.connections
-        good = sum(each.up and not each.stale for each in every)
-        told, oldest, bad = f"{good}/{len(every)}", age(worst_s(link)), good < len(every)
+        up = good(link.health)
+        told, oldest, bad = f"{up}/{len(every)}", age(worst_s(link)), up < len(every)
     own = pen(WARN, BAR, BOLD) if bad and own == PLAIN else own
     if not normal:
         return Part(6, (Piece(told, 4, own),))
@@ -194,7 +195,7 @@ def _feeds(link: News, normal: bool) -> Part:
 
 def _gaps(link: News) -> Part:
     known, own = _known(link)
-    lost = sum(each.gaps + each.trade_gaps for each in link.health.instruments) if link.health is not None else 0
+    lost = gaps(link.health) if link.health is not None else 0
     own = pen(WARN, BAR) if lost and own == PLAIN else own
     return Part(8, (Piece("gaps ", 5, QUIET), Piece(count(lost, 4) if known else NOTHING, 4, own)))
 
@@ -215,7 +216,7 @@ def _alerts(link: News, normal: bool) -> Part:
     else:
         told = count(len(active), 3)
         if active:
-            shape, own = SHAPES.get(max(active, key=lambda each: rank(each.severity)).severity, SHAPES["warning"])
+            shape, own = sign_of(max(active, key=lambda each: rank(each.severity)).severity)
     own = with_back(own, BAR) | BOLD if fresh else PAST
     pieces = (Piece(shape, 1, own), Piece(told, 3, own))
     return Part(4, (Piece("alerts ", 7, QUIET), *pieces) if normal else pieces)
@@ -223,9 +224,8 @@ def _alerts(link: News, normal: bool) -> Part:
 
 def _own(own: Own) -> Part:
     """Return what this console costs."""
-    late = own.lag_ms is not None and own.lag_ms > LATE_MS
     lag = NOTHING if own.lag_ms is None else f"{count(round(own.lag_ms), 4)} ms"
     return Part(10, (
         Piece("ui ", 3, QUIET), Piece(f"{own.rate:g} Hz", 5), Piece(kilobytes(own), 10, right=True),
-        Piece(" lag", 4, QUIET), Piece(lag, 8, pen(BAD if late else GOOD, BAR), True),
+        Piece(" lag", 4, QUIET), Piece(lag, 8, pen(BAD if own.late else GOOD, BAR), True),
     ))  # fmt: skip

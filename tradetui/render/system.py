@@ -127,21 +127,20 @@ def _process(news: News, process: ProcessView) -> Row:
 
 def _brief(news: News, health: HealthView, own: Own) -> Iterator[Row]:
     """Yield the lines of a low pane: one for each section, with its worst figure."""
-    good = sum(each.up and not each.stale for each in health.connections)
-    gaps = sum(each.gaps + each.trade_gaps for each in health.instruments)
-    feeds = f"{good}/{len(health.connections)} up, {age(worst_s(news))}, gaps {count(gaps, 6)}"
+    good = vitals.good(health)
+    feeds = f"{good}/{len(health.connections)} up, {age(worst_s(news))}, gaps {count(vitals.gaps(health), 6)}"
     yield _line("feeds", feeds, pen(TEXT if good == len(health.connections) else WARN))
     stages = [(view.p99_ms, name) for name, view in health.stages.items() if view.p99_ms is not None]
     if stages:
         worst, stage = max(stages)
         yield _line("p99", f"{figure(worst)} ms {stage.replace('_', ' ')}")
     for queue in health.queues:
-        part = queue.depth / queue.limit if queue.limit else None
+        part = vitals.share(queue.depth, queue.limit)
         lost = f", {count(queue.dropped, 6)} dropped" if queue.dropped else ""
         text = f"{bar(part, 6)} {count(queue.depth, 6)} of {count(queue.limit, 6)}{lost}"
         yield _line("queue", text, pen(BAD if queue.dropped else TEXT), queue.name)
     for budget in health.budgets:
-        part = budget.used / budget.limit if budget.limit else None
+        part = vitals.share(budget.used, budget.limit)
         waits = f", waits {age(budget.blocked_s)}" if budget.blocked_s > 0 else ""
         text = f"{bar(part, 6)} {count(budget.used, 6)} of {count(budget.limit, 6)} {budget.venue}{waits}"
         yield _line("requests", text, pen(WARN if waits else TEXT), budget.venue)

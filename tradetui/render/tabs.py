@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tradetui.layout import DIGITS
 from tradetui.render.cells import bar, clock, stamp
 from tradetui.render.frame import Frame
-from tradetui.render.markets import names
+from tradetui.render.instruments import names
 from tradetui.render.pens import BOLD, FAINT, KEY, OWN, TEXT, TITLE, UNDERLINE, WARN, pen
 
 if TYPE_CHECKING:
     from engine.views import ReplayView
 
-TABS = {
-    "1": "Charts", "2": "Heat", "3": "Ladder", "4": "Tape", "5": "Markets", "6": "System", "7": "Alerts", "8": "Events",
-}  # fmt: skip
-"""Panes by their digits."""
+TABS = {"1": "Charts", **{digit: pane.capitalize() for digit, pane in DIGITS.items()}}
+"""Names of the panes by their digits."""
 
 QUIET = pen(FAINT)
 SYMBOLS, FEW = 5, 2
@@ -43,7 +42,7 @@ class Tabs(NamedTuple):
 
 def digit_of(pane: str) -> str:
     """Return the digit that leads to a pane, "" if none does."""
-    return "1" if pane.startswith("chart") else next((key for key, name in TABS.items() if name.lower() == pane), "")
+    return "1" if pane.startswith("chart") else next((digit for digit, each in DIGITS.items() if each == pane), "")
 
 
 def draw(frame: Frame, tabs: Tabs) -> None:

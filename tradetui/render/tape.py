@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tradetui.render.amounts import aligned, decimals
+from tradetui.render.cells import aligned, decimals
 from tradetui.render.pens import BOLD, DOWN, FAINT, TEXT, UP, pen
 
 if TYPE_CHECKING:

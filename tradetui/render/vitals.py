@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tradetui.meter import LATE_MS
 from tradetui.render.cells import NOTHING, age, clock, count, figure, number, size
 from tradetui.render.pens import BAD, BOLD, GOOD, OWN, TEXT, WARN, pen
 from tradetui.render.table import QUIET, Cell, Column, Gauge, Row, heading
@@ -13,9 +14,6 @@ if TYPE_CHECKING:
     from tradetui.news import News
 
 MB = 1_000_000
-
-LATE_MS = 250.0
-"""A clock of the console that is later than this is told."""
 
 HIGH, FULL = 0.6, 0.9
 """Parts of a limit from which it is told."""
@@ -65,6 +63,11 @@ class Own(NamedTuple):
     rate: float = 0.0
     """Frames a second that the person wants."""
 
+    @property
+    def late(self) -> bool:
+        """Whether the clock is too late for the frames that are wanted."""
+        return self.lag_ms is not None and self.lag_ms > LATE_MS
+
 
 def box(on: bool) -> str:
     """Return the toggle of something that runs or does not."""
@@ -78,13 +81,32 @@ def connected(connection: ConnectionView) -> tuple[str, int]:
     return ("silent", pen(WARN)) if connection.stale else ("up", pen(GOOD))
 
 
+def silent_s(news: News, connection: ConnectionView) -> float | None:
+    """Return the seconds since a connection spoke: as the engine said, and what has passed since it did."""
+    return None if connection.age_ms is None else connection.age_ms / 1000 + (news.age("health") or 0.0)
+
+
+def good(health: HealthView) -> int:
+    """Return how many connections are up and speak."""
+    return sum(each.up and not each.stale for each in health.connections)
+
+
+def gaps(health: HealthView) -> int:
+    """Return how often messages or trades were missed."""
+    return sum(each.gaps + each.trade_gaps for each in health.instruments)
+
+
+def share(part: float, limit: float) -> float | None:
+    """Return the part of a limit that is used, None where there is no limit."""
+    return part / limit if limit else None
+
+
 def connections(news: News, health: HealthView) -> list[Row]:
     """Return the market data connections."""
-    since = news.age("health") or 0.0
     found = [heading(CONNECTIONS)]
     for each in health.connections:
         cells: tuple[Cell, ...] = (
-            each.source, connected(each), age(each.age_ms / 1000 + since if each.age_ms is not None else None),
+            each.source, connected(each), age(silent_s(news, each)),
             figure(each.rate), count(each.reconnects, 5), (count(each.gaps, 4), pen(WARN if each.gaps else TEXT)),
             count(each.resyncs, 7), number(each.offset_ms, sign=True),
             clock(each.since, news.engine_now()), ": ".join(filter(None, (each.doing, each.reason))),
@@ -109,7 +131,7 @@ def queues(health: HealthView) -> list[Row]:
     """Return what waits in the engine."""
     found = [heading(QUEUES)]
     for each in health.queues:
-        part = each.depth / each.limit if each.limit else None
+        part = share(each.depth, each.limit)
         lost: Cell = (count(each.dropped, 7), pen(BAD)) if each.dropped else "0"
         cells: tuple[Cell, ...] = (
             each.name, gauge(part), count(each.depth, 5), count(each.peak, 6), count(each.limit, 6), lost
@@ -128,7 +150,7 @@ def budgets(health: HealthView) -> list[Row]:
     """Return how much the venues let the engine ask, and how much of that is used."""
     found = [heading(BUDGETS)]
     for each in health.budgets:
-        part = each.used / each.limit if each.limit else None
+        part = share(each.used, each.limit)
         waits: Cell = (age(each.blocked_s), pen(WARN)) if each.blocked_s > 0 else NOTHING
         cells: tuple[Cell, ...] = (
             each.venue, gauge(part), count(each.used, 5), count(each.limit, 6),
@@ -191,12 +213,11 @@ def free(health: HealthView) -> str:
 
 def this(own: Own) -> list[Row]:
     """Return what this console costs."""
-    late = own.lag_ms is not None and own.lag_ms > LATE_MS
     lag = "not measured" if own.lag_ms is None else f"{count(round(own.lag_ms), 7)} ms late at most"
     sent = "not measured" if own.kilobytes_s is None else kilobytes(own)
     return [
         heading(THIS),
-        Row(("own", "clock"), ("its clock", (lag, pen(WARN if late else OWN))), columns=THIS),
+        Row(("own", "clock"), ("its clock", (lag, pen(WARN if own.late else OWN))), columns=THIS),
         Row(("own", "sends"), ("sends", (f"{sent}, at most {own.rate:g} frames a second", pen(OWN))), columns=THIS),
     ]
 
@@ -215,5 +236,5 @@ def kilobytes(own: Own) -> str:
 def worst_s(news: News) -> float | None:
     """Return the seconds since the connection spoke that has been silent for longest."""
     known = news.health.connections if news.health is not None else ()
-    ages = [each.age_ms for each in known if each.age_ms is not None]
-    return max(ages) / 1000 + (news.age("health") or 0.0) if ages else None
+    silent = (silent_s(news, each) for each in known)
+    return max((seconds for seconds in silent if seconds is not None), default=None)

