@@ -30,7 +30,7 @@ from tradetui.panes.chart import ChartPane
 from tradetui.panes.events import EventsPane
 from tradetui.panes.heat import HeatPane
 from tradetui.panes.ladder import LadderPane
-from tradetui.panes.lines import BannerPane, EventLine, Footer, StatusLine, TabLine
+from tradetui.panes.lines import BannerPane, EventLine, Footer, ReplayLine, StatusLine, TabLine
 from tradetui.panes.markets import MarketsPane
 from tradetui.panes.paint import Paint
 from tradetui.panes.pane import Pane, bindings
@@ -77,7 +77,14 @@ class ConsoleApp(DeskKeys):
         self._memory = memory
         self.own_keys = keys or Keys(Path(FILE), KEYS, {}, ())
         self.keys = desk.keys = self.own_keys.table
-        self._lines = [StatusLine(desk), TabLine(desk), BannerPane(desk), EventLine(desk), Footer(desk)]
+        self._lines = [
+            StatusLine(desk),
+            TabLine(desk),
+            ReplayLine(desk),
+            BannerPane(desk),
+            EventLine(desk),
+            Footer(desk),
+        ]
         self._panes: dict[str, Pane] = {
             pane.id or "": pane
             for pane in (
@@ -224,6 +231,7 @@ class ConsoleApp(DeskKeys):
             without=("heat",) if self.low else (),
             lines={"markets": max(len(self.desk.symbols), 1) + 3},
             banner=banner.lines(size.width),
+            replay=self.desk.replay is not None and self.link.attached,
         )
         if self.command_line.open:
             boxes["command"] = boxes.pop("event")

@@ -48,6 +48,7 @@ class Desk:
         self.letters: dict[str, str] = {}
         """Letters by pane while a jump is under way."""
         self._still: News | None = None
+        self._frozen_at = 0.0
 
     # What is shown. -------------------------------------------------------------------------------------------------
 
@@ -66,14 +67,21 @@ class Desk:
         """Whether the person keeps the screen as it was."""
         return self._still is not None
 
+    @property
+    def frozen_s(self) -> float:
+        """Seconds for which the screen has been kept as it was."""
+        return self.link.monotonic() - self._frozen_at
+
     def freeze(self, on: bool) -> None:
         """Keep the screen as it is, or let it go on."""
         self._still = self.link.still() if on else None
+        self._frozen_at = self.link.monotonic()
 
     def picked(self, pane: object) -> object:
-        """Return what else decides how a pane looks: its jump letter, the freeze, the state of the engine."""
+        """Return what else decides how a pane looks: its jump letter, the freeze, the fold."""
         name = getattr(pane, "id", "")
-        return self.letters.get(name or ""), self.frozen, name in self.view.folded
+        frozen = int(self.frozen_s) if self.frozen else None
+        return self.letters.get(name or ""), frozen, name in self.view.folded
 
     def now(self) -> int:
         """Return the time of what is shown, UTC ns: the engine's clock, that of the recording in a replay."""

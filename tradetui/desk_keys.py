@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App
 
-from tradetui.layout import DIGITS, PRESETS
+from tradetui.layout import DIGITS, LEAST, PRESETS
 from tradetui.palette import Palette
 from tradetui.prompt import known_of
 from tradetui.screens import dialogs
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 class DeskKeys(App[None]):
     """What the keys do that hold in every pane; the app itself places, draws and ends."""
+
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
+    """Textual's own palette: it would take the key of ours, before every other key."""
 
     desk: Desk
     link: Link
@@ -46,6 +49,14 @@ class DeskKeys(App[None]):
     def visible_panes(self) -> list[str]:
         """Return the panes in sight, in reading order."""
         raise NotImplementedError
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Let nothing be done that cannot be seen: while there is no room for the desk one can only leave."""
+        return action == "leave" or not self._cramped
+
+    @property
+    def _cramped(self) -> bool:
+        return self.size.width < LEAST[0] or self.size.height < LEAST[1]
 
     # Panes. ---------------------------------------------------------------------------------------------------------
 
@@ -227,8 +238,11 @@ class DeskKeys(App[None]):
         self.acts.help()
 
     def action_leave(self) -> None:
-        """Ask whether to detach or to stop the engine."""
-        self.acts.leave()
+        """Ask whether to detach or to stop the engine; where the question cannot be read, detach."""
+        if self._cramped:
+            self.exit()
+        else:
+            self.acts.leave()
 
     def action_engine(self) -> None:
         """Stop the engine, or start one; asks first."""

@@ -113,6 +113,12 @@ def keys_of(given: Mapping[str, object]) -> tuple[dict[str, str], list[str]]:
     return held, problems
 
 
+def pressed(table: Iterable[Key], *ids: str) -> str:
+    """Return how some keys of a table are shown, as in `[ ]`."""
+    by_id = {key.id: key.shown for key in table}
+    return " ".join(by_id[id_] for id_ in ids)
+
+
 def overlap(one: str, other: str) -> bool:
     """Tell whether keys of two contexts can hold at the same time."""
     anywhere = {"everywhere", "replay"}

@@ -122,6 +122,7 @@ def arrange(
     without: Collection[str] = (),
     lines: Mapping[str, int] | None = None,
     banner: int = 0,
+    replay: bool = False,
 ) -> dict[str, Box]:
     """Return where everything is on a terminal of `width` columns and `height` lines.
 
@@ -136,6 +137,7 @@ def arrange(
         without: Panes that are not shown at all, unless they are in focus.
         lines: Lines of the panes whose height follows what is in them.
         banner: Lines of the banner.
+        replay: There is a line that tells where a replay stands.
     """
     found = {
         "status": Box(0, 0, width, 1),
@@ -143,10 +145,15 @@ def arrange(
         "event": Box(0, height - 2, width, 1),
         "footer": Box(0, height - 1, width, 1),
     }
-    banner = max(min(banner, height - TOP - BOTTOM - 8), 0)
+    top = TOP
+    if replay:
+        found["replay"] = Box(0, top, width, 1)
+        top += 1
+    banner = max(min(banner, height - top - BOTTOM - 8), 0)
     if banner:
-        found["banner"] = Box(0, TOP, width, banner)
-    body = Box(0, TOP + banner, width, height - TOP - BOTTOM - banner)
+        found["banner"] = Box(0, top, width, banner)
+        top += banner
+    body = Box(0, top, width, height - top - BOTTOM)
     hidden = set(without) - {focus}
     shut = set(folded)
     if zoomed:

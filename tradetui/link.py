@@ -60,8 +60,6 @@ class Link(News):
         self.cursor = ""
         self.attached_times = 0
         self.arguments = arguments
-        self.pace = 1.0
-        """How many times rarer than usual news may come: more on a slow line."""
         self._pauses = pauses
         self._client: Client | None = None
         self._tries = 0
@@ -178,7 +176,7 @@ class Link(News):
         for want, every_ms in ALWAYS.items():
             asked = {"since": self.cursor, "limit": FIRST_EVENTS} if want.topic == "events" else {}
             try:
-                await client.subscribe(want.topic, self._news, every_ms=self._every(every_ms), **asked)
+                await client.subscribe(want.topic, self._news, every_ms=every_ms, **asked)
             except RequestDenied as denied:
                 self.say(f"the engine does not tell of {want.topic}: {denied}")
         looking = asyncio.create_task(self._look(client), name="looking")
@@ -200,9 +198,6 @@ class Link(News):
         if self.arguments and not started and self.attached_times == 1:
             told = " ".join(self.arguments)
             self.say(f"no effect on a running engine: {told}")
-
-    def _every(self, every_ms: int) -> int:
-        return min(int(every_ms * self.pace), 60_000)
 
     async def _look(self, client: Client) -> None:
         """Follow what is looked at, as long as the connection lasts."""
@@ -229,7 +224,7 @@ class Link(News):
         if want.topic == "bars":
             asked |= {"timeframe": want.timeframe, "limit": BARS}
         since = self._cursors.get(want, "") if self.has(want) else ""
-        every_ms = self._every(EVERY_MS[want.topic])
+        every_ms = EVERY_MS[want.topic]
         return await client.subscribe(want.topic, self._news, every_ms=every_ms, since=since, **asked)
 
     def _news(self, news: State | Series) -> None:

@@ -173,25 +173,32 @@ class Heat:
 
 
 class Trades:
-    """The last trades of one instrument, oldest first."""
+    """The last trades of one instrument, in the order in which they were told."""
 
     def __init__(self) -> None:
         self.version = 0
         self.rows: deque[TradeRow] = deque(maxlen=MOST_TRADES)
+        self._known: set[int] = set()
 
     def take(self, rows: Iterable[TradeRow], *, reset: bool = False) -> None:
-        """Take new trades; with `reset` forget those before."""
+        """Take new trades; with `reset` forget those before. A venue may begin to count anew."""
         if reset:
             self.rows.clear()
-        newest = self.rows[-1].id if self.rows else -1
+            self._known.clear()
         for row in rows:
-            if row.id > newest and isfinite(row.price) and isfinite(row.size):
+            if isfinite(row.price) and isfinite(row.size) and self._follows(row):
                 self.rows.append(row)
-                newest = row.id
+                self._known.add(row.id)
+        if len(self._known) > 2 * MOST_TRADES:
+            self._known = {row.id for row in self.rows}
         self.version += 1
+
+    def _follows(self, row: TradeRow) -> bool:
+        newest = self.rows[-1] if self.rows else row
+        return row.id not in self._known and (row.id >= newest.id or row.ts_ms > newest.ts_ms)
 
     def still(self) -> Trades:
         """Return a copy that does not change any more."""
         copied = Trades()
-        copied.version, copied.rows = self.version, self.rows.copy()
+        copied.version, copied.rows, copied._known = self.version, self.rows.copy(), self._known.copy()
         return copied

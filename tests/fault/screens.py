@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import random
 import re
 import sys
@@ -52,10 +53,11 @@ from tests.tradetui.told import fit
 from themes.palette import load
 from tradetui.app import ConsoleApp
 from tradetui.desk import Desk
+from tradetui.keyboard import harmless
 from tradetui.keymap import KEYS
 from tradetui.link import Link
 from tradetui.news import Phase
-from tradetui.panes.paint import Paint
+from tradetui.panes.paint import SYSTEMS, Paint
 from tradetui.panes.pane import Pane
 from tradetui.places import places
 from tradetui.prompt import COMMANDS
@@ -217,7 +219,10 @@ class Life:
         self.link = Offline(dice, self.market.now)
         look = Look(dice.choice(COLOURS), dice.random() < 0.2)
         theme = dice.choice(THEMES)
+        if look.colours == "none":
+            os.environ["NO_COLOR"] = "1"  # Textual takes it away when it has read it
         self.app = Restless(Desk(self.link, View(theme=theme), look, Paint(load(theme, NAMES), look)))
+        self.app.console._color_system = SYSTEMS[look.colours]  # what `capabilities.prepare` says once a process
         self.app.low = dice.random() < 0.1
         self.app.driver_class = Terminal
         self.size = self._size()
@@ -435,7 +440,7 @@ class Life:
             self.press("colon" if dice.random() < 0.6 else "slash", ":")
         text = dice.choice((*HOSTILE, "eth 1m", "theme li", "bin", "a b c", "FEED", "trades >1"))[:30]
         if dice.random() < 0.3:
-            self.app.post_message(events.Paste(text * dice.choice((1, 100))))
+            self.app.post_message(events.Paste(harmless(text * dice.choice((1, 100)))))
         else:
             for char in text:
                 self.press("x" if not char.isalnum() else char, char)

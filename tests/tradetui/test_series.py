@@ -114,3 +114,13 @@ def test_trades_come_once() -> None:
     assert [row.id for row in trades.rows] == [1, 2, 4]
     trades.take([trade(1)], reset=True)
     assert [row.id for row in trades.rows] == [1]
+
+
+def test_a_venue_that_counts_anew_is_followed() -> None:
+    trades = Trades()
+    trades.take([trade(100), trade(101)])
+    anew = TradeRow(1, 5000, 1.0, 1.0, False, False)
+    trades.take([anew, trade(100), trade(101)])
+    assert [row.id for row in trades.rows] == [100, 101, 1]
+    trades.take([TradeRow(2, 5001, 1.0, 1.0, False, False), anew])
+    assert [row.id for row in trades.rows] == [100, 101, 1, 2]

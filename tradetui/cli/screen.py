@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from tradetui.link import Link
     from tradetui.places import Places
 
-SLOW_LINE = 4.0
-"""How many times rarer the engine's news come on a slow line."""
-
 
 class Screen(NamedTuple):
     """Options of the screen; they hold for one console, and say nothing to the engine."""
@@ -45,6 +42,7 @@ def open_console(here: Places, given: list[str], screen: Screen) -> tuple[Consol
     from themes.palette import ThemeInvalid, load
     from tradetui.app import ConsoleApp
     from tradetui.desk import Desk
+    from tradetui.keyboard import Driver
     from tradetui.keys import load_keys
     from tradetui.link import Link
     from tradetui.panes.paint import Paint
@@ -70,12 +68,14 @@ def open_console(here: Places, given: list[str], screen: Screen) -> tuple[Consol
 
     async def run() -> tuple[ConsoleApp, Link]:
         link = Link(here, given)
-        link.pace = SLOW_LINE if screen.low else 1.0
         app = ConsoleApp(Desk(link, view, look, Paint(palette, look)), terminal, memory, keys)
+        app.driver_class = Driver
         app.low = screen.low
         app.acts.own_themes = folder / "themes"
         for trouble in troubles:
             link.say(trouble)
+        if screen.low:
+            link.say("low bandwidth: one frame a second, and no heat map unless you go there (2)")
         terminal.watch(app)
         try:
             await app.run_async(mouse=screen.mouse)

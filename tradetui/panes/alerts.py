@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from engine.errors import ConsoleError
+from tradetui.keys import pressed
 from tradetui.panes.table import TablePane, Told
 from tradetui.render import alerts
 from tradetui.render.frame import Frame
@@ -76,7 +77,8 @@ class AlertsPane(TablePane):
             return "not known: no engine is attached" if not news.attached else "not known yet: the engine was asked"
         if news.alerts:
             active = " that is active" if view.active else ""
-            return f"no alert from {view.severity} up{active} (s: severity, d: active or all)"
+            severity, state = pressed(self.desk.keys, "severity"), pressed(self.desk.keys, "active")
+            return f"no alert from {view.severity} up{active} ({severity}: severity, {state}: active or all)"
         return "no alert: nothing was wrong so far"
 
     def below(self, height: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tradetui.desk import Condition
+from tradetui.keys import pressed
 from tradetui.news import SILENT_S
 from tradetui.panes.pane import Pane
 from tradetui.render.cells import age
@@ -44,7 +45,7 @@ def waiting(desk: Desk, what: str) -> str:
     if not desk.symbol:
         return f"waiting for instruments: {condition.why or 'none told yet'}"
     why = f" ({condition.why})" if condition.why else ""
-    return f"waiting for {what} of {pair(desk.symbol)}{why}; x: next instrument"
+    return f"waiting for {what} of {pair(desk.symbol)}{why}; {pressed(desk.keys, 'symbol')}: next instrument"
 
 
 class BookPane(Pane):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tradetui.keys import pressed
 from tradetui.panes.chart_keys import ChartKeys
 from tradetui.panes.sight import Sight
 from tradetui.render import chart as drawing
@@ -102,7 +103,8 @@ class ChartPane(ChartKeys):
         back = int((~sight.slots.gap[sight.view.last + 1 :]).sum()) * grouped(self.chart.columns)
         if back:
             bars = f"{back:,} bar{'' if back == 1 else 's'} back"
-            return f" \u25c2 {bars} \u00b7 end: newest " if width >= 56 else f" \u25c2 {back:,} back "
+            newest = pressed(self.desk.keys, "live")
+            return f" \u25c2 {bars} \u00b7 {newest}: newest " if width >= 56 else f" \u25c2 {back:,} back "
         if self.desk.frozen or not self.desk.condition().live:
             return "last \u25b8"
         return "live \u25b8" if self.desk.replay is None else "replay \u25b8"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from textual import events
 
+from tradetui.keys import pressed
 from tradetui.panes.pane import Pane
 from tradetui.panes.sight import Outlook, Sight
 from tradetui.render import chart as drawing
@@ -118,7 +119,8 @@ class ChartKeys(Pane):
             scale = shifted(sight.scale, by, sight.parts.rows)
             self.chart.low, self.chart.high = scale.low, scale.high
         else:
-            self.desk.say("up and down move the crosshair; c shows it")
+            up, down, show = (pressed(self.desk.keys, name) for name in ("up", "down", "crosshair"))
+            self.desk.say(f"{up} and {down} move the crosshair; {show} shows it")
         self.desk.changed()
 
     def _price(self, sight: Sight, row: int) -> float:

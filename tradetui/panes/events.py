@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
+from engine.types import SECOND
+from tradetui.keys import pressed
 from tradetui.panes.table import TablePane, Told
 from tradetui.render import events
 from tradetui.render.table import Columns, Row
@@ -21,11 +23,12 @@ class EventsPane(TablePane):
     FOLLOWS = True
 
     def source(self) -> object:
-        """Return how many there are and the last ones, whether the engine speaks, and the day."""
+        """Return how many there are and the last ones, whether the engine speaks, and the days of both clocks."""
         news = self.desk.news
-        last = news.events[-1].cursor if news.events else 0
+        last = news.events[-1] if news.events else None
         note = news.notes[-1] if news.notes else None
-        return len(news.events), last, len(news.notes), note, news.attached, self.day(), news.replay is None
+        days = self.day(), news.wall() // (86_400 * SECOND)
+        return len(news.events), last, len(news.notes), note, news.attached, days, news.replay is None
 
     def told(self) -> str:
         """Return whether the newest is followed, or how many lie below."""
@@ -33,7 +36,7 @@ class EventsPane(TablePane):
         if self.chosen is None or not items:
             return f"{len(items)}, newest last"
         under = len(items) - 1 - self._find(items)
-        return f"{under} newer (end)"
+        return f"{under} newer ({pressed(self.desk.keys, 'last')})"
 
     def items(self) -> Sequence[Event]:
         """Return everything that happened, oldest first."""

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 EVENTS = 8
 """Events that are tried to be told in one line."""
 
+DAY = 86_400_000_000_000
+
 
 class Line(Pane, can_focus=False):
     """One row over the whole width. What of it is old it says itself."""
 
-    DEFAULT_CSS = "Line { height: 1; width: 100%; }"
     BORDERED = False
 
     NAME: ClassVar[str]
@@ -45,7 +46,8 @@ class StatusLine(Line):
         return (
             link.health, shown.markets[:2], len(shown.markets), link.alerts, link.replay, link.phase, link.refusal,
             link.fresh("health"), link.fresh("markets"), link.fresh("alerts"), link.stalled_s() is None,
-            int(link.age("health") or 0), shown.engine_now() // SECOND, link.wall() // SECOND, own(desk), desk.frozen,
+            int(link.age("health") or 0), int(link.age("markets") or 0), shown.engine_now() // SECOND,
+            link.wall() // SECOND, own(desk), desk.frozen,
         )  # fmt: skip
 
     def draw(self, frame: Frame) -> None:
@@ -53,8 +55,23 @@ class StatusLine(Line):
         status.draw(frame, self.desk.link, self.desk.news, own(self.desk), frozen=self.desk.frozen)
 
 
+class ReplayLine(Line):
+    """Where a replay stands; it is there only in a replay."""
+
+    NAME = "replay"
+
+    def version(self) -> object:
+        """Return where it stands."""
+        return self.desk.replay, self.desk.keys
+
+    def draw(self, frame: Frame) -> None:
+        """Draw the line."""
+        if self.desk.replay is not None:
+            tabs.draw_replay(frame, self.desk.replay, self.desk.keys)
+
+
 class TabLine(Line):
-    """The panes by their digits, or where a replay stands."""
+    """The panes by their digits."""
 
     NAME = "tabs"
 
@@ -65,19 +82,15 @@ class TabLine(Line):
         focused = self.screen.focused
         focus = focused.id if isinstance(focused, Pane) and focused.id else view.pane
         sight = tuple(pane.id or "" for pane in panes)
-        return Tabs(sight, focus, tuple(desk.symbols), desk.symbol, view.preset, view.sync, view.theme)
+        return Tabs(sight, focus, tuple(desk.symbols), desk.symbol, view.preset, view.sync, view.theme, desk.keys)
 
     def version(self) -> object:
         """Return what the line tells."""
-        return self.tabs(), self.desk.replay if self.desk.news.attached else None
+        return self.tabs()
 
     def draw(self, frame: Frame) -> None:
         """Draw the line."""
-        replay = self.desk.replay if self.desk.news.attached else None
-        if replay is None:
-            tabs.draw(frame, self.tabs())
-        else:
-            tabs.draw_replay(frame, replay, self.tabs())
+        tabs.draw(frame, self.tabs())
 
 
 class EventLine(Line):
@@ -85,23 +98,19 @@ class EventLine(Line):
 
     NAME = "event"
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self._shown_events: list[events.Event] = []
-
     def version(self) -> object:
-        """Return the last events, and whether the newest has only just happened."""
+        """Return the last events, whether the newest has only just happened, who tells of them and on which day."""
         news = self.desk.news
-        last = news.events[-1].cursor if news.events else 0
+        last = news.events[-1] if news.events else None
         notes = self.desk.link.notes
-        told = self._shown_events
-        fresh = bool(told) and events.is_new(told[0], news)
-        return last, len(news.events), notes[-1] if notes else None, len(notes), news.attached, fresh
+        note = notes[-1] if notes else None
+        fresh = [each is not None and events.is_new(each, news) for each in (last, note)]
+        told_by = news.attached, news.replay is None, news.engine_now() // DAY, news.wall() // DAY
+        return last, len(news.events), note, len(notes), fresh, told_by
 
     def draw(self, frame: Frame) -> None:
         """Draw the line."""
-        self._shown_events = events.newest(self.desk.news, EVENTS, self.desk.link.notes)
-        events.draw_line(frame, self._shown_events, self.desk.news)
+        events.draw_line(frame, events.newest(self.desk.news, EVENTS, self.desk.link.notes), self.desk.news)
 
 
 class Footer(Line):
@@ -132,7 +141,7 @@ class BannerPane(Line):
     @property
     def said(self) -> list[str]:
         """What is said now, line by line."""
-        return banner.banner(self.desk.link)
+        return banner.banner(self.desk.link, self.desk.keys)
 
     def lines(self, width: int) -> int:  # noqa: ARG002 - what is too long is cut
         """Return the lines that it needs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tradetui.keys import pressed
 from tradetui.panes.table import TablePane
 from tradetui.render import markets
 from tradetui.render.instruments import names
@@ -52,7 +53,7 @@ class MarketsPane(TablePane):
     def empty(self) -> str:
         """Return what is waited for."""
         if not self.desk.news.attached:
-            return "not known: no engine is attached (E starts one)"
+            return f"not known: no engine is attached ({pressed(self.desk.keys, 'engine')} starts one)"
         return "no instrument yet: the engine asks the venue for its list"
 
     def action_detail(self) -> None:

@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from tradetui.keymap import KEYS
 from tradetui.panes.writing import sequences, whole
+from tradetui.render.cells import age
 from tradetui.render.frame import Frame
 from tradetui.render.pens import ALARM, ALARM_TEXT, BAD, BOLD, FAINT, TEXT, pen
 
@@ -123,7 +124,7 @@ class Pane(Widget, can_focus=True):
         desk = self.desk
         whole = Frame.blank(width, height)
         inside = whole.inside() if self.BORDERED else whole
-        title, told = self.id or "", ""
+        title, told, urgent = self.id or "", "", False
         try:
             condition = self.condition()
             title, told = self.title(), self.told()
@@ -131,17 +132,20 @@ class Pane(Widget, can_focus=True):
                 self.draw(inside)
             if condition is not None and not condition.live:
                 inside.old()
-                told = condition.why
+                told, urgent = condition.why, True
             self.fault = ""
         except Exception as error:
             said = f"{type(error).__name__}: {error}"
             if said != self.fault:
                 log.exception("pane %s failed", self.id)
-            self.fault, told = said, "FAILED"
+            self.fault, told, urgent = said, "FAILED", True
             self._failed(inside)
         if self.BORDERED:
-            told = "FROZEN" if desk.frozen else told
-            whole.border(f"{self.DIGIT} {title}".strip(), told, heavy=self.has_focus, look=desk.look)
+            if desk.frozen:
+                inside.old()
+                told, urgent = f"FROZEN {age(desk.frozen_s)}", True
+            name = f"{self.DIGIT} {title}".strip()
+            whole.border(name, told, heavy=self.has_focus, look=desk.look, urgent=urgent)
         letter = desk.letters.get(self.id or "")
         if letter:
             whole.text(1, 0, f" {letter} ", pen(ALARM_TEXT, ALARM, BOLD))

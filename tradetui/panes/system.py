@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from tradetui.keys import pressed
 from tradetui.news import Phase
 from tradetui.panes.table import TablePane, Told
 from tradetui.render import system
@@ -77,7 +78,9 @@ class SystemPane(TablePane):
 
     def empty(self) -> str:
         """Return what is waited for."""
-        return "nothing is known of the engine yet" if self.desk.news.phase is not Phase.GONE else "E starts an engine"
+        if self.desk.news.phase is not Phase.GONE:
+            return "nothing is known of the engine yet"
+        return f"{pressed(self.desk.keys, 'engine')} starts an engine"
 
     def action_detail(self) -> None:
         """Start or stop the engine, on its row; tell all of any other."""

@@ -10,6 +10,7 @@ from textual import events
 from textual.message import Message
 
 from engine.types import SECOND
+from tradetui.keys import pressed
 from tradetui.panes.pane import Pane
 from tradetui.render.frame import Frame
 from tradetui.render.pens import FAINT, pen
@@ -180,8 +181,7 @@ class TablePane(Pane):
         top = int(bool(columns))
         height = max(frame.height - top - below, 0)
         if not items and height:
-            said = f"no row holds {self.sought!r}; / changes the filter" if self.sought and self._all else self.empty()
-            frame.text(1, top, said, pen(FAINT), most=max(frame.width - 2, 0))
+            frame.text(1, top, self._nothing(), pen(FAINT), most=max(frame.width - 2, 0))
         cuts = self.cuts(items, frame.width)
         self._tops = (self._tops + [0] * len(cuts))[: len(cuts) - 1]
         self._room, self._windows = max(height, 1), []
@@ -202,6 +202,12 @@ class TablePane(Pane):
             self._windows.append(Window(number * wide, top, wide, begin, end))
         if below and at >= 0:
             self.draw_below(frame.part(0, frame.height - below, frame.width, below), items[at])
+
+    def _nothing(self) -> str:
+        """Return why no row is listed."""
+        if self.sought and self._all:
+            return f"no row holds {self.sought!r}; {pressed(self.desk.keys, 'filter')} changes the filter"
+        return self.empty()
 
     # Keys. ----------------------------------------------------------------------------------------------------------
 

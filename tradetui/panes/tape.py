@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 
 from engine.types import MS
+from tradetui.keys import pressed
 from tradetui.news import SILENT_S
 from tradetui.panes.book import waiting
 from tradetui.panes.pane import Pane
@@ -65,7 +66,8 @@ class TapePane(Pane):
             tape.draw(frame, shown, market.tick if market is not None else 0.0, self._places)
             return
         if self.desk.trades().rows:
-            text = f"no trade of the last {len(self.desk.trades().rows)} fits /{self._filter}; /: change the filter"
+            known, change = len(self.desk.trades().rows), pressed(self.desk.keys, "filter")
+            text = f"no trade of the last {known} fits /{self._filter}; {change}: change the filter"
         else:
             text = waiting(self.desk, "a trade")
         frame.text(0, frame.height // 2, text, pen(FAINT), most=frame.width)

@@ -214,7 +214,7 @@ def _label(ms: int, chosen: Step, *, new_day: bool) -> str:
 def draw_times(frame: Frame, slots: Slots, view: Viewport, slot_ms: int, taken: list[tuple[int, int]]) -> None:
     """Draw the time axis into a row; `taken` are columns (from, to) of it that hold something else.
 
-    On the left stands the day (or year) of the oldest bar in sight, so that there always is one.
+    On the left stands the day (or year) of the oldest bar in sight, so that there always is one; it is not said twice.
     """
     if not len(slots) or frame.height < 1:
         return
@@ -224,7 +224,7 @@ def draw_times(frame: Frame, slots: Slots, view: Viewport, slot_ms: int, taken: 
     when = datetime.fromtimestamp(int(slots.open_ms[view.first]) / 1000, UTC)
     here = f"{when:%d %b}" if step(slot_ms, view.each).seconds < DAY else f"{when:%Y}"
     new_days, others = time_ticks(slots, view, slot_ms)
-    for tick in (Tick(0, here), *new_days, *others):
+    for tick in (Tick(0, here), *(tick for tick in new_days if tick.text != here), *others):
         stop = tick.at + len(tick.text)
         if tick.at >= 0 and stop <= frame.width and free[max(tick.at - 1, 0) : stop + 1].all():
             frame.text(tick.at, 0, tick.text, pen(FAINT))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from tradetui.keymap import KEYS, Key
+from tradetui.keys import pressed
 from tradetui.news import Phase
 from tradetui.render.cells import clock
 from tradetui.render.frame import Frame
@@ -22,10 +24,8 @@ TROUBLES = ("FEED_DOWN", "REQUEST_FAILED", "VENUE_THROTTLED")
 TOLD = 2
 """Connections that are told of one by one."""
 
-REPLAYS = "without a network: q, then `tradetui --replay PATH` shows a recording"
 
-
-def banner(link: Link) -> list[str]:
+def banner(link: Link, keys: tuple[Key, ...] = KEYS) -> list[str]:
     """Return the lines; none if there is nothing to say."""
     profile = link.places.profile
     if link.phase is Phase.STARTING:
@@ -39,19 +39,22 @@ def banner(link: Link) -> list[str]:
             "all numbers are old; it is stopped or too busy, and nothing has been given up",
         ]
     if link.attached:
-        return no_network(link)
-    seconds = link.again_in()
-    again = "looking now" if seconds is None else f"looking again in {math.ceil(seconds)} s (r: now)"
-    since = clock(link.since)
+        return _no_network(link, pressed(keys, "leave"))
+    since, seconds = clock(link.since), link.again_in()
+    now, start = f"({pressed(keys, 'try')}: now)", f"start it with {pressed(keys, 'engine')}"
+    again = "looking now" if seconds is None else f"looking again in {math.ceil(seconds)} s {now}"
     if link.refusal:
         return [f"an engine is there and cannot be attached to ({link.refusal})", f"since {since}; {again}"]
     if link.pid:
-        return [f"engine gone since {since} (pid {link.pid}: {link.why})", f"{again}; start it with E"]
-    return [f"no engine since {since} ({link.why})", f"{again}; start it with E"]
+        return [f"engine gone since {since} (pid {link.pid}: {link.why})", f"{again}; {start}"]
+    return [f"no engine since {since} ({link.why})", f"{again}; {start}"]
 
 
-def no_network(news: News) -> list[str]:
-    """Return what an engine does that reaches no venue: what it tries, when it tries again, and what one can do."""
+def _no_network(news: News, leave: str) -> list[str]:
+    """Return what an engine does that reaches no venue: what it tries, when it tries again, and what one can do.
+
+    `leave` is the key that leaves the console.
+    """
     health = news.health
     if health is None or health.data != "live" or any(each.live for each in news.markets):
         return []
@@ -65,7 +68,7 @@ def no_network(news: News) -> list[str]:
         "no market data: no venue can be reached, and it goes on trying by itself",
         *tried[: TOLD - 1],
         *(f"{line}{more}" for line in tried[TOLD - 1 : TOLD]),
-        REPLAYS,
+        f"without a network: {leave}, then `tradetui --replay PATH` shows a recording",
     ]
 
 

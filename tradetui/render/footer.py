@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tradetui.keymap import KEYS, Key
+from tradetui.keys import pressed
 from tradetui.render.frame import Frame
 from tradetui.render.pens import BAR, BOLD, FAINT, KEY, pen
 
@@ -12,7 +13,10 @@ ALWAYS = ("help", "command", "leave")
 FIRST = ("symbol", "longer", "zoom", "filter", "layout", "freeze", "palette", "jump", "engine")
 """The order of the keys that hold everywhere; lists have use for the filter, and none for a timeframe."""
 
-PAIRS = {"longer": ("shorter", "longer"), "closer": ("closer", "wider")}
+PAIRS = {
+    "longer": ("shorter", "longer"), "closer": ("closer", "wider"), "quicker": ("quicker", "longer-columns"),
+    "finer": ("finer", "coarser"), "cut-more": ("cut-more", "cut-less"),
+}  # fmt: skip
 """Keys that are told with the one that does the opposite, in this order."""
 
 
@@ -27,22 +31,21 @@ def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> t
     others = [key for key in known if key.where == "everywhere" and key.id not in ALWAYS]
     order = ("filter", *(name for name in FIRST if name not in ("filter", "longer"))) if "table" in kinds else FIRST
     others.sort(key=lambda key: order.index(key.id) if key.id in order else len(order))
-    shown = {key.id: key.shown for key in keys}
-    shown |= {name: " ".join(shown[each] for each in pair) for name, pair in PAIRS.items()}
+    told = {key.id: pressed(keys, *PAIRS.get(key.id, (key.id,))) for key in known}
     kept, room = set(), width
     for key in (*always, *own, *others):
-        size = len(shown[key.id]) + len(key.hint) + 3
+        size = len(told[key.id]) + len(key.hint) + 3
         if size <= room:
             kept.add(key.id)
             room -= size
     ordered = [*always[:-1], *own, *others, *always[-1:]]
-    return tuple((shown[key.id], key.hint) for key in ordered if key.id in kept)
+    return tuple((told[key.id], key.hint) for key in ordered if key.id in kept)
 
 
 def draw(frame: Frame, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> None:
     """Draw the keys of a pane of these kinds."""
     frame.fill(pen(FAINT, BAR))
     x = 0
-    for shown, hint in hints(frame.width, kinds, keys):
-        x = frame.text(x, 0, f" {shown} ", pen(KEY, BAR, BOLD))
+    for told, hint in hints(frame.width, kinds, keys):
+        x = frame.text(x, 0, f" {told} ", pen(KEY, BAR, BOLD))
         x = frame.text(x, 0, f"{hint} ", pen(FAINT, BAR))

@@ -16,7 +16,7 @@ from rich.cells import get_character_cell_size
 
 from engine.text import inert
 from tradetui.render.look import ASCII_HEAVY, ASCII_LIGHT, FULL, HEAVY, LIGHT, Look, plain
-from tradetui.render.pens import BOLD, BORDER, FAINT, FOCUS, OLD, TEXT, TITLE, pen
+from tradetui.render.pens import BOLD, BORDER, FAINT, FOCUS, OLD, TEXT, TITLE, WARN, pen
 
 Glyphs = npt.NDArray[np.str_]
 Pens = npt.NDArray[np.int32]
@@ -108,8 +108,10 @@ class Frame:
         if glyph is not None:
             self.glyphs[:] = glyph
 
-    def border(self, title: str, told: str = "", *, heavy: bool = False, look: Look = FULL) -> None:
-        """Draw a border with a title on its left and `told` on its right."""
+    def border(
+        self, title: str, told: str = "", *, heavy: bool = False, look: Look = FULL, urgent: bool = False
+    ) -> None:
+        """Draw a border with a title on its left and `told` on its right, which goes first if it is `urgent`."""
         width, height = self.width, self.height
         if width < 2 or height < 1:
             return
@@ -127,6 +129,8 @@ class Frame:
             corners = (0, 0, -1, -1), (0, -1, 0, -1)
             self.glyphs[corners] = list(lines.corners)
         room = width - 4
+        if urgent and told:
+            room = max(room - len(told) - 3, 0)
         end = 2
         if title and room > 2:
             end = self.text(2, 0, f" {title} ", pen(TITLE, attributes=BOLD), most=room)
@@ -134,7 +138,7 @@ class Frame:
             text = one_cell_each(f" {told} ")
             if len(text) > width - 2 - end:
                 text = text[: width - 3 - end] + ELLIPSIS
-            self.right(width - 2, 0, text, pen(FAINT))
+            self.right(width - 2, 0, text, pen(WARN, attributes=BOLD) if urgent else pen(FAINT))
 
     def old(self) -> None:
         """Take the colour out of everything: it is not the present."""

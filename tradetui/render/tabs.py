@@ -1,10 +1,12 @@
-"""The second line: the panes by their digits, the instruments, layout, sync and theme; in a replay where it stands."""
+"""The panes by their digits, the instruments, layout, sync and theme; and in a replay, where it stands."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tradetui.keymap import KEYS, Key
+from tradetui.keys import pressed
 from tradetui.layout import DIGITS
 from tradetui.render.cells import bar, clock, stamp
 from tradetui.render.frame import Frame
@@ -24,9 +26,6 @@ SYMBOLS, FEW = 5, 2
 ROOMY = 140
 """Columns from which groups stand further apart, and more instruments are named."""
 
-NEEDED = 3
-"""Groups behind the panes that have to have room before all panes are named: instruments, layout, sync."""
-
 
 class Tabs(NamedTuple):
     """What the line tells: the panes in sight and in focus by id, the instruments, and how the desk is set."""
@@ -38,6 +37,8 @@ class Tabs(NamedTuple):
     layout: str
     sync: bool
     theme: str
+    keys: tuple[Key, ...] = KEYS
+    """The keys as they hold."""
 
 
 def digit_of(pane: str) -> str:
@@ -50,7 +51,7 @@ def draw(frame: Frame, tabs: Tabs) -> None:
     rest = [_symbols(tabs, SYMBOLS if frame.width >= ROOMY else FEW), *_settings(tabs)]
     gap = 3 if frame.width >= ROOMY else 1
     panes = _panes(tabs, named=True)
-    if 1 + _width(panes) + sum(gap + _width(group) for group in rest[:NEEDED]) > frame.width:
+    if _width(panes) > frame.width:
         panes = _panes(tabs, named=False)
     x = _write(frame, 0, panes)
     for group in rest:
@@ -93,25 +94,27 @@ def _symbols(tabs: Tabs, most: int = SYMBOLS) -> list[Text]:
     short = names(tabs.symbols)
     at = tabs.symbols.index(tabs.symbol) if tabs.symbol in tabs.symbols else 0
     first = min(max(at - most + 1, 0), len(tabs.symbols))
-    shown = tabs.symbols[first : first + most]
+    named = tabs.symbols[first : first + most]
     found: list[Text] = []
-    for key in shown:
+    for key in named:
         name = short.get(key, key)[:14]
         on = key == tabs.symbol
         found += [(f"[{name}]", pen(KEY, attributes=BOLD)) if on else (f" {name} ", pen(TEXT))]
-    left = len(tabs.symbols) - len(shown)
+    left = len(tabs.symbols) - len(named)
     if left:
         found.append((f"+{left} ", QUIET))
-    return [*found, ("(", QUIET), ("x", pen(KEY, attributes=BOLD)), (")", QUIET)]
+    return [*found, ("(", QUIET), (pressed(tabs.keys, "symbol"), pen(KEY, attributes=BOLD)), (")", QUIET)]
 
 
 def _settings(tabs: Tabs) -> list[list[Text]]:
-    def setting(name: str, value: str, key: str) -> list[Text]:
-        return [(f"{name} ", QUIET), (value, pen(TEXT)), (" (", QUIET), (key, pen(KEY, attributes=BOLD)), (")", QUIET)]
+    """Return how the desk is set; each setting has the name of its key."""
+
+    def setting(name: str, value: str) -> list[Text]:
+        key = pressed(tabs.keys, name), pen(KEY, attributes=BOLD)
+        return [(f"{name} ", QUIET), (value, pen(TEXT)), (" (", QUIET), key, (")", QUIET)]
 
     return [
-        setting("layout", tabs.layout, "p"), setting("sync", "on " if tabs.sync else "off", "y"),
-        setting("theme", tabs.theme, "t"),
+        setting("layout", tabs.layout), setting("sync", "on " if tabs.sync else "off"), setting("theme", tabs.theme),
     ]  # fmt: skip
 
 
@@ -120,8 +123,10 @@ def _settings(tabs: Tabs) -> list[list[Text]]:
 LEAST_BAR = 8
 """Cells that the bar keeps before keys are named."""
 
-KEYS = (("space", "pause"), ("( )", "speed"), ("F6 F7", "10 s"), (".", "step"))
-
+REPLAY_KEYS = (
+    (("freeze",), "pause"), (("slower", "faster"), "speed"), (("rewind", "forward"), "10 s"), (("step",), "step"),
+)  # fmt: skip
+"""Keys of a replay by their ids, and what they do, in the order in which they are named."""
 
 PLAYS = "plays"
 
@@ -136,17 +141,17 @@ def playing(replay: ReplayView) -> tuple[str, str, str]:
     return ("\u2016", "paused", speed) if replay.paused else ("\u25b6", PLAYS, speed)
 
 
-def draw_replay(frame: Frame, replay: ReplayView, tabs: Tabs) -> None:
+def draw_replay(frame: Frame, replay: ReplayView, keys: tuple[Key, ...] = KEYS) -> None:
     """Draw where a replay stands between its start and its end, how fast it goes, and the keys for it."""
     start, end, position = replay.start, replay.end, replay.position
     shape, word, more = playing(replay)
     x = frame.text(1, 0, f"{shape} ", pen(TITLE, attributes=BOLD))
     x = frame.text(x, 0, f"{word} {more}".ljust(12), pen(TEXT if word == PLAYS else WARN))
     x = frame.text(x + 1, 0, stamp(position), pen(TITLE, attributes=BOLD)) + 1
-    until = clock(end, position) if end is not None else "end not known yet"
+    until = clock(end) if end is not None else "end not known yet"
     right: list[Text] = [(f" {until}", pen(TEXT))]
-    groups = [[(f"  {key} ", pen(KEY, attributes=BOLD)), (hint, QUIET)] for key, hint in KEYS]
-    for group in (*groups, [("  ", QUIET), *_symbols(tabs, FEW)]):
+    groups = [[(f"  {pressed(keys, *ids)} ", pen(KEY, attributes=BOLD)), (hint, QUIET)] for ids, hint in REPLAY_KEYS]
+    for group in groups:
         if frame.width - x - _width(right) - _width(group) > LEAST_BAR:
             right += group
     room = frame.width - 1 - x - _width(right)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from textual.await_complete import AwaitComplete
-from textual.screen import Screen
 
 Answer = TypeVar("Answer")
 
+if TYPE_CHECKING:
+    from textual.screen import Screen
 
-class Once(Screen[Answer]):
-    """A screen that may be dismissed again after it has gone: Textual would take away another screen, or fail."""
+    class _Screen(Screen[Answer]): ...
+else:
+
+    class _Screen(Generic[Answer]):
+        """No screen itself: Textual looks for styles and bindings along the first base that is one."""
+
+
+class Once(_Screen[Answer]):
+    """Mixed into a screen: it may be dismissed again after it has gone. Textual would take away another, or fail."""
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
         """Close with an answer, unless it is closed already."""

@@ -14,6 +14,7 @@ from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from engine.text import inert
 from tradetui.arguments import Known
 from tradetui.prompt import LONGEST, Wrong, complete, hint, known_of, parse
 from tradetui.screens.drawn import drawn
@@ -166,8 +167,8 @@ class LineInput(Input):
 
     def set(self, text: str) -> None:
         """Put a text into it, and the cursor behind it."""
-        self.value = text
-        self.cursor_position = len(text)
+        self.value = inert(text, LONGEST)
+        self.cursor_position = len(self.value)
         self._at, self._found = None, []
 
     def action_past(self, steps: int) -> None:

@@ -7,7 +7,7 @@ from math import log10
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engine.types import TIMEFRAME_SECONDS, Timeframe
@@ -196,6 +196,7 @@ def test_the_label_of_a_step_that_begins_in_a_gap_stands_under_the_first_bar_aft
     st.lists(st.integers(0, 3000), min_size=1, max_size=120, unique=True).map(sorted), st.sampled_from(ZOOMS),
     st.integers(8, 150), st.lists(st.tuples(st.integers(0, 150), st.integers(1, 30)), max_size=2),
 )  # fmt: skip
+@example([0, 1440, 1442], 8.0, 30, [])
 def test_with_any_gaps_labels_are_whole_and_apart(minutes, columns, width, tags) -> None:  # type: ignore[no-untyped-def]
     made = slots(candles([row(MONDAY + minute * MINUTE, (1, 1, 1, 1)) for minute in minutes]), MINUTE, grouped(columns))
     view = viewport(width, columns, len(made), None)
@@ -208,5 +209,6 @@ def test_with_any_gaps_labels_are_whole_and_apart(minutes, columns, width, tags)
     for text in sorted(whole, key=len, reverse=True):
         rest = " ".join(part for part in f" {rest} ".split(f" {text} "))
     assert not rest.strip()
+    assert all(line.count(tick.text) <= 1 for tick in new_days)
     for at, long in tags:
         assert not line[at : at + long].strip()

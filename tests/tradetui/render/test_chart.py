@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tradetui.render.rows import MINUTE, MONDAY, candles, crash, row, series
-from tradetui.render.cells import length
 from tradetui.render.chart import (
     RUNNING,
     Chart,
@@ -167,13 +166,6 @@ def test_the_legend_tells_the_direction_and_what_is_special() -> None:
     assert legend(made, 2, 1, 80, named=True) == "no bars for 12m"
     assert legend(made, 3, 1, 80, named=True).endswith("running")
     assert not legend(made, 3, 1, 80).endswith("running")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"), [(1, "1s"), (90, "90s"), (60, "1m"), (7200, "2h"), (3 * 86_400, "3d")]
-)
-def test_lengths_of_time(seconds: int, expected: str) -> None:
-    assert length(seconds) == expected
 
 
 @settings(max_examples=100)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from engine.snapshot import CobView
 from tests.support.desk_data import COIN_BTC, FUTURES_ETH, SPOT_ETH, playback
-from tradetui.render.cells import aligned, amount, places_for, places_of
 from tradetui.render.frame import Frame
 from tradetui.render.ladder import Ladder, sides
 from tradetui.render.pens import ASK, BID, fore_of
@@ -161,34 +160,3 @@ def test_every_size_can_be_drawn(
 
 
 # Numbers. -----------------------------------------------------------------------------------------------------------
-
-
-@given(st.floats(0, 1e12), st.integers(4, 9))
-def test_an_amount_fits_and_is_near(value: float, width: int) -> None:
-    text = amount(value, width)
-    assert len(text) <= width
-    if text.startswith("<"):
-        assert 0 < value < float(text[1:])
-    else:
-        factor = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}.get(text[-1], 1.0)
-        number = float(text.rstrip("kMGT")) * factor
-        assert number == pytest.approx(value, rel=0.06, abs=10.0 ** (2 - width))
-        assert bool(number) == bool(value)
-
-
-@given(st.floats(0, 1e9), st.integers(0, 5), st.integers(5, 9))
-def test_an_aligned_size_fits_and_is_never_nought_for_something(value: float, places: int, width: int) -> None:
-    text = aligned(value, places, width)
-    assert len(text) <= max(width, places + 2)
-    assert (float(text) == 0 if text[0] != "<" and text[-1].isdigit() else False) == (value == 0)
-
-
-def test_missing_is_missing() -> None:
-    assert amount(None) == "-"
-    assert amount(float("nan")) == "-"
-
-
-def test_places_follow_the_largest_or_the_finest() -> None:
-    assert [places_for(top) for top in (3000.0, 300.0, 30.0, 3.0, 0.3)] == [0, 1, 2, 3, 3]
-    assert places_of([0.25, 1.0, 0.0004]) == 4
-    assert places_of([2.0]) == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from engine.alerts import Alert
 from tests.tradetui.fake_engine import health, market
 from tests.tradetui.told import ALERTS, EVIL, MARKETS, NOW, SECOND, Told, fit, playing
 from tradetui.keymap import KEYS
+from tradetui.keys import load_keys
 from tradetui.news import SILENT_S, Phase
 from tradetui.render import banner, footer, status, tabs
 from tradetui.render.frame import Frame
@@ -267,6 +270,24 @@ def test_keys_of_the_pane_come_first() -> None:
     assert "crosshair" not in [hint for _, hint in footer.hints(200, ("table",))]
     assert [hint for _, hint in footer.hints(80, ("table", "alerts"))][2:4] == ["acknowledge", "severity"]
     assert "filter" in [hint for _, hint in footer.hints(80, ("table",))]
+
+
+def test_lines_name_the_persons_own_keys(tmp_path: Path) -> None:
+    file = tmp_path / "keys.toml"
+    file.write_text('[keys]\nsymbol = "n"\nlayout = "o"\nlonger = "f9"\nslower = "f4"\nengine = "G"\n')
+    table = load_keys(file).table
+    told = Told().attached()
+    own = tabs_of(told)._replace(keys=table)
+    assert "(n)" in tab_line(own, 200)
+    assert "layout desk (o)" in tab_line(own, 200)
+    frame = Frame.blank(200, 1)
+    tabs.draw_replay(frame, playing(), own)
+    assert "F4 ) speed" in frame.lines()[0]
+    hints = dict(reversed(hint) for hint in footer.hints(200, ("chart",), table))
+    assert hints["symbol"] == "n"
+    assert hints["timeframe"] == "[ F9"
+    told.gone()
+    assert "start it with G" in banner.banner(told.link, table)[1]
 
 
 # Banner. ------------------------------------------------------------------------------------------------------------

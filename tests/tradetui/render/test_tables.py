@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import inf, nan
 from typing import Any
 
 import msgspec
@@ -16,7 +15,7 @@ from engine.types import SECOND
 from tests.tradetui.fake_engine import market
 from tests.tradetui.told import ALERTS, EVIL, NOW, Told, fit, playing, troubled
 from tradetui.news import SILENT_S, Note
-from tradetui.render import alerts, cells, events, instruments, markets, system, vitals
+from tradetui.render import alerts, cells, events, markets, system, vitals
 from tradetui.render.frame import Frame
 from tradetui.render.pens import BAR, OLD, SELECT, back_of
 from tradetui.render.table import PAST, Column, Gauge, Row, draw, heading, places
@@ -30,63 +29,6 @@ def lines(rows: list[Row], width: int, columns: tuple[Column, ...] = ()) -> list
     frame = Frame.blank(width, len(rows))
     draw(frame, columns, rows)
     return frame.lines()
-
-
-# Cells. -------------------------------------------------------------------------------------------------------------
-
-
-@given(value=numbers)
-@settings(max_examples=300, deadline=None)
-def test_figures_keep_their_width(value: float | None) -> None:
-    assert len(cells.age(value)) <= 4
-    assert len(cells.change(value)) <= 8
-    assert len(cells.change(value, 6)) <= 6
-    assert len(cells.bar(value, 10)) == 10
-    if value is None or abs(value) < 1e18 or value != value:
-        assert len(cells.figure(abs(value) if value is not None else None)) <= 5
-        assert len(cells.size(abs(value) if value is not None and value < 1e15 else None)) <= 7
-    for text in (cells.age(value), cells.change(value), cells.figure(value), cells.price(value, 0.01, 12)):
-        assert "nan" not in text
-        assert "inf" not in text
-
-
-def test_what_is_missing_is_no_zero() -> None:
-    for missing in (None, nan, inf):
-        assert cells.price(missing, 0.01, 10) == cells.number(missing) == cells.figure(missing) == cells.NOTHING
-        assert cells.change(missing) == cells.age(missing) == cells.size(missing) == cells.NOTHING
-    assert cells.bar(None, 4) == cells.bar(0.0, 4) == "\u00b7" * 4
-
-
-def test_a_direction_is_told_by_shape_and_sign() -> None:
-    assert [cells.change(value) for value in (1.25, -1.25, 0.0)] == ["\u25b2+1.25%", "\u25bc-1.25%", " +0.00%"]
-    assert cells.change(123.456, 7) == "\u25b2+123%"
-    assert cells.change(-1e9) == "\u25bc1000M%"
-
-
-def test_cells() -> None:
-    assert cells.fit("abcdef", 4) == "abc\u2026"
-    assert cells.fit("abcdef", 4, keep_end=True) == "\u2026def"
-    assert cells.fit("ab", 4, right=True) == "  ab"
-    assert cells.fit("\u65e5\u672c", 4) == "\ufffd\ufffd  ", "what takes two cells would move all to its right"
-    assert [cells.fit("abc", width) for width in (0, 1)] == ["", "a"]
-    assert cells.price(61826.01, 0.01, 11) == "61,826.01"
-    assert cells.price(123456789.12, 0.01, 12) == "123456789.12"
-    assert cells.price(0.00001234, 0.00000001, 10) == "0.00001234"
-    assert [cells.age(s) for s in (-7.0, 0.2, 5.9, 99, 100, 5999, 6000, 359_999, 360_000, 1e12)] == [
-        "<1s", "<1s", "5s", "99s", "1m", "99m", "1h", "99h", "4d", "999d",
-    ]  # fmt: skip
-    assert [cells.uptime(s) for s in (-1, 0, 59, 754, 11_040, 183_600, 86_400 * 4000)] == [
-        "0s", "0s", "59s", "12m34s", "3h04m", "2d03h", "4000d",
-    ]  # fmt: skip
-    assert [cells.count(n, 7) for n in (0, 1234567, 12345678, 10**12)] == ["0", "1234567", "12345k", "1000G"]
-    assert [cells.figure(n) for n in (0.0, 0.42, 4.21, 9.96, 81.3, 1234.0, 1e9)] == [
-        "0", "0.42", "4.2", "10", "81", "1234", "1000M",
-    ]  # fmt: skip
-    assert [cells.size(n) for n in (0, 512, 4200, 81_400_000, 10**15)] == ["0 B", "512 B", "4.2 kB", "81 MB", "1.0 PB"]
-    assert cells.clock(0) == cells.clock(10**30) == "00:00:00Z"
-    assert cells.clock(0, 86_400 * SECOND) == "1970-01-01"
-    assert cells.bar(0.5, 4) == "\u2588\u2588\u00b7\u00b7"
-    assert cells.bar(7.0, 4) == "\u2588" * 4
 
 
 # Columns. -----------------------------------------------------------------------------------------------------------
@@ -201,16 +143,6 @@ def test_up_and_down_differ_without_colours() -> None:
     (buy, sell) = (markets.row(told.link, market(last_sell=sold), "X", False, 100).text for sold in (False, True))
     assert "\u25b2" in buy
     assert "\u25bc" in sell
-
-
-def test_short_names_are_never_two_of_one() -> None:
-    keys = ("binance:ETH/USDT", "binance:BTC/USDT", "binanceusdm:BTC/USDT:USDT", "kraken:BTC/USDT", "odd", "odder:")
-    found = instruments.names(keys)
-    assert found["binance:ETH/USDT"] == "ETH"
-    assert found["binanceusdm:BTC/USDT:USDT"] == "BTC/USDT:USDT"
-    assert found["binance:BTC/USDT"] == "binance:BTC/USDT"
-    assert set(found) == set(keys)
-    assert len(set(found.values())) == len(keys)
 
 
 # Alerts. ------------------------------------------------------------------------------------------------------------
