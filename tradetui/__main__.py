@@ -7,9 +7,11 @@ import sys
 
 def main() -> None:
     """Run the command line; errors that a person can mend are one line, not a traceback."""
-    from engine.errors import ConsoleError
-    from tradetui.cli.app import app
-
+    try:
+        from engine.errors import ConsoleError
+        from tradetui.cli.app import app
+    except KeyboardInterrupt:  # what is loaded takes a moment
+        sys.exit(130)
     try:
         app()
     except ConsoleError as error:

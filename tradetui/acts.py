@@ -17,6 +17,7 @@ from tradetui.screens.dialogs import Confirm, Help, Leave, Told
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from engine.alerts import Alert
     from tradetui.app import ConsoleApp
 
 SEEK_S = 10.0
@@ -123,6 +124,15 @@ class Acts:
     def command(self, name: str, **arguments: str | int | float | bool) -> None:
         """Have the engine carry out a command, and tell its word."""
         self.run(self._app.link.command(name, **arguments))
+
+    def acknowledge(self, alert: Alert) -> None:
+        """Mark an alert as seen."""
+
+        async def marked() -> str:
+            await self._app.link.command("acknowledge", alert=alert.id)
+            return f"{alert.code} {alert.component} acknowledged"
+
+        self.run(marked())
 
     # The replay. ----------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from tradetui.layout import LEAST, arrange
 from tradetui.meter import Meter
 from tradetui.orders import Orders
 from tradetui.palette import ConsoleCommands
-from tradetui.panes.alerts import AlertsPane
+from tradetui.panes.alerts import Acknowledge, AlertsPane
 from tradetui.panes.chart import ChartPane
 from tradetui.panes.events import EventsPane
 from tradetui.panes.heat import HeatPane
@@ -93,7 +93,7 @@ class ConsoleApp(DeskKeys):
                 AlertsPane(desk), EventsPane(desk),
             )
         }  # fmt: skip
-        self.command_line = CommandLine(desk)
+        self.command_line = CommandLine(self.known)
         self._body = Body(*self._lines, *self._panes.values(), self.command_line)
         self._small = Static(id="small", markup=False)
         self._linking: asyncio.Task[None] | None = None
@@ -287,6 +287,10 @@ class ConsoleApp(DeskKeys):
         alerts = self._panes["alerts"]
         assert isinstance(alerts, AlertsPane)
         alerts.action_acknowledge()
+
+    def on_acknowledge(self, event: Acknowledge) -> None:
+        """Have the engine mark an alert as seen."""
+        self.acts.acknowledge(event.alert)
 
     # Faults. --------------------------------------------------------------------------------------------------------
 

@@ -137,8 +137,6 @@ class Desk:
         market = self.market(symbol)
         if market is None:
             return Condition(False, "NOT LISTED YET")
-        if self.frozen:
-            return Condition(True, "frozen")
         venue = market.instrument.partition(":")[0]
         health = news.health
         for each in health.connections if health is not None else ():

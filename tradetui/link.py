@@ -108,15 +108,6 @@ class Link(News):
             if self.attached:
                 raise EngineUnreachable(f"{error}; it stops when it comes to itself, or by `kill {pid}`") from error
 
-    async def acknowledge(self, alert: int) -> str:
-        """Mark an alert as read; return the engine's word.
-
-        Raises:
-            RequestDenied: The engine says why not.
-            EngineUnreachable: It is gone or does not answer.
-        """
-        return await self._attached_client().command("acknowledge", alert=alert)
-
     async def command(self, name: str, **arguments: str | int | float | bool) -> str:
         """Have the engine do something; return its word about it.
 

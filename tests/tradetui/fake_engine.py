@@ -197,6 +197,9 @@ class FakeEngine:
                     writer.write(frame(Done(id=request.id)))
                 elif isinstance(request, Command):
                     self.commands.append((request.name, dict(request.arguments)))
+                    if request.name in self.denies:
+                        writer.write(frame(Denied(id=request.id, code="invalid_argument", reason="it cannot be done")))
+                        continue
                     writer.write(frame(Done(id=request.id, text="done")))
                     if request.name == "stop":
                         await self.stop("the engine is stopping")

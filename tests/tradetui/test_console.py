@@ -86,7 +86,7 @@ async def test_what_is_on_the_screen(here: Places, size: tuple[int, int]) -> Non
             await shown.sees("2,683.62")
             await shown.sees("healthy")
             await shown.sees("live \u25b8")
-            for word in ("LIVE", "ETH/USDT 1m", "COB", "? help", ": command", "q quit", "[ ]", "\u25b2", "\u25bc"):
+            for word in ("LIVE", "ETH/USDT 1m", "? help", ": command", "q quit", "[ ]", "\u25b2", "\u25bc"):
                 assert word in shown.text, word
             lines = shown.screen
             assert len(lines) == size[1]
@@ -287,6 +287,23 @@ async def test_an_engine_that_changes_while_the_question_stands_is_not_stopped(h
         assert engine.commands == []
 
 
+async def test_acknowledging_is_told_whatever_comes_of_it(here: Places) -> None:
+    async with FakeEngine(here) as engine:
+        engine.states["alerts"] = [alert(1), alert(2, acknowledged=True)]
+        async with console(here, (200, 60), view=View(preset="engine", pane="alerts")) as shown:
+            await shown.sees("FEED_DOWN")
+            await shown.press("a")
+            await shown.sees("FEED_DOWN binance1 acknowledged")
+            assert engine.commands == [("acknowledge", {"alert": 1})]
+            engine.denies.add("acknowledge")
+            await shown.press("a")
+            await shown.sees("not done: it cannot be done")
+            await engine.stop()
+            await shown.sees("engine gone since")
+            await shown.press("a")
+            await shown.sees("not done: no engine is attached")
+
+
 @pytest.mark.parametrize("key", ["q", "ctrl+q", "ctrl+c"])
 async def test_leaving_asks_detach_or_stop(here: Places, key: str) -> None:
     async with FakeEngine(here) as engine:
@@ -382,17 +399,17 @@ async def test_the_command_line(here: Places) -> None:
         view = shown.app.desk.view
         await enter("btc 5m")
         assert (view.symbol, shown.app.desk.chart.timeframe) == (BTC, "5m")
-        await enter("layout book")
+        shown.app.enter("layout book")
         assert view.preset == "book"
-        await enter("theme light")
+        shown.app.enter("theme light")
         assert view.theme == "light"
-        await enter("metric imbalance")
+        shown.app.enter("metric imbalance")
         assert view.heat.metric == "imbalance"
-        await enter("rate 2")
+        shown.app.enter("rate 2")
         assert view.rate == 2
-        await enter("alerts")
+        shown.app.enter("alerts")
         assert view.pane == "alerts"
-        await enter("log debug")
+        shown.app.enter("log debug")
         await shown.pilot.pause(0.2)
         assert engine.commands == [("log_level", {"level": "debug"})]
         await enter("them light")

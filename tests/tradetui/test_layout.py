@@ -19,8 +19,8 @@ def cells(box: Box) -> set[tuple[int, int]]:
 @given(
     width=st.integers(LEAST[0], 320), height=st.integers(LEAST[1], 100), preset=st.sampled_from(PRESETS),
     focus=st.sampled_from(PANES), chart=st.integers(1, 4), zoomed=st.booleans(),
-    folded=st.sets(st.sampled_from(PANES)), without=st.sets(st.sampled_from(PANES)), banner=st.integers(0, 20), replay=st.booleans(),
-    markets=st.integers(1, 60),
+    folded=st.sets(st.sampled_from(PANES)), without=st.sets(st.sampled_from(PANES)), banner=st.integers(0, 20),
+    replay=st.booleans(), markets=st.integers(1, 60),
 )  # fmt: skip
 def test_everything_is_inside_and_nothing_overlaps(
     width: int, height: int, preset: str, focus: str, chart: int, zoomed: bool, folded: set[str], without: set[str],

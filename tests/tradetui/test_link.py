@@ -235,9 +235,9 @@ async def test_a_silent_engine_is_stalled(
 async def test_acts(here: Places, launched: list[list[str]]) -> None:
     async with FakeEngine(here) as engine, running(here) as link:
         with pytest.raises(EngineUnreachable, match="no engine is attached"):
-            await link.acknowledge(3)
+            await link.command("acknowledge", alert=3)
         await wait_for(lambda: link.fresh("health"))
-        await link.acknowledge(3)
+        await link.command("acknowledge", alert=3)
         with pytest.raises(RequestDenied, match="engine 1 is gone"):
             await link.stop_engine(1)
         assert engine.commands == [("acknowledge", {"alert": 3})]

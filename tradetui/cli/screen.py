@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
@@ -111,6 +112,15 @@ def farewell(link: Link) -> str:
     return f"detached; no engine is attached: `tradetui{profile}` looks for it, or starts one"
 
 
+def _say(text: str, stream: int) -> None:
+    """Write a last line; where the terminal is gone, neither this nor what is left in buffers may fail."""
+    try:
+        typer.echo(text, err=stream == 2)
+    except OSError:
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a descriptor is wanted
+            os.dup2(nothing.fileno(), stream)
+
+
 def show(here: Places, given: list[str], screen: Screen) -> None:
     """Show the engine of these places; one that is started from here is told what is `given`.
 
@@ -119,8 +129,8 @@ def show(here: Places, given: list[str], screen: Screen) -> None:
     """
     app, link, ended_by = open_console(here, given, screen)
     if app.fault is not None:
-        typer.echo(f"tradetui: {fault_of(here, app.fault)}", err=True)
+        _say(f"tradetui: {fault_of(here, app.fault)}", 2)
         raise typer.Exit(1)
-    typer.echo(farewell(link))
+    _say(farewell(link), 1)
     if ended_by:
         raise typer.Exit(128 + ended_by)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.errors import ConsoleError
+from textual.message import Message
+
 from tradetui.keys import pressed
 from tradetui.panes.table import TablePane, Told
 from tradetui.render import alerts
@@ -15,7 +15,6 @@ from tradetui.render.table import Columns, Row
 
 if TYPE_CHECKING:
     from engine.alerts import Alert
-    from tradetui.desk import Desk
 
 SHORT = 64
 """Columns below which the title counts alerts by shapes alone."""
@@ -24,16 +23,20 @@ TALL = 5
 """Rows of the list without which nothing is told below it."""
 
 
+class Acknowledge(Message):
+    """A person has seen an alert; the app asks the engine to mark it."""
+
+    def __init__(self, alert: Alert) -> None:
+        super().__init__()
+        self.alert = alert
+
+
 class AlertsPane(TablePane):
     """The one list of alerts."""
 
     KIND = "table alerts"
     DIGIT = "7"
     NAME = "Alerts"
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self._acting: set[asyncio.Task[None]] = set()
 
     def source(self) -> object:
         """Return the alerts, whether they are the present and why not, which are listed; times are told by the day."""
@@ -117,23 +120,6 @@ class AlertsPane(TablePane):
         elif item.acknowledged:
             self.desk.say(f"{item.code} {item.component} is acknowledged already")
         else:
-            task = asyncio.create_task(self._acknowledge(item), name=f"acknowledge {item.id}")
-            self._acting.add(task)
-            task.add_done_callback(self._acting.discard)
+            self.post_message(Acknowledge(item))
             return
         self.desk.changed()
-
-    async def _acknowledge(self, alert: Alert) -> None:
-        """Have the engine mark it, and say what came of that: it may deny it, or be gone."""
-        try:
-            await self.desk.link.acknowledge(alert.id)
-        except ConsoleError as error:
-            self.desk.say(f"{alert.code} {alert.component} is not acknowledged: {error}")
-        else:
-            self.desk.say(f"{alert.code} {alert.component} acknowledged")
-        self.desk.changed()
-
-    def on_unmount(self) -> None:
-        """Wait for no answer any more."""
-        for task in self._acting:
-            task.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -16,11 +16,8 @@ from textual.widgets import Input, Static
 
 from engine.text import inert
 from tradetui.arguments import Known
-from tradetui.prompt import LONGEST, Wrong, complete, hint, known_of, parse
+from tradetui.prompt import LONGEST, Wrong, complete, hint, parse
 from tradetui.screens.drawn import drawn
-
-if TYPE_CHECKING:
-    from tradetui.desk import Desk
 
 KEPT = 100
 """Lines of each kind that are remembered."""
@@ -51,12 +48,12 @@ class CommandLine(Widget):
     class Closed(Message):
         """The line is closed."""
 
-    def __init__(self, desk: Desk | None = None, known: Callable[[], Known] | None = None) -> None:
-        """`known` tells what a command may speak of; otherwise it is what is on the desk."""
+    def __init__(self, known: Callable[[], Known]) -> None:
+        """`known` tells what a command may speak of."""
         super().__init__(id="command")
         self.open = False
         self.prefix = ":"
-        self.known: Callable[[], Known] = known or (lambda: known_of(desk) if desk is not None else Known())
+        self.known = known
         self._first = ""
         self._lines: dict[str, list[str]] = {":": [], "/": []}
         self._mark = Static(":", classes="prefix", markup=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from engine.errors import EngineUnreachable, RequestDenied
 from engine.ports import Entry
 from engine.types import SECOND
 from tests.support.emulator import EmulatedDriver, differing, rendered, shown
@@ -21,9 +19,9 @@ from tests.tradetui.fake_engine import market
 from tests.tradetui.told import ALERTS, EVIL, NOW, Told, fit, playing, troubled
 from tradetui.news import Phase
 from tradetui.panes import table
-from tradetui.panes.alerts import AlertsPane
+from tradetui.panes.alerts import Acknowledge, AlertsPane
 from tradetui.panes.events import EventsPane
-from tradetui.panes.lines import BannerPane, EventLine, Footer, StatusLine, TabLine
+from tradetui.panes.lines import BannerPane, EventLine, Footer, ReplayLine, StatusLine, TabLine
 from tradetui.panes.markets import MarketsPane
 from tradetui.panes.pane import Pane
 from tradetui.panes.system import SystemPane, ToggleEngine
@@ -46,6 +44,7 @@ class Screen(App[None]):
         self.told = told
         self.panes: list[Pane] = [kind(told.desk) for kind in kinds]
         self.heard: list[object] = []
+        self.acknowledged: list[int] = []
         told.desk.changed = self.tick
 
     def compose(self) -> ComposeResult:
@@ -57,6 +56,9 @@ class Screen(App[None]):
 
     def on_told(self, message: table.Told) -> None:
         self.heard.append((message.title, dict(message.lines)))
+
+    def on_acknowledge(self, message: Acknowledge) -> None:
+        self.acknowledged.append(message.alert.id)
 
     def on_toggle_engine(self, message: ToggleEngine) -> None:
         self.heard.append(message)
@@ -342,47 +344,18 @@ async def test_a_tall_pane_tells_of_the_chosen_alert_and_enter_tells_all() -> No
         assert lines["you"] == "nothing, if it heals"
 
 
-@pytest.mark.parametrize(
-    ("answer", "word"),
-    [
-        (None, "FEED_DOWN binance1 acknowledged"),
-        (RequestDenied("invalid_argument", "there is no alert 1"), "not acknowledged: there is no alert 1"),
-        (EngineUnreachable("it does not answer"), "not acknowledged: it does not answer"),
-    ],
-)
-async def test_acknowledging(answer: Exception | None, word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_acknowledging_is_asked_of_the_app_once() -> None:
     told = Told().attached(alerts=[troubled(1), troubled(2, acknowledged=True)])
-    asked: list[int] = []
-
-    async def acknowledge(alert: int) -> str:
-        asked.append(alert)
-        await asyncio.sleep(0)
-        if answer is not None:
-            raise answer
-        return "1 acknowledged"
-
-    monkeypatch.setattr(told.link, "acknowledge", acknowledge)
-    async with on_screen(told, AlertsPane) as (_, pilot):
+    async with on_screen(told, AlertsPane) as (app, pilot):
         await pilot.press("a")
         await pilot.pause()
-        assert asked == [1]
-        assert word in told.link.notes[-1].text
+        assert app.acknowledged == [1]
         await pilot.press("j", "a")
-        assert asked == [1]
+        assert app.acknowledged == [1]
         assert "is acknowledged already" in told.link.notes[-1].text
         told.state("alerts", [])
         await pilot.press("a")
         assert told.link.notes[-1].text == "there is no alert to acknowledge"
-
-
-async def test_without_an_engine_acknowledging_is_told_not_raised() -> None:
-    told = Told().attached(alerts=[troubled(1)])
-    told.gone()
-    async with on_screen(told, AlertsPane) as (app, pilot):
-        await pilot.press("a")
-        await pilot.pause()
-        assert "no engine is attached" in told.link.notes[-1].text
-        assert "no news" in app.panes[0].plain[0]
 
 
 # Events. ------------------------------------------------------------------------------------------------------------
@@ -508,12 +481,15 @@ async def test_lines_follow_the_pane_in_focus() -> None:
         app.tick()
         assert "[5 Markets]" in tabs.plain[0]
         assert "acknowledge" not in footer.plain[0]
-        told.state("replay", playing())
-        app.tick()
-        assert "plays 10x" in tabs.plain[0]
-        told.gone()
-        app.tick()
-        assert "plays" not in tabs.plain[0]
+
+
+async def test_a_replay_has_a_line_of_its_own() -> None:
+    told = Told().attached()
+    told.state("replay", playing())
+    async with on_screen(told, TabLine, ReplayLine, MarketsPane, size=(120, 30)) as (app, _):
+        tabs, replay = app.panes[:2]
+        assert "[5 Markets]" in tabs.plain[0]
+        assert "plays 10x" in replay.plain[0]
 
 
 async def test_lines_take_no_focus() -> None:

@@ -60,7 +60,7 @@ class Host(App[None]):
         self.look = look
         self.keys = KEYS
         self.done: list[object] = []
-        self.line = CommandLine(known=lambda: known)
+        self.line = CommandLine(lambda: known)
         self.told = known
         self._first = theme
 
