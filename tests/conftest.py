@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,3 +54,11 @@ def recordings_root_path() -> Path:
             pytest.fail("the recordings are missing: set TRADETUI_RECORDINGS")
         pytest.skip("no recordings: set TRADETUI_RECORDINGS")
     return root
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    """Hostile texts are logged by tests, and reports go from process to process: they have to be UTF-8."""
+    outcome = yield
+    report = outcome.get_result()
+    report.sections = [(name, text.encode("utf-8", "replace").decode()) for name, text in report.sections]

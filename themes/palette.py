@@ -20,6 +20,13 @@ HEX = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}", re.ASCII)
 
+ROLES = (
+    "ground", "bar", "panel", "text", "faint", "stale", "border", "focus", "title", "up", "down", "flat", "bid", "ask",
+    "mid", "axis", "cross", "cross_text", "select", "select_text", "good", "warn", "bad", "own", "alarm",
+    "alarm_text", "live", "replay", "paper", "mode_text", "up_faint", "down_faint", "tag_text", "unknown", "key",
+)  # fmt: skip
+"""What has a colour of its own; a theme names them all."""
+
 LEVELS = 16
 """Steps of a ramp."""
 
@@ -58,12 +65,12 @@ def names(own: Path | None = None) -> list[str]:
     return [*shipped, *(path.stem for path in _files(own) if NAME.fullmatch(path.stem) and path.stem not in shipped)]
 
 
-def catalogue(roles: tuple[str, ...], own: Path | None = None) -> tuple[list[Palette], list[str]]:
+def catalogue(own: Path | None = None) -> tuple[list[Palette], list[str]]:
     """Return every theme that can be had, and a line for each file of the person's own that makes none."""
     found, problems = [], []
     for name in names(own):
         try:
-            found.append(load(name, roles, own))
+            found.append(load(name, own))
         except ThemeInvalid as error:
             problems.append(str(error))
     for path in _files(own):
@@ -74,15 +81,15 @@ def catalogue(roles: tuple[str, ...], own: Path | None = None) -> tuple[list[Pal
     return found, problems
 
 
-def load(name: str, roles: tuple[str, ...], own: Path | None = None) -> Palette:
-    """Return a theme by name; `own` is the folder of the person's own themes, `roles` all roles that are needed.
+def load(name: str, own: Path | None = None) -> Palette:
+    """Return a theme by name; `own` is the folder of the person's own themes.
 
     Raises:
         ThemeInvalid: There is none of that name, or its file is wrong.
     """
     path = _path(name, own)
     data = _merged(path, own, ())
-    needed = {"colours": roles, "ramps": RAMPS, "sixteen": (*roles, *RAMPS)}
+    needed = {"colours": ROLES, "ramps": RAMPS, "sixteen": (*ROLES, *RAMPS)}
     for section, known in needed.items():
         missing = [each for each in known if each not in data[section]]
         if missing:

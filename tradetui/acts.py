@@ -11,7 +11,6 @@ from engine.errors import ConsoleError
 from themes.palette import ThemeInvalid, catalogue, load, names
 from tradetui.news import Phase
 from tradetui.panes.paint import Paint
-from tradetui.render.pens import NAMES
 from tradetui.screens.dialogs import Confirm, Help, Leave, Told
 
 if TYPE_CHECKING:
@@ -168,7 +167,7 @@ class Acts:
         """Take a theme; one that cannot be read is told, and nothing changes."""
         desk = self._app.desk
         try:
-            palette = load(name, NAMES, self.own_themes)
+            palette = load(name, self.own_themes)
         except ThemeInvalid as error:
             desk.say(str(error))
         else:
@@ -182,7 +181,7 @@ class Acts:
         from tradetui.screens.theme import ThemePicker
 
         app, now = self._app, self._app.desk.view.theme
-        palettes, troubles = catalogue(NAMES, self.own_themes)
+        palettes, troubles = catalogue(self.own_themes)
         for trouble in troubles:
             app.desk.say(trouble)
         app.push_screen(ThemePicker(palettes, now, self.theme))

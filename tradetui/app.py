@@ -205,6 +205,7 @@ class ConsoleApp(DeskKeys):
             return  # it is ending
         small = self._is_small(event.size)
         if small:
+            self.desk.letters = {}
             while len(self.screen_stack) > 1:
                 self.pop_screen()
             told = f"too small: need {LEAST[0]}x{LEAST[1]}\nthis is {event.size.width}x{event.size.height}"
@@ -212,6 +213,7 @@ class ConsoleApp(DeskKeys):
         self.screen_stack[0].set_class(small, "small")
         if not small:
             self.place()
+            self.screen.refresh()  # a terminal that was another size for a moment has lost its picture
             self.call_after_refresh(self.draw)
 
     def place(self) -> bool:

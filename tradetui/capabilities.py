@@ -57,9 +57,15 @@ def _unicode(environment: Mapping[str, str]) -> bool:
 
 
 def prepare(look: Look) -> None:
-    """Tell Textual, which reads it when it is imported. Colours are ours to leave out, so NO_COLOR is taken from it."""
+    """Tell Textual, which reads it when it is imported. Colours are ours to leave out, so NO_COLOR is taken from it.
+
+    What the environment says to Textual itself (its driver, keys to press, logs) would end the console or play tricks
+    on it, and exported COLUMNS and LINES would hold against every resize: they are taken away.
+    """
+    for name in [name for name in os.environ if name.startswith("TEXTUAL") or name in ("COLUMNS", "LINES")]:
+        del os.environ[name]
     os.environ["TEXTUAL_COLOR_SYSTEM"] = SYSTEMS[look.colours]
-    os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    os.environ["TEXTUAL_ANIMATIONS"] = "none"
     if look.colours == "none":
         os.environ["NO_COLOR"] = "1"
     else:

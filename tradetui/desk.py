@@ -14,7 +14,7 @@ from tradetui.view import ChartView, View
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from engine.snapshot import CobView
+    from engine.snapshot import BookView, CobView
     from engine.views import MarketRow, ReplayView
     from tradetui.link import Link
     from tradetui.meter import Meter
@@ -121,6 +121,10 @@ class Desk:
         """Return the order book in buckets of the instrument on the desk, None while it is not known."""
         return self.news.cobs.get(self.symbol)
 
+    def book(self) -> BookView | None:
+        """Return the best price levels of the instrument on the desk, None while they are not known."""
+        return self.news.books.get(self.symbol)
+
     @property
     def replay(self) -> ReplayView | None:
         """Return where a replay stands; None for a live engine."""
@@ -165,6 +169,8 @@ class Desk:
         }
         if panes & {"heat", "ladder", "tape"}:
             found.add(Want("cob", symbol))
+        if "ladder" in panes and self.view.heat.levels:
+            found.add(Want("book", symbol))
         if "heat" in panes:
             found.add(Want("heat", symbol))
         if panes & {"heat", "tape"}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
 
 from tradetui.layout import DIGITS, LEAST, PRESETS
@@ -174,6 +175,12 @@ class DeskKeys(App[None]):
         self.place()
         self.command_line.focus_line()
         self.changed()
+
+    def on_key(self, event: events.Key) -> None:
+        """Give the command line the keys that came with the one that opened it, and were on their way to a pane."""
+        if self.command_line.open and event.character and event.is_printable:
+            event.stop()
+            self.command_line.typed(event.character)
 
     def known(self) -> Known:
         """Return what a command may speak of."""

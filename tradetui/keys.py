@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tradetui.keymap import ACTS, KEYS, WHERE, Key
+from tradetui.places import contents
 
 FILE = "keys.toml"
 
@@ -73,7 +74,7 @@ class Keys(NamedTuple):
 def load_keys(path: Path) -> Keys:
     """Return the keys as they hold with the person's file, which need not be there."""
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(contents(path).decode("utf-8"))
     except FileNotFoundError:
         return Keys(path, KEYS, {}, ())
     except OSError as error:

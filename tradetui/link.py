@@ -32,11 +32,14 @@ FIRST_EVENTS = 50
 ALWAYS = {Want("health"): 500, Want("markets"): 250, Want("alerts"): 500, Want("events"): 500}
 """What is followed whatever is looked at, and how often news may come, ms."""
 
-EVERY_MS = {"bars": 250, "cob": 250, "heat": 500, "trades": 250}
+EVERY_MS = {"bars": 250, "book": 250, "cob": 250, "heat": 500, "trades": 250}
 """How often news of what is looked at may come, ms."""
 
 BARS = 1500
 """Bars asked for of each chart: what the engine holds in memory."""
+
+DEPTH = 40
+"""Levels asked for of each side of a book."""
 
 AGAIN_S = 1.0
 """Pause before something that the engine does not know yet is asked for again."""
@@ -214,6 +217,8 @@ class Link(News):
         asked: dict[str, str | int] = {"instrument": want.instrument}
         if want.topic == "bars":
             asked |= {"timeframe": want.timeframe, "limit": BARS}
+        elif want.topic == "book":
+            asked["depth"] = DEPTH
         since = self._cursors.get(want, "") if self.has(want) else ""
         every_ms = EVERY_MS[want.topic]
         return await client.subscribe(want.topic, self._news, every_ms=every_ms, since=since, **asked)

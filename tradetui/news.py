@@ -24,7 +24,7 @@ from tradetui.series import Candles, Heat, Trades
 
 if TYPE_CHECKING:
     from engine.health import HealthView
-    from engine.snapshot import CobView
+    from engine.snapshot import BookView, CobView
 
 SILENT_S = 3.0
 """Without news for this long a topic is stale, and an engine without news of its health is stalled."""
@@ -82,6 +82,7 @@ class News:
         self.events: deque[Entry] = deque(maxlen=EVENTS)
         self.notes: deque[Note] = deque(maxlen=EVENTS)
         self.cobs: dict[str, CobView] = {}
+        self.books: dict[str, BookView] = {}
         self.version = 0
         """Goes up with everything that is heard."""
         self.monotonic = monotonic
@@ -146,7 +147,7 @@ class News:
         """Return the news as they stand at this moment; what is shown of them does not change any more."""
         copied = copy.copy(self)
         copied.events, copied.notes, copied._heard = self.events.copy(), self.notes.copy(), self._heard.copy()
-        copied.cobs = self.cobs.copy()
+        copied.cobs, copied.books = self.cobs.copy(), self.books.copy()
         copied._candles = {key: candles.still() for key, candles in self._candles.items()}
         copied._heats = {key: heat.still() for key, heat in self._heats.items()}
         copied._trades = {key: trades.still() for key, trades in self._trades.items()}
@@ -242,6 +243,10 @@ class News:
                 from engine.snapshot import CobView
 
                 self.cobs[news.instrument] = decode(news.data, type=CobView)
+            case "book":
+                from engine.snapshot import BookView
+
+                self.books[news.instrument] = decode(news.data, type=BookView)
             case "replay":
                 self.replay = decode(news.data, type=ReplayView)
 

@@ -122,6 +122,11 @@ class Orders:
         """Put so many buckets into a row."""
         self._app.desk.view.heat.merge = buckets
 
+    def do_levels(self, on: bool | None) -> None:
+        """Show single prices on the ladder instead of buckets."""
+        heat = self._app.desk.view.heat
+        heat.levels = not heat.levels if on is None else on
+
     def do_cut(self, share: float) -> None:
         """Cut off so much of the small and the large, per cent."""
         self._app.desk.view.heat.cut = share

@@ -5,6 +5,7 @@ Folders follow the XDG base directory specification and belong to their owner al
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -129,6 +130,20 @@ def named(environment: Mapping[str, str], variable: str) -> Path | None:
     """Return the folder that a variable names; a relative one is to be ignored, says the specification."""
     path = Path(environment.get(variable, ""))
     return path if path.is_absolute() else None
+
+
+def contents(path: Path, most: int = 1 << 20) -> bytes:
+    """Return what is in a small file; a pipe or a device, which may never end, is none.
+
+    Raises:
+        OSError: It is not there, cannot be read, is no plain file, or longer than `most`.
+    """
+    facts = path.stat()
+    if not stat.S_ISREG(facts.st_mode) and not stat.S_ISDIR(facts.st_mode):
+        raise OSError(errno.EINVAL, "not a plain file")
+    if facts.st_size > most:
+        raise OSError(errno.EFBIG, f"longer than {most} bytes")
+    return path.read_bytes()
 
 
 def _is_private(folder: Path) -> bool:

@@ -132,6 +132,7 @@ COMMANDS = (
     Command("Heat map", "metric", (words("size", "imbalance", "spread"),), "what is shown", "metric imbalance"),
     Command("Heat map", "seconds", (number("SECONDS", 1, 60, "s", whole=True),), "time in a column", "seconds 5"),
     Command("Heat map", "merge", (number("BUCKETS", 1, 20, whole=True),), "price buckets in a row", "merge 2"),
+    Command("Heat map", "levels", (SWITCH,), "single prices on the ladder instead of buckets", "levels on"),
     Command("Heat map", "cut", (number("PER CENT", 0, 45, "%"),), "part of the small and the large that is cut off",
         "cut 10"),
     Command("Heat map", "tint", (SWITCH,), "bids and asks in colours of their own", "tint on"),

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from engine.types import Timeframe
+from tradetui.places import contents
 
 Frame = Annotated[str, Meta(max_length=8)]
 Price = Annotated[float, Meta(ge=-1e15, le=1e15)]
@@ -40,7 +41,10 @@ class ChartView(msgspec.Struct, kw_only=True):
 
 
 class HeatView(msgspec.Struct, kw_only=True):
-    """The heat map and the ladder. `cut` is the part, per cent, that is cut off at both ends of the sizes."""
+    """The heat map and the ladder.
+
+    `cut` is the part, per cent, that is cut off at both ends of the sizes. `levels`: the ladder shows single prices.
+    """
 
     metric: Literal["size", "imbalance", "spread"] = "size"
     seconds: Annotated[int, Meta(ge=1, le=60)] = 1
@@ -49,6 +53,7 @@ class HeatView(msgspec.Struct, kw_only=True):
     tint: bool = False
     dots: bool = True
     lines: bool = True
+    levels: bool = False
 
 
 class Cross(msgspec.Struct, kw_only=True):
@@ -99,7 +104,7 @@ class Memory:
     def recall(self) -> View:
         """Return what was kept; a file that makes no sense is put aside, and its view is the first one."""
         try:
-            data = self._path.read_bytes()
+            data = contents(self._path)
             view = msgspec.json.decode(data, type=View)
         except FileNotFoundError:
             return View()

@@ -62,7 +62,6 @@ from tradetui.panes.pane import Pane
 from tradetui.places import places
 from tradetui.prompt import COMMANDS
 from tradetui.render.look import COLOURS, Look
-from tradetui.render.pens import NAMES
 from tradetui.view import View
 
 LIFE = 50
@@ -221,7 +220,7 @@ class Life:
         theme = dice.choice(THEMES)
         if look.colours == "none":
             os.environ["NO_COLOR"] = "1"  # Textual takes it away when it has read it
-        self.app = Restless(Desk(self.link, View(theme=theme), look, Paint(load(theme, NAMES), look)))
+        self.app = Restless(Desk(self.link, View(theme=theme), look, Paint(load(theme), look)))
         self.app.console._color_system = SYSTEMS[look.colours]  # what `capabilities.prepare` says once a process
         self.app.low = dice.random() < 0.1
         self.app.driver_class = Terminal

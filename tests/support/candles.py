@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from engine.types import TIMEFRAME_SECONDS, Timeframe
-from engine.views import BarRow
+from engine.views import BarRow, ReplayView
 from tests.tradetui.fake_engine import FakeEngine, health, market
 from tradetui.places import Places, places
 
@@ -57,9 +58,11 @@ def bars(table: pl.DataFrame, timeframe: Timeframe, until_ms: int) -> list[BarRo
 class CandleEngine(FakeEngine):
     """Tells of recorded candles up to a minute, and of one more with each `on`."""
 
-    def __init__(self, at: Places, recordings: Path, until_ms: int) -> None:
+    def __init__(self, at: Places, recordings: Path, until_ms: int, speed: float = 60.0) -> None:
         super().__init__(at)
-        self.until_ms = until_ms
+        self.from_ms = self.until_ms = until_ms
+        self.speed = speed
+        self.clock = lambda: self.until_ms * 1_000_000
         self._tables = {instrument: minutes(recordings, instrument) for instrument in FILES}
         self._take()
 
@@ -78,19 +81,27 @@ class CandleEngine(FakeEngine):
                 )
             )  # fmt: skip
         self.states["markets"] = rows
-        self.states["health"] = health(data="replay", version="recorded candles")
+        now = self.clock()
+        self.states["health"] = health(
+            data="replay", version="recorded candles", connections=(), ts=now, started=time.time_ns()
+        )
+        self.states["replay"] = ReplayView(
+            position=now, start=self.from_ms * 1_000_000, end=None, speed=self.speed, paused=False, ended=False,
+            seeking=None, progress=None, messages=0, refused=0, files=tuple(FILES.values()), notes=(),
+        )  # fmt: skip
 
     def on(self) -> None:
         """Go one minute on, and tell."""
         self.until_ms += 60_000
         self._take()
+        self.say("replay")
         for topic, instrument, timeframe in self.series:
             self.say(topic, instrument, timeframe)
 
 
 async def serve(recordings: Path, until: datetime, speed: float) -> None:
     """Serve until cancelled, a minute every 60 / `speed` seconds."""
-    async with CandleEngine(places("default"), recordings, int(until.timestamp() * 1000)) as engine:
+    async with CandleEngine(places("default"), recordings, int(until.timestamp() * 1000), speed) as engine:
         while True:
             await asyncio.sleep(60 / speed)
             engine.on()

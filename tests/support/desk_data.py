@@ -18,7 +18,6 @@ from tradetui.desk import Desk
 from tradetui.news import News, Phase
 from tradetui.panes.paint import Paint
 from tradetui.render.look import Look
-from tradetui.render.pens import NAMES
 from tradetui.view import View
 
 SPOT_ETH = "binance:ETH/USDT"
@@ -54,7 +53,7 @@ class Playback:
 
     @staticmethod
     def paint(look: Look) -> Paint:
-        return Paint(load("colour-safe", NAMES), look)
+        return Paint(load("colour-safe"), look)
 
     @property
     def market(self) -> MarketState:

@@ -10,13 +10,13 @@ import pytest
 from rich._palettes import STANDARD_PALETTE
 from rich.color import Color, ColorSystem
 
-from themes.palette import FOLDER, RAMPS, Palette, ThemeInvalid, catalogue, load, names
+from themes.palette import FOLDER, LEVELS, RAMPS, ROLES, Palette, ThemeInvalid, catalogue, load, names
 from tradetui.panes.paint import Paint
 from tradetui.render.look import Look
-from tradetui.render.pens import ALARM, BAR, DOWN, GROUND, HEAT, LEVELS, NAMES, SELECT, UP, pen
+from tradetui.render.pens import ALARM, BAR, DOWN, GROUND, HEAT, SELECT, UP, pen
 from tradetui.screens.theme import textual_theme
 
-SHIPPED = [load(name, NAMES) for name in names()]
+SHIPPED = [load(name) for name in names()]
 
 WRITTEN_ON = {
     "ground": "text faint stale title up down flat bid ask mid axis good warn bad own key focus",
@@ -54,6 +54,13 @@ MACHADO = {
     ]),
 }  # fmt: skip
 """How colours look to people without one kind of cone: Machado, Oliveira, Fernandes 2009, severity 1, linear RGB."""
+
+XTERM = (
+    (0, 0, 0), (205, 0, 0), (0, 205, 0), (205, 205, 0), (0, 0, 238), (205, 0, 205), (0, 205, 205), (229, 229, 229),
+    (127, 127, 127), (255, 0, 0), (0, 255, 0), (255, 255, 0), (92, 92, 255), (255, 0, 255), (0, 255, 255),
+    (255, 255, 255),
+)  # fmt: skip
+"""The sixteen colours of xterm. Every terminal has its own, and they are much like these."""
 
 each_theme = pytest.mark.parametrize("palette", SHIPPED, ids=lambda palette: palette.name)
 
@@ -117,7 +124,7 @@ def test_text_can_be_read(palette: Palette) -> None:
 @pytest.mark.parametrize("eye", MACHADO)
 @pytest.mark.parametrize("name", ["colour-safe", "light", "high-contrast"])
 def test_up_and_down_are_told_apart_by_everybody(name: str, eye: str) -> None:
-    colours = load(name, NAMES).colours
+    colours = load(name).colours
     for one, other in (("up", "down"), ("bid", "ask"), ("good", "bad"), ("good", "warn")):
         assert distance(colours[one], colours[other], eye) >= 60, (one, other)
 
@@ -163,10 +170,20 @@ def test_sixteen_colours(palette: Palette) -> None:
 
 
 @each_theme
+def test_words_on_the_bar_can_be_read_in_sixteen_colours(palette: Palette) -> None:
+    faint = [
+        f"{fore}: {ratio:.1f}"
+        for fore in WRITTEN_ON["bar"].split()
+        if (ratio := contrast(XTERM[palette.sixteen[fore]], XTERM[palette.sixteen["bar"]])) < 2.9
+    ]
+    assert not faint
+
+
+@each_theme
 @pytest.mark.parametrize("colours", ["truecolor", "256", "16", "none"])
 def test_every_pen_has_a_style(palette: Palette, colours: str) -> None:
     paint = Paint(palette, Look(colours))
-    for role in (*range(len(NAMES)), *range(HEAT, HEAT + LEVELS * len(RAMPS))):
+    for role in (*range(len(ROLES)), *range(HEAT, HEAT + LEVELS * len(RAMPS))):
         assert paint.style(pen(role)) is paint.style(pen(role, GROUND))
     if colours != "none":
         assert paint.style(pen(UP)) != paint.style(pen(DOWN))
@@ -194,11 +211,11 @@ def test_textual_follows(palette: Palette) -> None:
 
 def test_own_theme(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('like = "light"\ntitle = "Mine"\n[colours]\nup = "#0000FF"\n')
-    palette = load("mine", NAMES, tmp_path)
+    palette = load("mine", tmp_path)
     assert palette.title == "Mine"
     assert palette.colours["up"] == (0, 0, 255)
     assert not palette.dark
-    assert palette.colours["down"] == load("light", NAMES).colours["down"]
+    assert palette.colours["down"] == load("light").colours["down"]
     assert names(tmp_path)[-1] == "mine"
 
 
@@ -227,10 +244,10 @@ def test_a_wrong_one_is_told(tmp_path: Path, text: str, told: str) -> None:
     if told == "theme":
         told = str(file)
     with pytest.raises(ThemeInvalid) as caught:
-        load("wrong", NAMES, tmp_path)
+        load("wrong", tmp_path)
     assert told in str(caught.value)
     assert str(file) in str(caught.value)
-    found, problems = catalogue(NAMES, tmp_path)
+    found, problems = catalogue(tmp_path)
     assert len(problems) == 1
     assert [palette.name for palette in found] == names(), "the others are still there"
 
@@ -239,16 +256,16 @@ def test_names_that_cannot_be(tmp_path: Path) -> None:
     for name in ("Mine", "light"):
         (tmp_path / f"{name}.toml").write_text('like = "colour-safe"\n')
     (tmp_path / "latin.toml").write_bytes(b"title = '\xe4'")
-    found, problems = catalogue(NAMES, tmp_path)
+    found, problems = catalogue(tmp_path)
     assert [palette.name for palette in found] == names()
-    assert load("light", NAMES, tmp_path) == load("light", NAMES), "nobody's own takes its place"
+    assert load("light", tmp_path) == load("light"), "nobody's own takes its place"
     told = "\n".join(problems)
     assert "latin.toml: not UTF-8 text" in told
     assert "Mine.toml: a theme's name is" in told
     assert "light.toml: there is a theme light already" in told
     for name in ("../console", "", "x" * 40, "nothing"):
         with pytest.raises(ThemeInvalid, match="there is no theme"):
-            load(name, NAMES, tmp_path)
+            load(name, tmp_path)
     assert names(tmp_path / "missing") == names()
 
 
@@ -256,6 +273,6 @@ def test_no_role_is_forgotten_in_the_files() -> None:
     """A file says only what is known; what is not said comes from the theme it is like."""
     assert {path.stem for path in FOLDER.glob("*.toml")} == set(names())
     for palette in SHIPPED:
-        assert set(palette.colours) == set(NAMES)
-        assert set(palette.sixteen) == {*NAMES, *RAMPS}
+        assert set(palette.colours) == set(ROLES)
+        assert set(palette.sixteen) == {*ROLES, *RAMPS}
         assert set(palette.ramps) == set(RAMPS)

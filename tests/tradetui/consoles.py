@@ -20,7 +20,6 @@ from tradetui.panes.paint import Paint
 from tradetui.panes.pane import Pane
 from tradetui.places import Places
 from tradetui.render.look import Look
-from tradetui.render.pens import NAMES
 from tradetui.view import Memory, View
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -115,7 +114,7 @@ async def console(
     kept = Memory(memory) if memory is not None else None
     seen = view or (kept.recall() if kept is not None else View())
     link = Link(here, given or [], pauses=(0.2, 0.4), **clocks)
-    app = ConsoleApp(Desk(link, seen, look, Paint(load(seen.theme, NAMES), look)), memory=kept)
+    app = ConsoleApp(Desk(link, seen, look, Paint(load(seen.theme), look)), memory=kept)
     if emulated:
         app.driver_class = EmulatedDriver
     async with app.run_test(headless=not emulated, size=size) as pilot:

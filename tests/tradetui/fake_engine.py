@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -89,6 +90,7 @@ class FakeEngine:
         self.ended: list[int] = []
         self.denies: set[str] = set()
         self.mute = False
+        self.clock: Callable[[], int] = time.time_ns
         self.dies_of: set[str] = set()
         self._writers: list[asyncio.StreamWriter] = []
         self._ids: dict[tuple[str, str, str], int] = {}
@@ -146,18 +148,18 @@ class FakeEngine:
         if topic in ("bars", "heat", "trades"):
             found = [raw(row) for row in self.series.get(key, [])]
             return Series(
-                id=number, topic=topic, instrument=instrument, timeframe=timeframe, seq=1, ts=time.time_ns(),
+                id=number, topic=topic, instrument=instrument, timeframe=timeframe, seq=1, ts=self.clock(),
                 cursor="1", reset=True, rows=found,
             )  # fmt: skip
         if topic == "events":
             after = int(since or 0)
             rows = [raw(entry) for entry in self.entries if entry.cursor > after]
             return Series(
-                id=number, topic=topic, instrument="", timeframe="", seq=1, ts=time.time_ns(),
+                id=number, topic=topic, instrument="", timeframe="", seq=1, ts=self.clock(),
                 cursor=str(len(self.entries)), reset=not since, rows=rows,
             )  # fmt: skip
         data = self.cobs[instrument] if topic == "cob" else self.states[topic]
-        now = time.time_ns()
+        now = self.clock()
         return State(id=number, topic=topic, instrument=instrument, seq=1, ts=now, data=msgspec.Raw(raw(data)))
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tradetui.capabilities import SYSTEMS, look_of, prepare
@@ -58,7 +60,13 @@ def test_the_library_is_told(monkeypatch: pytest.MonkeyPatch, colours: str) -> N
     for name in ("TEXTUAL_COLOR_SYSTEM", "TEXTUAL_ANIMATIONS", "NO_COLOR"):
         monkeypatch.setenv(name, "before")
     prepare(Look(colours))
-    import os
-
     assert os.environ["TEXTUAL_COLOR_SYSTEM"] == SYSTEMS[colours]
     assert ("NO_COLOR" in os.environ) is (colours == "none")
+
+
+def test_what_the_environment_says_to_textual_is_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"TEXTUAL_DRIVER", "TEXTUAL_LOG", "TEXTUAL_PRESS", "COLUMNS", "LINES"}
+    for name in (*told, "TEXTUAL_COLOR_SYSTEM", "TEXTUAL_ANIMATIONS", "NO_COLOR"):
+        monkeypatch.setenv(name, "1")
+    prepare(Look())
+    assert not told & os.environ.keys()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EngineUnreachable, RequestDenied
+from engine.snapshot import BookView
 from engine.views import BarRow, ReplayView
 from tests.tradetui.fake_engine import FakeEngine, alert, health, market
 from tradetui import link as link_module
@@ -325,6 +326,20 @@ async def test_what_is_looked_at_is_followed_and_nothing_else(here: Places, laun
         assert first.since == ""
         assert again.since == "1", "it goes on where it was"
         assert first.limit == again.limit == link_module.BARS
+
+
+async def test_a_book_is_asked_for_with_its_depth_and_kept(here: Places, launched: list[list[str]]) -> None:
+    async with FakeEngine(here) as engine, running(here) as link:
+        engine.states["book"] = BookView(
+            instrument=ETH, seq=1, live=True, update_id=1, bids=((9.0, 1.0),), asks=((10.0, 2.0),)
+        )
+        link.look_at({Want("book", ETH)})
+        await wait_for(lambda: ETH in link.books)
+        assert link.books[ETH].asks == ((10.0, 2.0),)
+        assert link.age("book", ETH) is not None
+        (asked,) = (asked for asked in engine.asked if asked.topic == "book")
+        assert asked.depth == link_module.DEPTH == 40
+        assert asked.every_ms == 250
 
 
 async def test_what_the_engine_does_not_know_yet_is_asked_for_again(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SettingsInvalid
-from tradetui.places import Places, own, places
+from tradetui.places import Places, contents, own, places
 
 FOLDERS = ("state", "data", "runtime", "logs", "temporary")
 
@@ -155,3 +155,19 @@ def test_places_do_not_change(tmp_path: Path) -> None:
     with pytest.raises(AttributeError):
         at(tmp_path).state = tmp_path  # type: ignore[misc]
     assert msgspec.structs.replace(at(tmp_path), profile="x").profile == "x"
+
+
+def test_only_small_plain_files_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with pytest.raises(FileNotFoundError):
+        contents(file)
+    file.write_bytes(b"x" * 10)
+    assert contents(file, 10) == b"x" * 10
+    with pytest.raises(OSError, match="longer than 9"):
+        contents(file, 9)
+    pipe, device = tmp_path / "pipe", tmp_path / "device"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for odd in (pipe, device):
+        with pytest.raises(OSError, match="not a plain file"):
+            contents(odd)

@@ -69,6 +69,8 @@ LIVE = KNOWN._replace(replay=None)
         ("metric imbalance", ("metric", "imbalance")),
         ("seconds 5s", ("seconds", 5)),
         ("merge 2", ("merge", 2)),
+        ("levels", ("levels", None)),
+        ("levels on", ("levels", True)),
         ("cut 12.5%", ("cut", 12.5)),
         ("tint", ("tint", None)),
         ("filter a  B", ("filter", "a  B")),

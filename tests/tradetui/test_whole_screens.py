@@ -25,7 +25,6 @@ from tradetui.news import Phase
 from tradetui.panes.paint import Paint
 from tradetui.places import places
 from tradetui.render.look import Look
-from tradetui.render.pens import NAMES
 from tradetui.view import TIMEFRAMES, Cross, View
 
 GOLDENS = Path(__file__).parent / "goldens"
@@ -112,7 +111,7 @@ async def test_whole_screens(
     shown = LOOKS[look]
     link = copy.copy(told[0])
     link._changed = asyncio.Event()
-    app = ConsoleApp(Desk(link, view, shown, Paint(load("colour-safe", NAMES), shown)))
+    app = ConsoleApp(Desk(link, view, shown, Paint(load("colour-safe"), shown)))
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.2)
         app.draw()

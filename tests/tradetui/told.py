@@ -29,7 +29,6 @@ from tradetui.news import Phase
 from tradetui.panes.paint import Paint
 from tradetui.places import places
 from tradetui.render.look import Look
-from tradetui.render.pens import NAMES
 from tradetui.view import View
 
 NOW = 1_722_859_200 * SECOND
@@ -46,7 +45,7 @@ class Told:
         self.link = Link(
             places("default", {"HOME": "/home/somebody"}), [], monotonic=lambda: self.seconds, wall=lambda: self.now
         )
-        self.desk = Desk(self.link, View(), look, Paint(load(theme, NAMES), look))
+        self.desk = Desk(self.link, View(), look, Paint(load(theme), look))
         self.said: list[str] = []
         self.changes = 0
         self.desk.changed = self._changed

@@ -40,7 +40,7 @@ def open_console(here: Places, given: list[str], screen: Screen) -> tuple[Consol
 
     import asyncio
 
-    from themes.palette import ThemeInvalid, load
+    from themes.palette import FIRST, ThemeInvalid, load
     from tradetui.app import ConsoleApp
     from tradetui.desk import Desk
     from tradetui.keyboard import Driver
@@ -48,7 +48,6 @@ def open_console(here: Places, given: list[str], screen: Screen) -> tuple[Consol
     from tradetui.link import Link
     from tradetui.panes.paint import Paint
     from tradetui.places import config_folder, places
-    from tradetui.render.pens import NAMES
     from tradetui.terminal import Terminal
     from tradetui.view import Memory
 
@@ -58,12 +57,12 @@ def open_console(here: Places, given: list[str], screen: Screen) -> tuple[Consol
     keys = load_keys(folder / "keys.toml")
     troubles = [*([memory.trouble] if memory.trouble else []), *keys.problems]
     try:
-        palette = load(screen.theme or view.theme, NAMES, folder / "themes")
+        palette = load(screen.theme or view.theme, folder / "themes")
     except ThemeInvalid as error:
         if screen.theme:
             raise SettingsInvalid(f"--theme: {error}") from error
         troubles.append(str(error))
-        palette = load("colour-safe", NAMES)
+        palette = load(FIRST)
     view.theme = palette.name
     terminal = Terminal()
 

@@ -14,7 +14,7 @@ from tradetui.render.pens import TEXT, pen
 from tradetui.view import HeatView
 
 if TYPE_CHECKING:
-    from engine.snapshot import CobView
+    from engine.snapshot import BookView, CobView
     from tradetui.desk import Desk
     from tradetui.render.frame import Frame
 
@@ -55,14 +55,18 @@ class BookPane(Pane):
 
     def condition(self) -> Condition:
         """Tell whether the book is the market now; the buckets have to be new as well as the feed."""
+        return self.told_of("cob", self.desk.cob())
+
+    def told_of(self, topic: str, book: CobView | BookView | None) -> Condition:
+        """Tell whether a book, as a topic tells it, is the market now."""
         desk = self.desk
-        condition, cob = desk.condition(), desk.cob()
+        condition = desk.condition()
         if not condition.live:
             return condition
-        if cob is None or not cob.live:
+        if book is None or not book.live:
             return Condition(False, "book not live")
-        silent = desk.news.age("cob", desk.symbol)
-        if (silent is None or silent >= SILENT_S) and not desk.news.still_standing and not desk.frozen:
+        silent = desk.news.age(topic, desk.symbol)
+        if (silent is None or silent >= SILENT_S) and not desk.news.still_standing:
             return Condition(False, f"book silent {age(silent)}")
         return condition
 
@@ -83,8 +87,14 @@ class BookPane(Pane):
         self._set(seconds=int(stepped(SECONDS, self.desk.view.heat.seconds, by)))
 
     def action_merge(self, by: int) -> None:
-        """Show smaller or larger buckets."""
-        self._set(merge=int(stepped(MERGES, self.desk.view.heat.merge, by)))
+        """Show smaller or larger buckets; at either end say so."""
+        desk, before = self.desk, self.desk.view.heat.merge
+        merge = int(stepped(MERGES, before, by))
+        if merge == before:
+            end = "smallest" if by < 0 else "largest"
+            prices = f"; {pressed(desk.keys, 'finer')} on the ladder: single prices" if by < 0 else ""
+            desk.say(f"these are the {end} buckets{prices}")
+        self._set(merge=merge)
 
     def action_cut(self, by: int) -> None:
         """Cut off more or less of the small and the large sizes."""

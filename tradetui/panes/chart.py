@@ -11,12 +11,15 @@ from tradetui.panes.chart_keys import ChartKeys
 from tradetui.panes.sight import Sight
 from tradetui.render import chart as drawing
 from tradetui.render.frame import Frame
-from tradetui.render.instruments import pair
+from tradetui.render.instruments import names, pair
 from tradetui.render.pens import FAINT, TEXT, pen
 from tradetui.render.viewport import grouped
 
 if TYPE_CHECKING:
     from tradetui.desk import Desk
+
+TITLED = 66
+"""Columns from which the title has room for the pair beside the figures of a bar."""
 
 
 class ChartPane(ChartKeys):
@@ -46,7 +49,9 @@ class ChartPane(ChartKeys):
             {"log": "log", "percent": "%"}.get(view.scale, ""),
             "fixed scale" if view.low is not None else "",
         )
-        return " ".join(filter(None, (pair(self.desk.symbol), view.timeframe, *flags)))
+        symbol = self.desk.symbol
+        name = pair(symbol) if self.size.width >= TITLED else names(tuple(self.desk.symbols)).get(symbol, pair(symbol))
+        return " ".join(filter(None, (name, view.timeframe, *flags)))
 
     def told(self) -> str:
         """Return the figures of the crosshair's bar, or of the newest one."""

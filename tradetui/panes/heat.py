@@ -36,9 +36,10 @@ class HeatPane(BookPane):
         return " \u00b7 ".join(parts)
 
     def told(self) -> str:
-        """Return how the sizes are cut off."""
+        """Return how the sizes are cut off, or between what the others lie."""
         view = self.desk.view.heat
-        return f"cut {view.cut:g}\u2013{100 - view.cut:g} %" if view.metric != "imbalance" else "\u22121 to +1"
+        fixed = {"imbalance": "\u22121 to +1", "spread": "0 to widest"}
+        return fixed.get(view.metric, f"cut {view.cut:g}\u2013{100 - view.cut:g} %")
 
     def version(self) -> object:
         """Return what is drawn: the seconds, the book, the trades, the column of now and its word, and the view."""

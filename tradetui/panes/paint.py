@@ -5,12 +5,12 @@ from __future__ import annotations
 from rich.color import Color, ColorSystem
 from rich.style import Style
 
-from themes.palette import Palette
+from themes.palette import LEVELS, RAMPS, ROLES, Palette
 from tradetui.render.look import Look
-from tradetui.render.pens import BOLD, DIM, GROUND, HEAT, LEVELS, NAMES, OLD, RAMPS, REVERSE, UNDERLINE
+from tradetui.render.pens import BOLD, DIM, GROUND, HEAT, OLD, REVERSE, UNDERLINE
 
 INVERSE = {
-    NAMES.index(name) for name in ("bar", "select", "alarm", "live", "replay", "paper", "cross", "up", "down", "mid")
+    ROLES.index(name) for name in ("bar", "select", "alarm", "live", "replay", "paper", "cross", "up", "down", "mid")
 }
 """Backgrounds that become reverse video where there are no colours."""
 
@@ -54,7 +54,7 @@ class Paint:
         if role >= HEAT:
             ramp, level = divmod(role - HEAT, LEVELS)
             return self.palette.ramps[RAMPS[ramp]][level]
-        return self.palette.colours[NAMES[role]]
+        return self.palette.colours[ROLES[role]]
 
     def _make(self, pen: int) -> Style:
         fore, back, colours = pen & 0xFF, pen >> 8 & 0xFF, self.look.colours
@@ -71,7 +71,7 @@ class Paint:
         )
 
     def _sixteen(self, role: int, pen: int, *, ground: bool = False) -> Color:
-        name = RAMPS[(role - HEAT) // LEVELS] if role >= HEAT else NAMES[role]
+        name = RAMPS[(role - HEAT) // LEVELS] if role >= HEAT else ROLES[role]
         number = self.palette.sixteen[name]
         if pen & OLD and role != GROUND and not (ground and number < 1):
             number = PLAIN_OLD if not ground else 0

@@ -42,10 +42,11 @@ class SystemPane(TablePane):
     NAME = "System"
 
     def source(self) -> object:
-        """Return the health as the engine tells it, how old that is, and what the console knows by itself."""
+        """Return the health as the engine tells it, how old that is, the replay, and what the console itself knows."""
         news = self.desk.news
         silent = int(news.age("health") or 0)
-        return news.health, silent, news.phase, news.fresh("health"), news.refusal, own(self.desk), self._low
+        told = news.health, silent, news.fresh("health"), news.replay
+        return *told, news.phase, news.refusal, own(self.desk), self._low
 
     @property
     def _low(self) -> bool:

@@ -23,8 +23,11 @@ ROWS_APART = 3
 DECADES = 8
 """From this ratio of its ends on a logarithmic scale is labelled 1, 2, 5, 10, 20 and so on."""
 
-BETWEEN = 3
-"""Columns between two times on the axis."""
+BETWEEN, CLOSE = 3, 1
+"""Columns between two times on the axis, and on a narrow one."""
+
+NARROW = 48
+"""Columns below which an axis is narrow: it needs all the dates that have room."""
 
 HOUR, DAY = 3600, 86_400
 
@@ -40,7 +43,7 @@ class Step(NamedTuple):
 STEPS = (
     *(Step(seconds, 0, 8) for seconds in (1, 2, 5, 10, 15, 30)),
     *(Step(minutes * 60, 0, 6) for minutes in (1, 2, 5, 10, 15, 30)),
-    *(Step(hours * HOUR, 0, 6) for hours in (1, 2, 3, 4, 6, 12)),
+    *(Step(hours * HOUR, 0, 6) for hours in (1, 2, 3, 4, 6, 8, 12)),
     *(Step(days * DAY, 0, 6) for days in (1, 2, 7, 14)),
     *(Step(months * 30 * DAY, months, 4) for months in (1, 2, 3, 6, 12, 24, 60, 120)),
 )  # fmt: skip
@@ -163,43 +166,75 @@ def moment(ms: int, length_ms: int) -> str:
     return f"{when:%d %b %H:%M:%S}" if length_ms < 60_000 else f"{when:%d %b %H:%M}"
 
 
-def step(slot_ms: int, each: int) -> Step:
-    """Return the shortest step whose labels do not meet when a slot of `slot_ms` takes `each` columns."""
+def step(slot_ms: int, each: int, between: int = BETWEEN) -> Step:
+    """Return the shortest step whose labels are `between` columns apart when a slot of `slot_ms` takes `each`."""
     for found in STEPS:
-        if found.seconds * 1000 * each >= (found.cells + BETWEEN) * slot_ms:
+        if found.seconds * 1000 // slot_ms * each >= found.cells + between:
             return found
     return STEPS[-1]
+
+
+def _step(slot_ms: int, view: Viewport) -> Step:
+    return step(slot_ms, view.each, BETWEEN if view.width >= NARROW else CLOSE)
 
 
 def time_ticks(slots: Slots, view: Viewport, slot_ms: int) -> tuple[list[Tick], list[Tick]]:
     """Return the labels below the slots in sight: new days (or years), and other round times.
 
-    A label belongs to the first bar of its step and moves with it. It does not depend on what else is in sight.
+    A label belongs to the bar in which its step begins, or to the first one after it, and moves with it. It does not
+    depend on what else is in sight; some may begin left of it.
     """
-    chosen = step(slot_ms, view.each)
-    before = max(view.first - 2, 0)
+    chosen = _step(slot_ms, view)
+    before = max(view.first - 2 - chosen.cells // view.each, 0)
     bars = before + np.flatnonzero(~slots.gap[before : view.stop])
-    opens = slots.open_ms[bars]
-    numbers, days = _numbers(opens, chosen), _days(opens, chosen)
+    opens, lasts = slots.open_ms[bars], slots.end_ms[bars] - 1
+    numbers, days = _numbers(lasts, chosen), _days(lasts, chosen)
+    begun = np.flatnonzero(numbers[1:] != numbers[:-1]) + 1
+    # A column that holds several bars seldom begins where a step does.
+    starts = np.maximum(_starts(numbers[begun], chosen), opens[begun])
     new_days: list[Tick] = []
     others: list[Tick] = []
-    for place in np.flatnonzero(numbers[1:] != numbers[:-1]) + 1:
-        new_day = bool(days[place] != days[place - 1])
-        tick = Tick(view.middle(int(bars[place])), _label(int(opens[place]), chosen, new_day=new_day))
+    if _dated(chosen):
+        for place in (np.flatnonzero(days[1:] != days[:-1]) + 1).tolist():
+            year = datetime.fromtimestamp(int(lasts[place]) / 1000, UTC)
+            new_days.append(Tick(view.middle(int(bars[place])), f"{year:%Y}"))
+        # A year is told where it begins, whatever date would stand there.
+        since, until = (slot_ms * (cells // view.each + 1) for cells in (len("2024"), chosen.cells))
+        clear = _days(starts - since, chosen) == _days(starts + until - 1, chosen)
+        begun, starts = begun[clear], starts[clear]
+    for place, start in zip(begun.tolist(), starts.tolist(), strict=True):
+        new_day = not _dated(chosen) and bool(days[place] != days[place - 1])
+        tick = Tick(view.middle(int(bars[place])), _label(start, chosen, new_day=new_day))
         (new_days if new_day else others).append(tick)
     return new_days, others
 
 
-def _numbers(opens: Integers, chosen: Step) -> Integers:
+def _dated(chosen: Step) -> bool:
+    """Tell whether the labels of a step are dates."""
+    return chosen.seconds >= DAY and not chosen.months
+
+
+def _numbers(times: Integers, chosen: Step) -> Integers:
     if chosen.months:
-        return opens.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) // chosen.months
-    # Weeks begin on Mondays; 1970 began on a Thursday.
-    return (opens + (3 * DAY * 1000 if chosen.seconds > 2 * DAY else 0)) // (chosen.seconds * 1000)
+        return times.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) // chosen.months
+    return (times + _shift(chosen)) // (chosen.seconds * 1000)
 
 
-def _days(opens: Integers, chosen: Step) -> Integers:
+def _starts(numbers: Integers, chosen: Step) -> Integers:
+    """Return when steps begin, ms."""
+    if chosen.months:
+        return (numbers * chosen.months).astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64)
+    return numbers * (chosen.seconds * 1000) - _shift(chosen)
+
+
+def _shift(chosen: Step) -> int:
+    """Return the ms by which steps begin before 1970 did: weeks begin on Mondays, and that was a Thursday."""
+    return 3 * DAY * 1000 if chosen.seconds > 2 * DAY else 0
+
+
+def _days(times: Integers, chosen: Step) -> Integers:
     unit = "D" if chosen.seconds < DAY else "Y"
-    return opens.astype("datetime64[ms]").astype(f"datetime64[{unit}]").astype(np.int64)
+    return times.astype("datetime64[ms]").astype(f"datetime64[{unit}]").astype(np.int64)
 
 
 def _label(ms: int, chosen: Step, *, new_day: bool) -> str:
@@ -215,6 +250,7 @@ def draw_times(frame: Frame, slots: Slots, view: Viewport, slot_ms: int, taken: 
     """Draw the time axis into a row; `taken` are columns (from, to) of it that hold something else.
 
     On the left stands the day (or year) of the oldest bar in sight, so that there always is one; it is not said twice.
+    A narrow axis of dates begins with a date, too: it has room for few.
     """
     if not len(slots) or frame.height < 1:
         return
@@ -222,7 +258,9 @@ def draw_times(frame: Frame, slots: Slots, view: Viewport, slot_ms: int, taken: 
     for start, stop in taken:
         free[max(start, 0) : max(stop, 0)] = False
     when = datetime.fromtimestamp(int(slots.open_ms[view.first]) / 1000, UTC)
-    here = f"{when:%d %b}" if step(slot_ms, view.each).seconds < DAY else f"{when:%Y}"
+    chosen = _step(slot_ms, view)
+    dated = chosen.seconds < DAY or (_dated(chosen) and view.width < NARROW)
+    here = f"{when:%d %b}" if dated else f"{when:%Y}"
     new_days, others = time_ticks(slots, view, slot_ms)
     for tick in (Tick(0, here), *(tick for tick in new_days if tick.text != here), *others):
         stop = tick.at + len(tick.text)

@@ -9,6 +9,7 @@ from tradetui.render.frame import Frame, Glyphs, Pens
 from tradetui.render.glyphs import BRAILLE, EIGHTHS, EVEN, FALLING, LOWER, RISING, SHADE, style, table
 from tradetui.render.look import Look
 from tradetui.render.pens import AXIS, BOLD, DIM, DOWN, DOWN_FAINT, FLAT, STALE, UP, UP_FAINT, pen
+from tradetui.render.ramps import HATCH
 from tradetui.render.scale import Scale
 from tradetui.render.slots import Bools, Slots
 from tradetui.render.viewport import Viewport
@@ -16,6 +17,9 @@ from tradetui.series import Floats, Integers
 
 GAP = "\u250a"
 """Fills a slot for which there are no bars."""
+
+FAINTEST = "\u2591"
+"""A rising volume of less than half a cell, where there are few colours."""
 
 SLIVER = 2
 """Eighths of a body that give way to the wick in the cell at its end: one cell cannot hold both."""
@@ -68,7 +72,8 @@ def draw_candles(frame: Frame, slots: Slots, view: Viewport, scale: Scale, glyph
 def draw_volume(frame: Frame, slots: Slots, view: Viewport, most: float, look: Look) -> None:
     """Draw volumes from below into a blank frame; `most` is the volume at its upper edge.
 
-    A volume that is not wholly known is a lower bound, and shaded.
+    A volume that is not wholly known is a lower bound, and shaded. Where there are few colours a rising bar is shaded
+    as its body is, and a lower bound hatched.
     """
     seen = slice(view.first, view.stop)
     volume, height = slots.volume[seen], frame.height
@@ -80,8 +85,15 @@ def draw_volume(frame: Frame, slots: Slots, view: Viewport, most: float, look: L
     tall = np.where(volume > 0, np.maximum(tall, 1), 0)  # little is not nothing
     edge = np.arange(height - 1, -1, -1)[:, None] * units
     chars = blocks[np.clip(tall - edge, 0, units)]
-    chars = np.where(slots.partial[seen] & (chars == blocks[-1]), "+" if look.ascii else SHADE, chars)
-    pens = np.array([pen(UP_FAINT), pen(DOWN_FAINT), pen(STALE)], dtype=np.int32)[directions(slots.ohlc[seen])]
+    way, bound = directions(slots.ohlc[seen]), SHADE
+    if look.shades:
+        filled = np.clip(tall - edge, 0, units)
+        # There is no part of a shade: half a cell and more is all of it, less is a lighter one, if nothing is under it.
+        little = np.where(edge == 0, "o" if look.ascii else FAINTEST, " ")
+        shade = np.where(filled * 2 >= units, "o" if look.ascii else SHADE, little)
+        chars, bound = np.where((way == RISING) & (filled > 0), shade, chars), "+" if look.ascii else HATCH
+    chars = np.where(slots.partial[seen] & (tall - edge >= units), bound, chars)
+    pens = np.array([pen(UP_FAINT), pen(DOWN_FAINT), pen(STALE)], dtype=np.int32)[way]
     for column in range(view.body):
         _put(frame, view.lefts() + column, chars, pens)
 

@@ -187,24 +187,23 @@ def round_amount(most: float) -> str:
 def legend(slots: Slots, slot: int, places: int, room: int, *, named: bool = False) -> str:
     """Return the figures of a bar in at most `room` characters; `named` adds what is special about it.
 
-    The change is that from open to close, as the candle shows it.
+    The change is that from open to close, as the candle shows it. Where room is short the figures move together; only
+    then are some given up, the close never.
     """
     if slots.gap[slot]:
         return f"no bars for {length(int(slots.end_ms[slot] - slots.open_ms[slot]) // 1000)}"
-    open_, close = float(slots.ohlc[slot, 0]), float(slots.ohlc[slot, 3])
+    ohlc, volume = slots.ohlc[slot].tolist(), f"{amount(float(slots.volume[slot])):>5}"
+    open_, close = ohlc[0], ohlc[3]
     mark = "\u25b2" if close > open_ else "\u25bc" if close < open_ else "="
     change = f"{mark}{(close / open_ - 1) * 100:{'+' if close != open_ else ' '}.2f}%" if open_ else mark
-    prices = [f"{name} {money(price, places)}" for name, price in zip("OHLC", slots.ohlc[slot].tolist(), strict=True)]
-    volume = f"V {amount(float(slots.volume[slot])):>5}"
-    special = ("partial" if slots.partial[slot] else "") or ("running" if slots.running[slot] else "")
-    words = [special] if named and special else []
+    special = ("partial" if slots.partial[slot] else "") or (RUNNING if slots.running[slot] else "")
+    words = (special,) if named and special else ()
+    wide = [f"{name} {money(price, places)}" for name, price in zip("OHLC", ohlc, strict=True)]
+    tight = [f"{name}{price:.{places}f}" for name, price in zip("OHLC", ohlc, strict=True)]
     for parts in (
-        (*prices, change, volume),
-        (*prices, change),
-        (*prices[1:], change),
-        (prices[3], change),
-        (prices[3],),
-    ):
+        (*wide, change, f"V {volume}"), (*tight, change, f"V{volume}"), (*tight, change), tight, tight[1:],
+        tight[2:], tight[3:],
+    ):  # fmt: skip
         text = " ".join((*parts, *words))
         if len(text) <= room:
             return text

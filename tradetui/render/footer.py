@@ -13,6 +13,9 @@ ALWAYS = ("help", "command", "leave")
 FIRST = ("symbol", "longer", "zoom", "filter", "layout", "freeze", "palette", "jump", "engine")
 """The order of the keys that hold everywhere; lists have use for the filter, and none for a timeframe."""
 
+PAUSE = "pause"
+"""What the key that freezes the screen does in a replay."""
+
 PAIRS = {
     "longer": ("shorter", "longer"), "closer": ("closer", "wider"), "quicker": ("quicker", "longer-columns"),
     "finer": ("finer", "coarser"), "cut-more": ("cut-more", "cut-less"),
@@ -25,7 +28,8 @@ def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> t
 
     Each takes ` shown hint `. Help, command and quit come first to their place, then the pane's own, then the others.
     """
-    known = [key for key in keys if key.hint]
+    replay = "replay" in kinds
+    known = [key._replace(hint=PAUSE) if replay and key.id == "freeze" else key for key in keys if key.hint]
     own = [key for key in known if key.where in kinds]
     always = sorted((key for key in known if key.id in ALWAYS), key=lambda key: ALWAYS.index(key.id))
     others = [key for key in known if key.where == "everywhere" and key.id not in ALWAYS]

@@ -174,7 +174,8 @@ class HeatMap:
         if view.metric == "imbalance":
             self.cut = ramps.BALANCED
         else:
-            self.cut = ramps.follow_cut(kept, ramps.wanted_cut(some, view.cut))
+            spread = view.metric == "spread"
+            self.cut = ramps.follow_cut(kept, ramps.wanted_widest(some) if spread else ramps.wanted_cut(some, view.cut))
         level = self._steady.levels(
             grid.value, self.cut, window.first, (self.cut, window._replace(first=0), view.metric)
         )
@@ -183,7 +184,7 @@ class HeatMap:
         return picture
 
     def _overlay(self, picture: Picture, grid: Grid, window: Window, scheme: Scheme, view: HeatView) -> None:
-        if view.lines:
+        if view.lines and view.metric != "spread":  # it lies between the best prices, under their lines
             lines(picture, grid, window, scheme)
         if view.dots:
             dots(picture, self.prints.hits(window), scheme)
@@ -205,7 +206,7 @@ class HeatMap:
         if layout.label:
             label = frame.part(x, 0, layout.label, scheme.rows)
             heat_edge.prices(label, window, scheme)
-            heat_edge.middle(label, mid, told, window, scheme)
+            heat_edge.middle(label, mid, told, window, scheme, live=now is not None)
         if layout.bar and now is not None:
             second = window._replace(first=int(now.start[0]), columns=1, each=1)
             grid = gather(now, second, "size")
@@ -216,7 +217,6 @@ class HeatMap:
         if layout.axis:
             heat_edge.times(frame.part(0, y, layout.columns, 1), window, scene.word)
         if layout.legend:
+            best = view.lines and view.metric != "spread"
             unit = base(scene.instrument)
-            heat_edge.legend(
-                frame.part(0, y + 1, frame.width, 1), self.cut, scheme, unit, dots=view.dots, best=view.lines
-            )
+            heat_edge.legend(frame.part(0, y + 1, frame.width, 1), self.cut, scheme, unit, dots=view.dots, best=best)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from math import floor
+from math import floor, log10
+from typing import NamedTuple
 
 import numpy as np
 
 from engine.types import SECOND
+from themes.palette import LEVELS
 from tradetui.render import ramps
 from tradetui.render.cells import amount, clock, decimals
 from tradetui.render.columns import EDGE, Grid, Window
@@ -23,8 +25,9 @@ from tradetui.render.pens import (
     HEAT,
     HEAT_ASK,
     HEAT_BID,
-    LEVELS,
     MID,
+    OLD,
+    STALE,
     TAG_TEXT,
     TEXT,
     UNKNOWN,
@@ -52,15 +55,17 @@ def prices(frame: Frame, window: Window, scheme: Scheme) -> None:
     frame.pens[:] = pen(AXIS)
 
 
-def middle(frame: Frame, mid: float, text: str, window: Window, scheme: Scheme) -> None:
-    """Mark the row of the mid price."""
-    y = int(scheme.row(np.array(mid / window.size + EDGE - window.bottom)))
+def middle(frame: Frame, mid: float, text: str, window: Window, scheme: Scheme, *, live: bool) -> None:
+    """Mark the row of the mid price; a bucket of several rows keeps its own label. One that is past is only named."""
+    bucket = mid / window.size + EDGE - window.bottom
+    y = int(scheme.row(np.array(bucket)))
+    if scheme.tall > 1 and y == int(scheme.row(np.array(floor(bucket)))):
+        y -= 1
     if 0 <= y < frame.height:
-        text = text[: frame.width - 1]
         frame.glyphs[y] = " "
-        frame.pens[y] = pen(TAG_TEXT, MID, BOLD)
-        frame.text(0, y, "▸")
-        frame.right(frame.width, y, text)
+        frame.pens[y] = pen(TAG_TEXT, MID, BOLD) if live else pen(STALE, attributes=OLD)
+        frame.text(0, y, "\u25b8" if live else " ")
+        frame.right(frame.width, y, text[: frame.width - 1])
 
 
 def depth(frame: Frame, now: Grid, top: float, scheme: Scheme) -> None:
@@ -113,39 +118,64 @@ def hole(frame: Frame, window: Window, newest: int) -> None:
         frame.text(x + (frame.width - x - len(text)) // 2, frame.height // 2, text, pen(FAINT, UNKNOWN))
 
 
+class Sign(NamedTuple):
+    """One sign of the legend, in words and in a word. Of the lowest `rank` there is no need."""
+
+    sign: str
+    words: str
+    short: str
+    pen: int
+    rank: int
+
+
 def legend(frame: Frame, cut: Cut | None, scheme: Scheme, unit: str, *, dots: bool, best: bool) -> None:
-    """Tell what the cells mean, as much as there is room for."""
+    """Tell what the cells mean: in words, in short ones, then as much as there is room for."""
     x = _ramp(frame, cut, scheme, unit)
-    ascii_, shades = scheme.look.ascii, scheme.look.shades
-    solid, hollow = (ASCII_DOTS[1], ASCII_DOTS[3]) if ascii_ else (DOTS[1], DOTS[3])
-    parts = [(ramps.HATCH, "lower bound", pen(FAINT)), ("  ", "unknown", pen(TEXT, UNKNOWN))]
-    if shades:
-        parts[1] = ("blank", "unknown", pen(FAINT))
+    signs = _signs(scheme, dots=dots, best=best)
+    words = [(each, each.words) for each in signs]
+    if x + _length(words) > frame.width:
+        words = [(each, each.short) for each in signs]
+    while words and x + _length(words) > frame.width:
+        words.remove(min(words, key=lambda each: each[0].rank))
+    for each, told in words:
+        x = frame.text(x + 2, 0, each.sign, each.pen)
+        x = frame.text(x + 1, 0, told, pen(FAINT))
+
+
+def _signs(scheme: Scheme, *, dots: bool, best: bool) -> list[Sign]:
+    """Return the signs in their order."""
+    solid, hollow = (ASCII_DOTS[1], ASCII_DOTS[3]) if scheme.look.ascii else (DOTS[1], DOTS[3])
+    found = []
     if dots:
-        parts += [(hollow, "bought", pen(TEXT)), (solid, "sold", pen(TEXT))]
+        found += [Sign(hollow, "bought", "buy", pen(TEXT), 4), Sign(solid, "sold", "sell", pen(TEXT), 4)]
     if best:
-        parts.append((LINES[1] * 2, "best prices", pen(MID)))
-    for sign, words, with_pen in parts:
-        if x + 3 + len(sign) + len(words) > frame.width:
-            break
-        x = frame.text(x + 2, 0, sign, with_pen)
-        x = frame.text(x + 1, 0, words, pen(FAINT))
+        found.append(Sign(LINES[1], "best prices", "best", pen(MID), 3))
+    if scheme.metric != "spread":
+        found.append(Sign(ramps.HATCH, "lower bound", "bound", pen(FAINT), 2))
+    blank = scheme.look.shades
+    found.append(Sign("blank" if blank else "  ", "unknown", "unknown", pen(FAINT if blank else TEXT, UNKNOWN), 1))
+    return found
+
+
+def _length(words: list[tuple[Sign, str]]) -> int:
+    return sum(3 + len(each.sign) + len(told) for each, told in words)
 
 
 def _ramp(frame: Frame, cut: Cut | None, scheme: Scheme, unit: str) -> int:
     low, high, unit = _ends(cut, scheme.metric, unit)
     x = frame.text(0, 0, low, pen(FAINT)) + 1
+    lowest = ramps.DIMMEST if scheme.metric == "spread" else 0
     if scheme.look.shades:
         if scheme.metric == "imbalance":
             ramp = ramps.ASCII_LEANS if scheme.look.ascii else ramps.LEANS
         else:
             ramp = ramps.ASCII_SHADES if scheme.look.ascii else ramps.SHADES
-        x = frame.text(x, 0, ramp, pen(TEXT)) + 1
+        x = frame.text(x, 0, ramp[lowest * len(ramp) // LEVELS :], pen(TEXT)) + 1
     else:
         first = {"imbalance": (BALANCE,)}.get(scheme.metric, (HEAT_BID, HEAT_ASK) if _tinted(scheme) else (HEAT,))
         step = 1 if frame.width >= 60 and len(first) == 1 else 2
         for each in first:
-            for level in range(step - 1, LEVELS, step):
+            for level in range(max(step - 1, lowest), LEVELS, step):
                 x = frame.text(x, 0, " ", pen(TEXT, each + level))
             x += 1
     x = frame.text(x, 0, high, pen(FAINT))
@@ -159,6 +189,10 @@ def _tinted(scheme: Scheme) -> bool:
 def _ends(cut: Cut | None, metric: str, unit: str) -> tuple[str, str, str]:
     if metric == "imbalance":
         return "asks", "bids", "of both"
+    unit = "bp" if metric == "spread" else unit
     if cut is None:
         return "-".rjust(5), "-".ljust(5), unit
-    return amount(cut.low).rjust(5), amount(cut.high).ljust(5), "bp" if metric == "spread" else unit
+    if metric == "spread":
+        places = max(1 - floor(log10(cut.high)), 0) if cut.high > 0 else 0
+        return "0", f"{cut.high:.{min(places, 8)}f}".ljust(6), unit
+    return amount(cut.low).rjust(5), amount(cut.high).ljust(5), unit

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from themes.palette import LEVELS
 from tradetui.render import ramps
 from tradetui.render.columns import EDGE, Bools, Grid, Window
 from tradetui.render.frame import Glyphs, Pens
@@ -22,7 +23,6 @@ from tradetui.render.pens import (
     HEAT,
     HEAT_ASK,
     HEAT_BID,
-    LEVELS,
     MID,
     TAG_TEXT,
     TEXT,

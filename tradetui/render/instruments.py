@@ -16,6 +16,12 @@ def base(instrument: str) -> str:
     return pair(instrument).partition("/")[0]
 
 
+def inverse(instrument: str) -> bool:
+    """Tell whether an instrument is settled in its base asset; then books and trades tell sizes in contracts."""
+    settled = pair(instrument).partition(":")[2]
+    return bool(settled) and settled.partition("-")[0] == base(instrument)
+
+
 @lru_cache(64)
 def names(keys: tuple[str, ...]) -> dict[str, str]:
     """Return short names of instruments, none of them twice: ETH, else ETH/USDT, else all of it."""

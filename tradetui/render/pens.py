@@ -10,21 +10,13 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from themes.palette import LEVELS as LEVELS
-from themes.palette import RAMPS as RAMPS
-
-NAMES = (
-    "ground", "bar", "panel", "text", "faint", "stale", "border", "focus", "title", "up", "down", "flat", "bid", "ask",
-    "mid", "axis", "cross", "cross_text", "select", "select_text", "good", "warn", "bad", "own", "alarm",
-    "alarm_text", "live", "replay", "paper", "mode_text", "up_faint", "down_faint", "tag_text", "unknown", "key",
-)  # fmt: skip
-"""Every role of one colour; a theme names them all."""
+from themes.palette import LEVELS, RAMPS, ROLES
 
 (
     GROUND, BAR, PANEL, TEXT, FAINT, STALE, BORDER, FOCUS, TITLE, UP, DOWN, FLAT, BID, ASK,
     MID, AXIS, CROSS, CROSS_TEXT, SELECT, SELECT_TEXT, GOOD, WARN, BAD, OWN, ALARM,
     ALARM_TEXT, LIVE, REPLAY, PAPER, MODE_TEXT, UP_FAINT, DOWN_FAINT, TAG_TEXT, UNKNOWN, KEY,
-) = range(len(NAMES))  # fmt: skip
+) = range(len(ROLES))  # fmt: skip
 
 HEAT, HEAT_BID, HEAT_ASK, BALANCE = (64 + LEVELS * place for place in range(len(RAMPS)))
 """The first roles of the ramps, each of `LEVELS` steps."""

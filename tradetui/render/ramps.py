@@ -5,12 +5,13 @@ A scale that follows every tick repaints every cell; those here move only when t
 
 from __future__ import annotations
 
+from math import ceil, floor, log10
 from typing import NamedTuple
 
 import numpy as np
 
+from themes.palette import LEVELS
 from tradetui.render.frame import Glyphs
-from tradetui.render.pens import LEVELS
 from tradetui.series import Floats, Integers
 
 SHADES = "·░▒▓█"
@@ -50,6 +51,9 @@ EDGE = 1e-9
 SPAN = 1.5
 """Least ratio of the ends of a ramp: what hardly differs does not look different."""
 
+DIMMEST = 5
+"""The first level of a ramp that begins at 0."""
+
 BALANCED = Cut(-1.0, 1.0)
 """The ramp of the imbalance, whatever is in sight."""
 
@@ -61,6 +65,20 @@ def wanted_cut(values: Floats, cut: float) -> Cut | None:
         return None
     low, high = np.percentile(some, (cut, 100 - cut)).tolist()
     return Cut(low, max(high, SPAN * low))
+
+
+def wanted_widest(values: Floats) -> Cut | None:
+    """Return the ends of a ramp from 0 to the largest value, rounded up to two digits; None without any above 0.
+
+    Nothing of it is as dark as nothing at all: 0 stands at level `DIMMEST`.
+    """
+    some = values[values > 0]
+    if not len(some):
+        return None
+    most = float(some.max())
+    digit = 10.0 ** (floor(log10(most)) - 1)
+    high = ceil(most / digit - EDGE) * digit
+    return Cut(-high * DIMMEST / (LEVELS - DIMMEST), high)
 
 
 def follow_cut(kept: Cut | None, wanted: Cut | None) -> Cut | None:

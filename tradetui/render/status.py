@@ -23,9 +23,9 @@ from tradetui.render.pens import (
     GOOD,
     LIVE,
     MODE_TEXT,
+    OLD,
     PAPER,
     REPLAY,
-    STALE,
     TEXT,
     TITLE,
     WARN,
@@ -48,7 +48,7 @@ NO_ORDERS = "no orders"
 
 PLAIN = pen(TEXT, BAR)
 QUIET = pen(FAINT, BAR)
-PAST = pen(STALE, BAR)
+PAST = pen(TEXT, BAR, OLD)
 
 
 class Piece(NamedTuple):
@@ -105,7 +105,11 @@ def _parts(link: News, shown: News, own: Own, width: int, *, frozen: bool) -> li
     short = names(tuple(market.instrument for market in first))
     for number, market in enumerate(first):
         found.append(_price(link, shown, market, short.get(market.instrument, market.instrument), number, normal))
-    found += [_feeds(link, normal), _gaps(link), _rate(link), _alerts(link, normal)]
+    if replay is None:
+        found += [_feeds(link, normal), _gaps(link), _rate(link)]
+    else:
+        found += [_played(link, replay, normal, wide), _gaps(link)]
+    found += [_alerts(link, normal)]
     found += [_own(own), _time(shown.engine_now(), normal, wide, frozen=frozen)]
     return found
 
@@ -179,13 +183,20 @@ def _known(link: News) -> tuple[bool, int]:
     return link.attached and link.health is not None, PLAIN if link.fresh("health") else PAST
 
 
+def _played(link: News, replay: ReplayView, normal: bool, wide: bool) -> Part:
+    """Return how many messages a replay has played: it has no feeds."""
+    own, digits = PLAIN if link.fresh("health") else PAST, 9 if wide else 5
+    pieces = (Piece(count(replay.messages, digits), digits, own, True), Piece(" msg", 4, QUIET))
+    return Part(6 if normal else 8, (Piece("played", 6, QUIET), *pieces) if wide else pieces)
+
+
 def _feeds(link: News, normal: bool) -> Part:
     """Return how many connections are up, and how long the most silent one has said nothing."""
     known, own = _known(link)
     told, oldest, bad = NOTHING, NOTHING, False
     if known and link.health is not None:
         every = link.health.connections
-        up = good(link.health)
+        up = good(link)
         told, oldest, bad = f"{up}/{len(every)}", age(worst_s(link)), up < len(every)
     own = pen(WARN, BAR, BOLD) if bad and own == PLAIN else own
     if not normal:
@@ -203,6 +214,7 @@ def _gaps(link: News) -> Part:
 def _rate(link: News) -> Part:
     known, own = _known(link)
     rate = sum(each.rate for each in link.health.connections) if link.health is not None else None
+    own = own if good(link) else PAST  # it is the rate of then
     return Part(9, (Piece(figure(rate) if known else NOTHING, 5, own, right=True), Piece(" msg/s", 6, QUIET)))
 
 

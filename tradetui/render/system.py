@@ -59,8 +59,8 @@ def sections(news: News, own: Own, *, low: bool) -> list[list[Row]]:
     if health is None:
         return [*first, vitals.this(own)]
     told = [
-        vitals.connections(news, health), vitals.latencies(health), vitals.queues(health), vitals.budgets(health),
-        vitals.parts(health), vitals.disk(health), vitals.consoles(news, health),
+        vitals.connections(news, health), vitals.played(news), vitals.latencies(news, health), vitals.queues(health),
+        vitals.budgets(health), vitals.parts(health), vitals.disk(health), vitals.consoles(news, health),
     ]  # fmt: skip
     if low:
         told.insert(0, list(_brief(news, health, own)))
@@ -127,13 +127,16 @@ def _process(news: News, process: ProcessView) -> Row:
 
 def _brief(news: News, health: HealthView, own: Own) -> Iterator[Row]:
     """Yield the lines of a low pane: one for each section, with its worst figure."""
-    good = vitals.good(health)
-    feeds = f"{good}/{len(health.connections)} up, {age(worst_s(news))}, gaps {count(vitals.gaps(health), 6)}"
-    yield _line("feeds", feeds, pen(TEXT if good == len(health.connections) else WARN))
+    good, lost = vitals.good(news), f"gaps {count(vitals.gaps(health), 6)}"
+    if news.replay is not None:
+        yield _line("played", f"{count(news.replay.messages, 12)} messages, {lost}")
+    else:
+        feeds = f"{good}/{len(health.connections)} up, {age(worst_s(news))}, {lost}"
+        yield _line("feeds", feeds, pen(TEXT if good == len(health.connections) else WARN))
     stages = [(view.p99_ms, name) for name, view in health.stages.items() if view.p99_ms is not None]
     if stages:
         worst, stage = max(stages)
-        yield _line("p99", f"{figure(worst)} ms {stage.replace('_', ' ')}")
+        yield _line("p99", f"{figure(worst)} ms {stage.replace('_', ' ')}", PAST if vitals.dead(news) else PLAIN)
     for queue in health.queues:
         part = vitals.share(queue.depth, queue.limit)
         lost = f", {count(queue.dropped, 6)} dropped" if queue.dropped else ""

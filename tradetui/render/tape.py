@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 MARK = "■"
 """Behind a large trade."""
 
-FORMS = ((12, True, 6), (8, False, 4), (5, False, 4), (0, False, 4))
-"""Forms of a row, widest first: characters of the time, whether the side is a word as well, least room for a size."""
+FORMS = ((12, True), (8, False), (5, False), (0, False))
+"""Forms of a row, widest first: characters of the time, and whether the side is a word as well."""
+
+LEAST, ENOUGH = 4, 8
+"""Characters of a size: never fewer, and how many a time gives way to."""
 
 LIMIT = re.compile(r"([<>]=?)(\d+(?:\.\d*)?|\.\d+)")
 
@@ -91,13 +94,14 @@ def draw(frame: Frame, rows: Sequence[TradeRow], tick: float, places: int) -> No
         return
     fine = decimals(tick) if tick else 2
     price = max(len(f"{row.price:.{fine}f}") for row in rows)
-    for long, worded, least in FORMS:
+    least = min(max(places + 2, LEAST), ENOUGH) if places else LEAST
+    for long, worded in FORMS:
         words = (" buy ", " sell") if worded else ("", "")
         at = long + 1 if long else 0
         end = at + 1 + len(words[0]) + 1 + price
         if frame.width >= end + 1 + least + 1:
             break
-    size = min(max(frame.width - end - 2, 4), 10)
+    size = min(max(frame.width - end - 2, LEAST), 10)
     sizes = [aligned(row.size, places, size) for row in rows]
     times = [f"{_time(row.ts_ms, long)} " if long else "" for row in rows]
     frame.block(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tradetui.meter import LATE_MS
 from tradetui.render.cells import NOTHING, age, clock, count, figure, number, size
 from tradetui.render.pens import BAD, BOLD, GOOD, OWN, TEXT, WARN, pen
-from tradetui.render.table import QUIET, Cell, Column, Gauge, Row, heading
+from tradetui.render.table import PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
 
 if TYPE_CHECKING:
     from engine.health import ConnectionView, HealthView, LatencyView
@@ -50,6 +50,8 @@ CONSOLES = (
     Column("topics", 6, right=True, rank=1), Column("sent", 7, right=True, rank=2), Column("waiting", 7, right=True),
 )  # fmt: skip
 
+REPLAY = (Column("replay", 9, 22), Column("", 12, 1000))
+
 DISK = (Column("on disk", 9, 22), Column("", 12, 1000))
 
 THIS = (Column("this console", 9, 22), Column("", 12, 1000))
@@ -86,9 +88,15 @@ def silent_s(news: News, connection: ConnectionView) -> float | None:
     return None if connection.age_ms is None else connection.age_ms / 1000 + (news.age("health") or 0.0)
 
 
-def good(health: HealthView) -> int:
-    """Return how many connections are up and speak."""
-    return sum(each.up and not each.stale for each in health.connections)
+def good(news: News) -> int:
+    """Return how many connections are up and speak; none that is known of, while the engine says nothing."""
+    known = news.health.connections if news.health is not None and news.fresh("health") else ()
+    return sum(each.up and not each.stale for each in known)
+
+
+def dead(news: News) -> bool:
+    """Tell whether there are connections and none of them speaks: what they brought is of then."""
+    return news.health is not None and bool(news.health.connections) and not good(news)
 
 
 def gaps(health: HealthView) -> int:
@@ -105,9 +113,11 @@ def connections(news: News, health: HealthView) -> list[Row]:
     """Return the market data connections."""
     found = [heading(CONNECTIONS)]
     for each in health.connections:
+        rate = figure(each.rate)
         cells: tuple[Cell, ...] = (
             each.source, connected(each), age(silent_s(news, each)),
-            figure(each.rate), count(each.reconnects, 5), (count(each.gaps, 4), pen(WARN if each.gaps else TEXT)),
+            rate if each.up and not each.stale else (rate, PAST), count(each.reconnects, 5),
+            (count(each.gaps, 4), pen(WARN if each.gaps else TEXT)),
             count(each.resyncs, 7), number(each.offset_ms, sign=True),
             clock(each.since, news.engine_now()), ": ".join(filter(None, (each.doing, each.reason))),
         )  # fmt: skip
@@ -115,11 +125,21 @@ def connections(news: News, health: HealthView) -> list[Row]:
     return found
 
 
-def latencies(health: HealthView) -> list[Row]:
-    """Return how long records take through the engine, by stage."""
-    stages = health.stages.items()
-    rows = [Row(("stage", name), _latency(name, view), columns=LATENCIES) for name, view in stages]
+def latencies(news: News, health: HealthView) -> list[Row]:
+    """Return how long records take through the engine, by stage; of a replay nothing is measured."""
+    own = PAST if dead(news) else PLAIN
+    stages = [(name, view) for name, view in health.stages.items() if view.samples or news.replay is None]
+    rows = [Row(("stage", name), _latency(name, view), own, LATENCIES) for name, view in stages]
     return [heading(LATENCIES), *rows]
+
+
+def played(news: News) -> list[Row]:
+    """Return what a replay has played of its recording."""
+    replay = news.replay
+    if replay is None:
+        return []
+    told = f"{replay.messages} messages, {replay.refused} refused"
+    return [heading(REPLAY), Row(("replay", "played"), ("played", told), columns=REPLAY)]
 
 
 def _latency(name: str, view: LatencyView) -> tuple[Cell, ...]:

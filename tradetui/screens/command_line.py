@@ -77,7 +77,11 @@ class CommandLine(Widget):
 
     def focus_line(self) -> None:
         """Take the keys."""
-        self._input.focus()
+        self.screen.set_focus(self._input)  # at once: the next keys may have come with this one
+
+    def typed(self, text: str) -> None:
+        """Take what was typed in one burst with the key that opened the line, and was on its way to a pane."""
+        self._input.insert_text_at_cursor(text)
 
     def wrong(self, told: str) -> None:
         """Say what is wrong with the line, above it."""

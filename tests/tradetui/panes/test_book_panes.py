@@ -13,11 +13,12 @@ from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 from textual.geometry import Size
 
-from engine.snapshot import CobView
+from engine.protocol import State, raw
+from engine.snapshot import CobView, book_view
 from engine.views import ReplayView
 from tests.support.desk_data import FUTURES_ETH, SPOT_ETH, Playback, playback
 from tradetui.keymap import KEYS
-from tradetui.news import Phase
+from tradetui.news import Phase, Want
 from tradetui.panes.heat import HeatPane
 from tradetui.panes.ladder import LadderPane
 from tradetui.panes.pane import Pane
@@ -216,6 +217,67 @@ def test_a_book_that_is_not_live_does_not_look_live(
     if kind is LadderPane:
         assert "last 2" in text
     assert (lost == "topic") == ("silent 30s" in frame.lines()[0])
+
+
+def tell_book(play: Playback) -> None:
+    """Tell the best levels as the engine does."""
+    view = book_view(play.replay.state, play.instrument, 40, play._now)
+    given = {"seq": view.seq, "ts": play._now, "id": 1}
+    play.news.take(State(topic="book", instrument=play.instrument, data=msgspec.Raw(raw(view)), **given))
+
+
+async def test_below_the_smallest_buckets_are_single_prices_on_the_ladder(play: Playback) -> None:
+    app, view, desk = Book(play), play.desk.view.heat, play.desk
+    async with app.run_test(size=(180, 40)) as pilot:
+        app.heat.focus()
+        await pilot.press("left_curly_bracket")
+        assert not view.levels
+        assert "smallest buckets; { on the ladder: single prices" in app.said[-1]
+        app.ladder.focus()
+        assert Want("book", SPOT_ETH) not in desk.wants({"ladder", "heat"})
+        await pilot.press("left_curly_bracket")
+        assert view.levels
+        assert app.ladder.title().startswith("book")
+        assert Want("book", SPOT_ETH) in desk.wants({"ladder"})
+        assert Want("book", SPOT_ETH) not in desk.wants({"heat", "tape"})
+        assert "waiting for the book" in "\n".join(app.ladder.plain)
+        tell_book(play)
+        app.tick()
+        book = desk.book()
+        assert book is not None
+        text = "\n".join(app.ladder.plain)
+        assert all(f"{price:.2f}" in text for price, _ in (*book.bids[:9], *book.asks[:9]))
+        await pilot.press("left_curly_bracket")
+        assert "these are single prices" in app.said[-1]
+        await pilot.press("right_curly_bracket")
+        assert (view.levels, view.merge) == (False, 1)
+        assert "COB" in app.ladder.title()
+        await pilot.press("right_curly_bracket")
+        assert view.merge == 2
+
+
+def test_single_prices_that_are_not_live_do_not_look_live(play: Playback) -> None:
+    play.desk.view.heat.levels = True
+    pane = LadderPane(play.desk)
+    tell_book(play)
+    assert pane.condition().live
+    version = pane.version()
+    play.to(71)
+    tell_book(play)
+    assert pane.version() != version
+    play.clock += 30
+    play.tell()  # all but the levels
+    assert "book silent 30s" in pane.condition().why
+    assert "last 2" in "\n".join(picture(pane, 40).lines())
+    play.desk.freeze(True)
+    assert len(play.desk.news.books) == 1
+
+
+def test_the_ladder_says_how_large_a_bucket_is(play: Playback) -> None:
+    pane = LadderPane(play.desk)
+    play.desk.view.heat.merge = 5
+    for width, title in ((18, "3 COB"), (36, "3 COB \u00b7 bucket 5"), (60, "3 COB ETH/USDT \u00b7 bucket 5")):
+        assert f" {title} " in picture(pane, width).lines()[0]
 
 
 def test_a_book_that_is_no_book_is_not_drawn_as_one(play: Playback) -> None:

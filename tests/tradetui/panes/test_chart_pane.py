@@ -25,7 +25,7 @@ from tradetui.panes.chart import ChartPane
 from tradetui.panes.paint import Paint
 from tradetui.places import places
 from tradetui.render.look import Look
-from tradetui.render.pens import NAMES, OLD
+from tradetui.render.pens import OLD
 from tradetui.view import TIMEFRAMES, Cross, View
 
 ETH = "binance:ETH/USDT"
@@ -50,7 +50,7 @@ def desk(look: Look = Look(), *, known: bool = True) -> Desk:  # noqa: B008
     view = View(symbol=ETH)
     for chart, timeframe in zip(view.charts, ("1m", "5m", "1h", "1d"), strict=True):
         chart.timeframe = timeframe
-    return Desk(link, view, look, Paint(load("colour-safe", NAMES), look))
+    return Desk(link, view, look, Paint(load("colour-safe"), look))
 
 
 class Sized(ChartPane):
@@ -215,7 +215,12 @@ def test_the_legend_is_of_the_crosshairs_bar_and_otherwise_of_the_newest() -> No
     pane.act("move(-1)")
     assert f"O {before.open:,.2f} H {before.high:,.2f} L {before.low:,.2f} C {before.close:,.2f}" in pane.told()
     pane.of = Size(40, 12)
-    assert pane.told() == f"C {before.close:,.2f} \u25bc-0.10%"
+    assert pane.told() == f"L{before.low:.2f} C{before.close:.2f}"
+    pane.of = Size(61, 21)  # that of the desk on 80 columns
+    prices = zip("OHLC", (before.open, before.high, before.low, before.close), strict=True)
+    figures = " ".join(f"{name}{price:.2f}" for name, price in prices)
+    assert pane.told().startswith(figures)
+    assert pane.title() == "ETH 1m"
 
 
 def test_zooming_keeps_the_crosshairs_bar_where_it_is_and_otherwise_the_right_edge() -> None:

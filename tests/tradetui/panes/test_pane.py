@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.containers import Horizontal
 
 from tests.support.emulator import EmulatedDriver, differing, rendered, shown, text
-from themes.palette import load
+from themes.palette import LEVELS, ROLES, load
 from tradetui.desk import Condition, Desk
 from tradetui.link import Link
 from tradetui.panes.paint import Paint
@@ -19,25 +19,10 @@ from tradetui.panes.writing import Written
 from tradetui.places import places
 from tradetui.render.frame import Frame
 from tradetui.render.look import COLOURS, FULL, Look
-from tradetui.render.pens import (
-    ASK,
-    BALANCE,
-    BID,
-    BOLD,
-    DOWN,
-    GROUND,
-    HEAT,
-    LEVELS,
-    NAMES,
-    OLD,
-    REVERSE,
-    SELECT,
-    UP,
-    pen,
-)
+from tradetui.render.pens import ASK, BALANCE, BID, BOLD, DOWN, GROUND, HEAT, OLD, REVERSE, SELECT, UP, pen
 from tradetui.view import View
 
-PALETTES = [load(name, NAMES) for name in ("colour-safe", "light")]
+PALETTES = [load(name) for name in ("colour-safe", "light")]
 
 
 class Noise(Pane):
@@ -170,7 +155,7 @@ async def test_the_pane_in_focus_is_told_by_its_border_not_only_by_colour() -> N
 @pytest.mark.parametrize("colours", COLOURS)
 def test_every_pen_has_a_style_and_bids_and_asks_differ(colours: str) -> None:
     paint = Paint(PALETTES[0], Look(colours))
-    for role in (*range(len(NAMES)), *range(HEAT, HEAT + 4 * LEVELS)):
+    for role in (*range(len(ROLES)), *range(HEAT, HEAT + 4 * LEVELS)):
         for attributes in (0, OLD, BOLD | REVERSE):
             style = paint.style(pen(role, GROUND, attributes))
             assert (style.color is None) == (colours == "none")

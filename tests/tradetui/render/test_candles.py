@@ -15,6 +15,7 @@ from tradetui.render.frame import Frame
 from tradetui.render.glyphs import GLYPHS, SHADE
 from tradetui.render.look import COLOURS, Look
 from tradetui.render.pens import BOLD, DIM, DOWN, FLAT, REVERSE, UP, UP_FAINT, fore_of, pen
+from tradetui.render.ramps import HATCH
 from tradetui.render.scale import Scale, between
 from tradetui.render.slots import Slots, slots
 from tradetui.render.viewport import viewport
@@ -179,7 +180,20 @@ def test_volume_fills_its_strip_and_little_is_not_nothing() -> None:
 
 def test_a_volume_that_is_a_lower_bound_is_shaded() -> None:
     some = slots(candles([row(MONDAY, (1, 2, 1, 2), 80.0, complete=False)]), MINUTE)
-    for look, shade in ((Look(), SHADE), (Look(ascii=True), "+")):
+    for look, shade in ((Look(), SHADE), (Look("none"), HATCH), (Look(ascii=True), "+")):
         frame = Frame.blank(1, 2)
         draw_volume(frame, some, viewport(1, 1.0, 1, None), 80.0, look)
         assert frame.lines() == [shade, shade]
+
+
+@pytest.mark.parametrize("look", [look for look in LOOKS if look.shades])
+@pytest.mark.parametrize("volume", [80.0, 55.0, 25.0, 5.0])
+def test_with_few_colours_volume_tells_the_direction_as_bodies_do(look: Look, volume: float) -> None:
+    ways = [(1, 2, 1, 2), (2, 2, 1, 1)]
+    some = slots(candles([row(MONDAY + place * MINUTE, ohlc, volume) for place, ohlc in enumerate(ways)]), MINUTE)
+    frame = Frame.blank(2, 2)
+    draw_volume(frame, some, viewport(2, 1.0, 2, None), 80.0, look)
+    up, down = column(frame, 0), column(frame, 1)
+    assert up[1] != down[1] != " " != up[1]
+    if volume == 80.0:
+        assert (up, down) == (("oo", "##") if look.ascii else (SHADE * 2, "\u2588" * 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -145,13 +146,26 @@ def test_a_price_beyond_the_scale_stands_on_its_edge() -> None:
 
 
 def test_the_legend_tells_as_much_as_there_is_room_for() -> None:
-    made = slots(series([(100, 110, 95, 102.5)], volume=1234.5), MINUTE)
-    assert legend(made, 0, 2, 80) == "O 100.00 H 110.00 L 95.00 C 102.50 \u25b2+2.50% V  1234"
-    assert legend(made, 0, 2, 45) == "O 100.00 H 110.00 L 95.00 C 102.50 \u25b2+2.50%"
-    assert legend(made, 0, 2, 40) == "H 110.00 L 95.00 C 102.50 \u25b2+2.50%"
-    assert legend(made, 0, 2, 20) == "C 102.50 \u25b2+2.50%"
-    assert legend(made, 0, 2, 8) == "C 102.50"
-    assert legend(made, 0, 2, 3) == ""
+    made = slots(series([(1100, 1110, 95, 1102.5)], volume=1234.5), MINUTE)
+    told = [
+        "O 1,100.00 H 1,110.00 L 95.00 C 1,102.50 \u25b2+0.23% V  1234",
+        "O1100.00 H1110.00 L95.00 C1102.50 \u25b2+0.23% V 1234",
+        "O1100.00 H1110.00 L95.00 C1102.50 \u25b2+0.23%",
+        "O1100.00 H1110.00 L95.00 C1102.50",
+        "H1110.00 L95.00 C1102.50",
+        "L95.00 C1102.50",
+        "C1102.50",
+        "",
+    ]
+    for text, shorter in pairwise(told):
+        assert legend(made, 0, 2, len(text)) == text
+        assert legend(made, 0, 2, len(text) - 1) == shorter
+
+
+def test_a_running_bar_under_the_crosshair_keeps_its_four_prices() -> None:
+    made = slots(candles([row(MONDAY, (61_700.0, 61_733.55, 61_690.0, 61_728.21), closed=False)]), MINUTE)
+    assert legend(made, 0, 2, 47) == "O61700.00 H61733.55 L61690.00 C61728.21 \u25b2+0.05%"
+    assert legend(made, 0, 2, 47, named=True) == f"O61700.00 H61733.55 L61690.00 C61728.21 {RUNNING}"
 
 
 def test_the_legend_tells_the_direction_and_what_is_special() -> None:
@@ -164,8 +178,8 @@ def test_the_legend_tells_the_direction_and_what_is_special() -> None:
     assert legend(made, 0, 1, 80, named=True).endswith("partial")
     assert "= 0.00%" in legend(made, 1, 1, 80, named=True)
     assert legend(made, 2, 1, 80, named=True) == "no bars for 12m"
-    assert legend(made, 3, 1, 80, named=True).endswith("running")
-    assert not legend(made, 3, 1, 80).endswith("running")
+    assert legend(made, 3, 1, 80, named=True).endswith(f" {RUNNING}")
+    assert not legend(made, 3, 1, 80).endswith(RUNNING)
 
 
 @settings(max_examples=100)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from tradetui.render import ramps
 from tradetui.render.columns import History, Window, gather, join, present, read
 from tradetui.render.frame import Frame
 from tradetui.render.heat import HeatMap, Scene, arrange
+from tradetui.render.heat_edge import depth
 from tradetui.render.heat_image import ASCII_DOTS, DOTS, LINES, Scheme, image, lines
 from tradetui.render.look import COLOURS, Look
 from tradetui.render.pens import (
@@ -28,6 +30,7 @@ from tradetui.render.pens import (
     HEAT_BID,
     LEVELS,
     MID,
+    OLD,
     UNKNOWN,
     back_of,
     fore_of,
@@ -449,3 +452,96 @@ def test_every_size_can_be_drawn(
     assert all(len(char) == 1 for char in frame.glyphs.ravel())
     again = drawn(heat, told, width, height, view, look)
     assert frame.changed(again) == []
+
+
+# What a trader asked for. -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("height", "merge"), [(42, 1), (82, 1), (125, 1), (22, 1), (30, 5), (40, 10)])
+def test_the_tag_of_the_mid_stands_on_the_row_of_its_bucket_beside_its_own_bar(
+    plays: dict[str, Playback], height: int, merge: int
+) -> None:
+    heat, view, width = HeatMap(), HeatView(merge=merge), 130
+    told = scene(plays[COIN_BTC])
+    assert told.cob is not None
+    assert told.cob.mid is not None
+    frame = drawn(heat, told, width, height, view)
+    layout = arrange(width, height, len("60000.005") + 1, view, LOOKS[0])
+    window, scheme = heat.window, layout.scheme
+    assert window is not None
+    bucket = int(told.cob.mid // window.size) - window.bottom
+    upwards = range(scheme.rows)
+    if scheme.tall:
+        rows = {scheme.rows - 1 - up for up in upwards if up // scheme.tall == bucket}
+    else:
+        rows = {scheme.rows - 1 - up for up in upwards if up == bucket // 2}
+    tags = [y for y, line in enumerate(frame.lines()) if "\u25b8" in line and y < scheme.rows]
+    assert len(tags) == 1
+    assert tags[0] in rows
+    labels = frame.part(layout.columns + 1, 0, layout.label, scheme.rows).lines()
+    if scheme.tall > 1:
+        assert labels[max(rows)].strip() == f"{(bucket + window.bottom) * window.size:.0f}"
+    alone = Frame.blank(layout.bar, scheme.rows)
+    now = present(told.cob, told.now)
+    assert now is not None
+    grid = gather(now, window._replace(first=told.now, columns=1, each=1), "size")
+    depth(alone, grid, heat._top, scheme)
+    bars = frame.part(layout.columns + layout.label + 2, 0, layout.bar, scheme.rows)
+    assert bars.lines()[tags[0]] == alone.lines()[tags[0]]
+    assert grid.bids[bucket, 0] + grid.asks[bucket, 0] > 0
+
+
+def test_a_mid_that_is_past_is_no_tag(plays: dict[str, Playback]) -> None:
+    told, view = scene(plays[SPOT_ETH]), HeatView()
+    mid = f"{(told.rows[-1].best_bid + told.rows[-1].best_ask) / 2:.3f}"
+    frame = drawn(HeatMap(), told._replace(live=False, now=told.now + 9, word="last\u25b8"), 110, 40, view)
+    assert "\u25b8" not in "".join(frame.lines()[:38])
+    (y,) = (y for y, line in enumerate(frame.lines()[:38]) if mid in line)
+    x = frame.lines()[y].index(mid)
+    assert frame.pens[y, x] & OLD
+    assert back_of(int(frame.pens[y, x])) == GROUND
+
+
+@pytest.mark.parametrize("width", [58, 65])
+def test_a_narrow_legend_keeps_trades_and_best_prices(plays: dict[str, Playback], width: int) -> None:
+    text = drawn(HeatMap(), scene(plays[SPOT_ETH]), width, 20, HeatView()).lines()[-1]
+    assert "\u25cb buy  \u25cf sell  \u2500 best" in text
+    assert "unknown" not in text
+    wide = drawn(HeatMap(), scene(plays[SPOT_ETH]), 120, 20, HeatView()).lines()[-1]
+    for words in ("\u25cb bought", "\u25cf sold", "\u2500 best prices", "\u2571 lower bound", "unknown"):
+        assert words in wide
+
+
+def test_a_spread_is_seen_on_a_scale_from_nothing_to_the_widest(plays: dict[str, Playback]) -> None:
+    rows = [row(1), row(2), msgspec.structs.replace(row(3), best_bid=117.0, best_ask=122.0)]
+    heat = HeatMap()
+    frame = drawn(heat, of_rows(rows, now=3), 60, 42, HeatView(metric="spread", dots=False))
+    assert heat.cut is not None
+    widest = 20_000 * 5 / 239
+    assert widest <= heat.cut.high <= 1.1 * widest
+    assert heat.window is not None
+    seen = (frame.pens[:40, : heat.window.columns] >> 8 & 0xFF) - HEAT
+    x = [second - 1 - heat.window.first for second in (1, 2, 3)]
+    levels = [[int(level) for level in seen[:, at] if 0 <= level < LEVELS] for at in x]
+    assert [len(each) for each in levels] == [2, 2, 6]
+    assert min(levels[0]) >= ramps.DIMMEST
+    assert min(levels[2]) > max(levels[0])
+    steady = drawn(HeatMap(), scene(plays[FUTURES_ETH]), 65, 20, HeatView(metric="spread"))
+    text = steady.lines()[-1]
+    assert text.startswith("0 ")
+    low, high = text[:2].strip(), re.search(r"([\d.]+) +bp", text)
+    assert high is not None
+    assert low == "0"
+    assert len(high[1].replace("0.", "").lstrip("0")) <= 2
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_a_spread_is_seen_in_every_look(plays: dict[str, Playback], look: Look) -> None:
+    frame = drawn(HeatMap(), scene(plays[FUTURES_ETH]), 65, 24, HeatView(metric="spread", dots=False), look)
+    part = frame.part(0, 0, 50, 22)
+    if look.shades:
+        told = set("".join(part.lines()))
+        assert told & set(ramps.ASCII_SHADES[1:] if look.ascii else ramps.SHADES[1:])
+    else:
+        roles = {role for pen in part.pens.ravel().tolist() for role in (fore_of(pen), back_of(pen))}
+        assert any(HEAT + ramps.DIMMEST <= role < HEAT + LEVELS for role in roles)

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.snapshot import CobView
+from engine.snapshot import BookView, CobView, book_view
+from engine.types import SECOND
 from tests.support.desk_data import COIN_BTC, FUTURES_ETH, SPOT_ETH, playback
 from tradetui.render.frame import Frame
+from tradetui.render.instruments import inverse
 from tradetui.render.ladder import Ladder, sides
 from tradetui.render.pens import ASK, BID, fore_of
 
@@ -48,7 +50,8 @@ def test_the_sides_are_the_buckets_from_the_best_price_outwards(
     assert cob.best_bid is not None
     assert cob.best_ask is not None
     assert bids.prices[0] <= cob.best_bid < bids.prices[0] + size
-    assert asks.prices[0] - size <= cob.best_ask < asks.prices[0]
+    assert cob.best_ask is not None
+    assert asks.prices[0] <= cob.best_ask < asks.prices[0] + size
     np.testing.assert_allclose(np.diff(bids.prices), -size)
     np.testing.assert_allclose(np.diff(asks.prices), size)
     # Over all buckets that are known, the sums are the whole of both sides.
@@ -74,8 +77,10 @@ def test_the_mid_is_in_the_middle_and_the_prices_go_down_in_whole_buckets(
     above, below = prices[: middle - head], prices[middle - head :]
     assert above == sorted(above, reverse=True)
     assert set(np.diff(above)) | set(np.diff(below)) <= {-1.0}
-    assert cob.mid is not None
-    assert above[-1] > cob.mid > below[0]
+    assert cob.best_ask is not None
+    assert cob.best_bid is not None
+    assert above[-1] <= cob.best_ask < above[-1] + 1
+    assert below[0] <= cob.best_bid < below[0] + 1
 
 
 def test_rows_tell_size_and_sum(books: dict[str, CobView]) -> None:
@@ -159,4 +164,66 @@ def test_every_size_can_be_drawn(
     assert all(len(char) == 1 for char in frame.glyphs.ravel())
 
 
-# Numbers. -----------------------------------------------------------------------------------------------------------
+# Single prices. -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def levels_of(recordings_root_path: Path) -> BookView:
+    play = playback(recordings_root_path, SPOT_ETH, 90)
+    return book_view(play.replay.state, SPOT_ETH, 40, play.replay.recording.start + 90 * SECOND)
+
+
+def exact(book: BookView, width: int, height: int, *, live: bool = True) -> list[str]:
+    frame = Frame.blank(width, height)
+    assert Ladder().draw_levels(frame, book, 0.01, live=live)
+    return frame.lines()
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 17), (30, 22), (44, 40)])
+def test_levels_are_the_prices_of_the_book_best_ones_in_the_middle(
+    levels_of: BookView, width: int, height: int
+) -> None:
+    lines = exact(levels_of, width, height)
+    middle = next(y for y, line in enumerate(lines) if "\u2500\u2500" in line)
+    head = 1 if lines[0].lstrip().startswith("price") else 0
+    above = [line.split() for line in lines[head:middle]][::-1]
+    below = [line.split() for line in lines[middle + 1 :]]
+    for rows, side in ((above, levels_of.asks), (below, levels_of.bids)):
+        assert [float(row[0]) for row in rows] == [price for price, _ in side[: len(rows)]]
+        place = -2 if width == 44 else -1
+        assert [float(row[place]) for row in rows] == pytest.approx([size for _, size in side[: len(rows)]], abs=1e-3)
+    bid, ask = levels_of.bids[0][0], levels_of.asks[0][0]
+    assert f"{(bid + ask) / 2:.3f}" in lines[middle]
+    assert width < 30 or f"spread {ask - bid:.2f}" in lines[middle]
+    if width == 44:
+        sums = np.cumsum([size for _, size in levels_of.bids[: len(below)]])
+        assert [float(row[-1]) for row in below] == pytest.approx(sums.tolist(), rel=1e-3)
+
+
+def test_a_side_with_few_levels_leaves_the_rest_blank() -> None:
+    book = BookView(
+        instrument="x:BTC/USDT", seq=1, live=True, update_id=1, bids=((61_700.0, 0.00012),),
+        asks=((61_700.01, 12.34567), (61_709.99, 0.5)),
+    )  # fmt: skip
+    lines = exact(book, 16, 9)
+    assert [line.replace("\u2500", " ").split() for line in lines] == [
+        [], [], ["61709.99", "0.50000"], ["61700.01", "12.3457"], ["61700.005", "\u00b7"], ["61700.00", "0.00012"],
+        [], [], [],
+    ]  # fmt: skip
+    assert "last 61700" in "".join(exact(book, 22, 9, live=False))
+    assert not Ladder().draw_levels(Frame.blank(20, 9), msgspec.structs.replace(book, bids=()), 0.01, live=True)
+
+
+def test_sizes_of_an_inverse_market_are_contracts(levels_of: BookView) -> None:
+    assert "ETH size" in exact(levels_of, 50, 20)[0]
+    assert "contracts" in exact(msgspec.structs.replace(levels_of, instrument=COIN_BTC), 50, 20)[0]
+    assert inverse("binancecoinm:BTC/USD:BTC-240927")
+    assert not inverse(FUTURES_ETH)
+
+
+@settings(max_examples=40, deadline=None)
+@given(width=st.integers(1, 70), height=st.integers(1, 100), tick=st.sampled_from([0.0, 0.01]))
+def test_levels_of_every_size_can_be_drawn(levels_of: BookView, width: int, height: int, tick: float) -> None:
+    frame = Frame.blank(width, height)
+    assert Ladder().draw_levels(frame, levels_of, tick, live=True)
+    assert all(len(char) == 1 for char in frame.glyphs.ravel())

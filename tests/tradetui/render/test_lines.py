@@ -17,7 +17,7 @@ from tradetui.keys import load_keys
 from tradetui.news import SILENT_S, Phase
 from tradetui.render import banner, footer, status, tabs
 from tradetui.render.frame import Frame
-from tradetui.render.pens import ALARM, LIVE, REPLAY, back_of
+from tradetui.render.pens import ALARM, LIVE, OLD, REPLAY, back_of
 from tradetui.render.tabs import Tabs
 from tradetui.render.vitals import Own
 
@@ -141,6 +141,45 @@ def test_old_figures_do_not_look_like_now() -> None:
     assert "looking" in line(Told(), 80)
 
 
+def past(frame: Frame, words: str) -> bool:
+    """Tell whether words are there, and all of them drawn as of the past."""
+    x = frame.lines()[0].index(words)
+    return bool((frame.pens[0, x : x + len(words)] & OLD).all())
+
+
+def test_figures_of_then_are_drawn_as_such() -> None:
+    told = Told().attached(fit(connections=fit().connections[:1]))
+    now = drawn(told, 200)
+    assert "feeds 1/1" in now.lines()[0]
+    assert not any(past(now, words) for words in ("1/1", " 81", "gaps"))
+    told.seconds += SILENT_S + 4
+    frame = drawn(told, 200)
+    assert "feeds 0/1" in frame.lines()[0]
+    assert all(past(frame, words) for words in ("0/1", "81"))
+    down = msgspec.structs.replace(fit().connections[0], up=False)
+    frame = drawn(Told().attached(fit(connections=(down,))), 200)
+    assert "feeds 0/1" in frame.lines()[0]
+    assert past(frame, "81")
+    assert not past(frame, "0/1"), "that is so now"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_replay_has_messages_and_no_feeds(width: int) -> None:
+    places = set()
+    for messages in (0, 1234, 10**9):
+        told = Told().attached(fit(data="replay", connections=()), replay=playing(messages=messages))
+        text = line(told, width)
+        assert "feeds" not in text
+        assert "msg/s" not in text
+        assert "0/0" not in text
+        places.add((text.find(" msg"), text.find("alerts"), text.find("12:00:00")))
+        told_ = {0: "0", 1234: "1234", 10**9: "1000M"}[messages]
+        assert f"{told_} msg" in text or width != 120
+        assert "no orders" in text or width == 120
+    assert len(places) == 1
+    assert "played 1000000k msg" in text or width < 200
+
+
 def test_one_dead_market_is_told_beside_a_live_one() -> None:
     told = Told().attached(markets=[MARKETS[2], MARKETS[0]])
     assert "old 42s" in line(told, 80)
@@ -175,9 +214,10 @@ def test_any_engine_fits(text: str, number: int, width: int) -> None:
     )  # fmt: skip
     frame = drawn(told, width, Own(float(number), float(number), 4.0))
     again = Frame.blank(width, 1)
-    tabs.draw_replay(again, playing(position=number, start=number, end=0), tabs_of(told))
+    tabs.draw_replay(again, playing(position=number, start=number, end=0, messages=number), tabs_of(told).keys)
+    of_replay = again.copy()
     tabs.draw(again, tabs_of(told)._replace(layout=text, theme=text))
-    for row in (*frame.lines(), *again.lines()):
+    for row in (*frame.lines(), *of_replay.lines(), *again.lines()):
         assert len(row) == width
         assert "\x1b" not in row
 
@@ -200,12 +240,15 @@ def tab_line(tabs_: Tabs, width: int) -> str:
 def test_panes_and_settings_are_found_from_the_screen(width: int) -> None:
     told = Told().attached(markets=list(MARKETS[:2]))
     text = tab_line(tabs_of(told), width)
-    for word in ("[1 Charts]", "[ETH]", "BTC (x)", "layout desk (p)", "sync on", "(y)"):
+    for word in ("[1 Charts]", "2 Heat", "3 Ladder", "4 Tape", "5 Markets", "6 System", "7 Alerts", "8 Events"):
         assert word in text, word
     if width >= 120:
-        for word in ("2 Heat", "5 Markets", "8 Events"):
+        for word in ("[ETH]", "BTC (x)", "layout desk (p)"):
             assert word in text, word
-    assert "sync off" in tab_line(tabs_of(told)._replace(sync=False), width)
+    if width >= 200:
+        for word in ("sync on", "(y)", "theme colour-safe (t)"):
+            assert word in text, word
+        assert "sync off" in tab_line(tabs_of(told)._replace(sync=False), width)
     assert "[5 Markets]" in tab_line(tabs_of(told, "markets"), width)
 
 
@@ -213,8 +256,11 @@ def test_many_instruments_are_counted() -> None:
     names = [f"binance:COIN{i}/USDT" for i in range(60)]
     told = Told().attached(markets=[market(name) for name in names])
     told.desk.view.symbol = names[30]
-    assert "[COIN30]" in tab_line(tabs_of(told), 80)
-    assert "+58" in tab_line(tabs_of(told), 80)
+    assert "[COIN30]" in tab_line(tabs_of(told), 120)
+    assert "+58" in tab_line(tabs_of(told), 120)
+    assert "[COIN30]" in tab_line(tabs_of(told), 200)
+    assert "+55" in tab_line(tabs_of(told), 200)
+    assert tab_line(tabs_of(told), 80).rstrip().endswith("8 Events"), "there is no room behind the panes"
     assert "no instrument" in tab_line(tabs_of(Told()), 200)
 
 
@@ -228,7 +274,7 @@ def test_digits_are_those_of_the_keys() -> None:
 def test_where_a_replay_stands() -> None:
     def shown(width: int, **changed: object) -> str:
         frame = Frame.blank(width, 1)
-        tabs.draw_replay(frame, playing(**changed), tabs_of(Told().attached()))
+        tabs.draw_replay(frame, playing(**changed))
         return frame.lines()[0]
 
     for width in WIDTHS:
@@ -244,7 +290,8 @@ def test_where_a_replay_stands() -> None:
     assert filled == sorted(filled)
     assert filled[-1] > 40
     assert "F6 F7 10 s" in shown(120)
-    assert "[ETH]" in shown(200)
+    assert "( ) speed" in shown(120)
+    assert "[ETH]" not in shown(200), "the panes have a line of their own"
 
 
 # Footer. ------------------------------------------------------------------------------------------------------------
@@ -272,6 +319,13 @@ def test_keys_of_the_pane_come_first() -> None:
     assert "filter" in [hint for _, hint in footer.hints(80, ("table",))]
 
 
+def test_in_a_replay_the_key_that_freezes_pauses() -> None:
+    assert ("space", "freeze") in footer.hints(200, ("chart",))
+    told = footer.hints(200, ("chart", "replay"))
+    assert ("space", "pause") in told
+    assert "freeze" not in [hint for _, hint in told]
+
+
 def test_lines_name_the_persons_own_keys(tmp_path: Path) -> None:
     file = tmp_path / "keys.toml"
     file.write_text('[keys]\nsymbol = "n"\nlayout = "o"\nlonger = "f9"\nslower = "f4"\nengine = "G"\n')
@@ -281,7 +335,7 @@ def test_lines_name_the_persons_own_keys(tmp_path: Path) -> None:
     assert "(n)" in tab_line(own, 200)
     assert "layout desk (o)" in tab_line(own, 200)
     frame = Frame.blank(200, 1)
-    tabs.draw_replay(frame, playing(), own)
+    tabs.draw_replay(frame, playing(), table)
     assert "F4 ) speed" in frame.lines()[0]
     hints = dict(reversed(hint) for hint in footer.hints(200, ("chart",), table))
     assert hints["symbol"] == "n"

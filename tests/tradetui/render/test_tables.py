@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.health import LatencyView
 from engine.ports import Entry
 from engine.types import SECOND
 from tests.tradetui.fake_engine import market
@@ -289,6 +290,31 @@ def test_a_small_pane_tells_the_worst_first() -> None:
     assert "feeds" in found[5]
     assert "1/2 up, 42s, gaps 2" in found[5]
     assert "p99" in found[6]
+
+
+def test_figures_of_a_feed_that_is_down_are_those_of_then() -> None:
+    down = msgspec.structs.replace(fit().connections[0], up=False)
+    rows = all_rows(Told().attached(fit(connections=(down,))), low=True)
+    by = {row.id[1]: row for row in rows if not row.head and row.id[0] in ("brief", "stage", "connection")}  # type: ignore[index]
+    assert "0/1 up" in by["feeds"].text
+    assert by["p99"].cells[1][1] & OLD  # type: ignore[index]
+    assert by["apply"].pen & OLD
+    assert by["binance"].cells[3][1] == PAST  # type: ignore[index]
+    told = Told().attached(fit(connections=fit().connections[:1]))
+    assert "1/1 up" in "".join(row.text for row in all_rows(told, low=True))
+    told.seconds += SILENT_S + 4
+    assert "0/1 up" in "".join(row.text for row in all_rows(told, low=True))
+
+
+def test_a_replay_tells_messages_instead_of_feeds_and_times() -> None:
+    nothing = LatencyView(samples=0, p50_ms=None, p95_ms=None, p99_ms=None, max_ms=None)
+    fared = fit(data="replay", connections=(), stages={"apply": nothing})
+    told = Told().attached(fared, replay=playing(messages=1234, refused=2))
+    text = "\n".join(row.text for row in all_rows(told, low=True))
+    assert "1234 messages, gaps" in text
+    assert "1234 messages, 2 refused" in text
+    assert "0/0" not in text
+    assert "latency" not in text
 
 
 def test_an_engine_that_is_gone_is_told_by_the_console() -> None:

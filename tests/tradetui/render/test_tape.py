@@ -45,6 +45,16 @@ def test_the_time_gives_way_first(width: int, told: str) -> None:
     assert frame.lines()[0].rstrip() == told
 
 
+@pytest.mark.parametrize("width", [25, 26, 27, 28, 33])
+def test_small_sizes_are_told_by_their_digits_before_the_time_by_its_hour(width: int) -> None:
+    rows = [TradeRow(1, 1_723_161_352_230, 61_700.01, size, True, False) for size in (0.00012, 0.5, 12.34567)]
+    frame = Frame.blank(width, 3)
+    draw(frame, rows, 0.01, 5)
+    lines = [line.split() for line in frame.lines()]
+    assert [line[-1] for line in lines] == ["0.00012", "0.50000", "12.3457" if width in (25, 28) else "12.34567"]
+    assert lines[0][0] == ("55:52" if width < 28 else "23:55:52")
+
+
 def test_the_real_tape_stands_newest_first_in_columns(play: Playback) -> None:
     rows = list(reversed(play.desk.trades().rows))
     frame = Frame.blank(60, 30)

@@ -24,7 +24,6 @@ from tradetui.keymap import KEYS, WHERE
 from tradetui.palette import ConsoleCommands, Palette
 from tradetui.prompt import COMMANDS
 from tradetui.render.look import Look
-from tradetui.render.pens import NAMES
 from tradetui.screens.command_line import CommandLine
 from tradetui.screens.dialogs import Choice, Confirm, Dialog, Help, Leave, Told
 from tradetui.screens.jump import Jump
@@ -77,7 +76,7 @@ class Host(App[None]):
         self.query_one(Pane).focus()
 
     def paint(self, name: str) -> None:
-        theme = textual_theme(load(name, NAMES), self.look)
+        theme = textual_theme(load(name), self.look)
         self.register_theme(theme)
         self.theme = theme.name
 
@@ -158,7 +157,7 @@ DIALOGS: dict[str, Callable[[], Dialog[Any]]] = {
     "leave nothing": lambda: Leave(0, "default"),
     "told": lambda: Told(f"FEED_DOWN {EVIL}", [f"{EVIL} " * 8] * 40),
     "help": lambda: Help(("table", "alerts"), replay=True),
-    "themes": lambda: ThemePicker(catalogue(NAMES)[0], "colour-safe", lambda name: None),
+    "themes": lambda: ThemePicker(catalogue()[0], "colour-safe", lambda name: None),
 }
 
 
@@ -331,7 +330,7 @@ async def test_themes_are_shown_at_once_and_taken_back() -> None:
             painted.append(name)
             on.app.paint(name)
 
-        palettes = catalogue(NAMES)[0]
+        palettes = catalogue()[0]
         listed = names()
         await on.push(ThemePicker(palettes, "colour-safe", preview))
         assert painted == []
