@@ -25,7 +25,7 @@ def probe() -> None:
 
     def prepare(look: screen.Look) -> None:
         original(look)
-        from tradetui.app import ConsoleApp
+        from tradetui.console.app import ConsoleApp
 
         late: list[float] = []
 
@@ -46,9 +46,9 @@ def probe() -> None:
                 await super().on_unmount()
                 keep(late)
 
-        import tradetui.app
+        import tradetui.console.app
 
-        tradetui.app.ConsoleApp = Probed  # type: ignore[misc]
+        tradetui.console.app.ConsoleApp = Probed  # type: ignore[misc]
 
     screen.prepare = prepare
 

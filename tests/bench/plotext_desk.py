@@ -20,8 +20,8 @@ from textual.app import App, ComposeResult
 from textual.containers import Grid, Horizontal, Vertical
 from textual.widgets import DataTable, Footer, Static
 
-from tradetui.link import Link
-from tradetui.news import Want
+from tradetui.console.link import Link
+from tradetui.console.news import Want
 from tradetui.places import places
 
 TIMEFRAMES = ("1s", "1m", "1h", "1d")

@@ -48,21 +48,21 @@ from engine.views import BarRow, MarketRow, ReplayView
 from tests.support import candles
 from tests.support.emulator import EmulatedDriver, cells, differing, rendered, shown
 from tests.support.exchange import recordings_root
+from tests.tradetui.console.told import fit
 from tests.tradetui.fake_engine import alert, health, market
-from tests.tradetui.told import fit
 from themes.palette import load
-from tradetui.app import ConsoleApp
-from tradetui.desk import Desk
-from tradetui.keyboard import harmless
-from tradetui.keymap import KEYS
-from tradetui.link import Link
-from tradetui.news import Phase
-from tradetui.panes.paint import SYSTEMS, Paint
-from tradetui.panes.pane import Pane
+from tradetui.console.app import ConsoleApp
+from tradetui.console.desk import Desk
+from tradetui.console.keyboard import harmless
+from tradetui.console.keymap import KEYS
+from tradetui.console.link import Link
+from tradetui.console.news import Phase
+from tradetui.console.panes.paint import SYSTEMS, Paint
+from tradetui.console.panes.pane import Pane
+from tradetui.console.prompt import COMMANDS
+from tradetui.console.render.look import COLOURS, Look
+from tradetui.console.view import View
 from tradetui.places import places
-from tradetui.prompt import COMMANDS
-from tradetui.render.look import COLOURS, Look
-from tradetui.view import View
 
 LIFE = 50
 """Steps of one console."""

@@ -259,7 +259,8 @@ def test_wrong_settings_are_said_before_anything_starts(world: World, tmp_path: 
 def test_what_the_console_loads() -> None:
     heavy = ("torch", "polars", "ccxt", "aiohttp", "pandas", "aiosqlite")
     code = (
-        "import tradetui.cli.console, tradetui.config, tradetui.app, tradetui.link, tradetui.terminal, engine.health\n"
+        "import tradetui.cli.console, tradetui.config, tradetui.console.app, tradetui.console.link\n"
+        "import tradetui.console.terminal, engine.health\n"
         f"import sys\nprint(*[name for name in {heavy!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,11 +14,11 @@ from engine.topics import Topics
 from engine.types import SECOND
 from tests.tradetui.fake_engine import health
 from themes.palette import load
-from tradetui.desk import Desk
-from tradetui.news import News, Phase
-from tradetui.panes.paint import Paint
-from tradetui.render.look import Look
-from tradetui.view import View
+from tradetui.console.desk import Desk
+from tradetui.console.news import News, Phase
+from tradetui.console.panes.paint import Paint
+from tradetui.console.render.look import Look
+from tradetui.console.view import View
 
 SPOT_ETH = "binance:ETH/USDT"
 FUTURES_ETH = "binanceusdm:ETH/USDT:USDT"

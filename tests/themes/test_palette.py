@@ -11,10 +11,10 @@ from rich._palettes import STANDARD_PALETTE
 from rich.color import Color, ColorSystem
 
 from themes.palette import FOLDER, LEVELS, RAMPS, ROLES, Palette, ThemeInvalid, catalogue, load, names
-from tradetui.panes.paint import Paint
-from tradetui.render.look import Look
-from tradetui.render.pens import ALARM, BAR, DOWN, GROUND, HEAT, SELECT, UP, pen
-from tradetui.screens.theme import textual_theme
+from tradetui.console.panes.paint import Paint
+from tradetui.console.render.look import Look
+from tradetui.console.render.pens import ALARM, BAR, DOWN, GROUND, HEAT, SELECT, UP, pen
+from tradetui.console.screens.theme import textual_theme
 
 SHIPPED = [load(name) for name in names()]
 

@@ -18,8 +18,8 @@ def keys(
 ) -> None:
     """Show the keys of the console with your own; exit code 2 if your file has something wrong."""
     from tradetui.cli.output import show_json, table
-    from tradetui.keymap import KEYS
-    from tradetui.keys import FILE, load_keys
+    from tradetui.console.keymap import KEYS
+    from tradetui.console.keys import FILE, load_keys
     from tradetui.places import config_folder
 
     path = config_folder() / FILE
@@ -56,7 +56,7 @@ def _write(*, as_json: bool) -> None:
     """
     from engine.errors import SettingsInvalid
     from tradetui.cli.output import show_json
-    from tradetui.keys import FILE, commented
+    from tradetui.console.keys import FILE, commented
     from tradetui.places import config_folder
 
     path = config_folder() / FILE

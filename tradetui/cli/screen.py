@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 
 from engine.errors import SettingsInvalid
-from tradetui.capabilities import look_of, prepare
+from tradetui.console.capabilities import look_of, prepare
 
 if TYPE_CHECKING:
-    from tradetui.app import ConsoleApp
-    from tradetui.link import Link
+    from tradetui.console.app import ConsoleApp
+    from tradetui.console.link import Link
     from tradetui.places import Places
 
 
@@ -41,15 +41,15 @@ def open_console(here: Places, given: list[str], screen: Screen) -> tuple[Consol
     import asyncio
 
     from themes.palette import FIRST, ThemeInvalid, load
-    from tradetui.app import ConsoleApp
-    from tradetui.desk import Desk
-    from tradetui.keyboard import Driver
-    from tradetui.keys import load_keys
-    from tradetui.link import Link
-    from tradetui.panes.paint import Paint
+    from tradetui.console.app import ConsoleApp
+    from tradetui.console.desk import Desk
+    from tradetui.console.keyboard import Driver
+    from tradetui.console.keys import load_keys
+    from tradetui.console.link import Link
+    from tradetui.console.panes.paint import Paint
+    from tradetui.console.terminal import Terminal
+    from tradetui.console.view import Memory
     from tradetui.places import config_folder, places
-    from tradetui.terminal import Terminal
-    from tradetui.view import Memory
 
     folder = config_folder()
     memory = Memory(places(here.settings).state / "console.json")

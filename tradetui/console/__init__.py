@@ -1,0 +1,1 @@
+"""The console: a trading desk in the terminal, a client of the engine."""

@@ -1,0 +1,115 @@
+"""A candle chart: what it draws, and what it says in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tradetui.console.keys import pressed
+from tradetui.console.panes.chart_keys import ChartKeys
+from tradetui.console.panes.sight import Sight
+from tradetui.console.render import chart as drawing
+from tradetui.console.render.frame import Frame
+from tradetui.console.render.instruments import names, pair
+from tradetui.console.render.pens import FAINT, TEXT, pen
+from tradetui.console.render.viewport import grouped
+
+if TYPE_CHECKING:
+    from tradetui.console.desk import Desk
+
+TITLED = 66
+"""Columns from which the title has room for the pair beside the figures of a bar."""
+
+
+class ChartPane(ChartKeys):
+    """One of the charts; `number` counts from 1. One key goes to the first chart, and from chart to chart."""
+
+    def __init__(self, desk: Desk, number: int) -> None:
+        super().__init__(desk, number)
+        self.DIGIT = "1" if number == 1 else ""  # type: ignore[misc]
+
+    def version(self) -> object:
+        """Return what the drawing is made of."""
+        self.outlook.settle()
+        desk, candles, cross = self.desk, self.outlook.candles, self.outlook.crossed
+        return (
+            candles, candles.version, desk.symbol, self.outlook.tick, msgspec.structs.astuple(self.chart),
+            msgspec.structs.astuple(cross) if cross is not None else None,
+            desk.replay is None, None if len(candles) else desk.news.version,
+        )  # fmt: skip
+
+    def title(self) -> str:
+        """Return what is drawn: the instrument, the length of a bar, and all that is not as usual."""
+        view = self.chart
+        group = grouped(view.columns)
+        flags = (
+            f"\u00d7{group}" if group > 1 else "",
+            "HA" if view.heikin else "",
+            {"log": "log", "percent": "%"}.get(view.scale, ""),
+            "fixed scale" if view.low is not None else "",
+        )
+        symbol = self.desk.symbol
+        name = pair(symbol) if self.size.width >= TITLED else names(tuple(self.desk.symbols)).get(symbol, pair(symbol))
+        return " ".join(filter(None, (name, view.timeframe, *flags)))
+
+    def told(self) -> str:
+        """Return the figures of the crosshair's bar, or of the newest one."""
+        sight = self.sight()
+        if sight is None:
+            return ""
+        room = self.size.width - len(f"{self.DIGIT} {self.title()}".strip()) - 8
+        slot = sight.cross.slot if sight.cross is not None else len(sight.slots) - 1
+        return drawing.legend(sight.slots, slot, self.outlook.places, room, named=sight.cross is not None)
+
+    def draw(self, frame: Frame) -> None:
+        """Draw the chart, or why there is none."""
+        sight = self.outlook.sight(frame.width, frame.height)
+        if sight is None:
+            self._empty(frame)
+            return
+        view, candles = self.chart, self.outlook.candles
+        open_, last = float(candles.ohlc[-1, 0]), float(candles.ohlc[-1, 3])
+        chart = drawing.Chart(
+            slots=sight.slots,
+            view=sight.view,
+            scale=sight.scale,
+            slot_ms=self.outlook.slot_ms,
+            glyphs=view.glyphs,
+            places=self.outlook.places,
+            last=last,
+            change=last - open_,
+            base=drawing.base(sight.slots, sight.view) if view.scale == "percent" else None,
+            cross=sight.cross,
+            tag=self._tag(sight, frame.width),
+        )
+        drawing.draw(frame, chart, sight.parts, self.desk.look)
+
+    def simple(self, frame: Frame) -> None:
+        """Draw the closes as a line."""
+        drawing.draw_closes(frame, self.outlook.candles.ohlc[:, 3], self.outlook.places)
+
+    def _empty(self, frame: Frame) -> None:
+        desk = self.desk
+        lines = [f"no {self.chart.timeframe} bars of {desk.symbol or 'any instrument'} yet"]
+        why = desk.condition().why
+        if why:
+            lines.append(why)
+        health = desk.news.health
+        lines += [f"{each.source}: {each.doing}" for each in (health.connections if health else ()) if each.doing]
+        if desk.replay is None:
+            lines.append("to see a recording instead: tradetui --replay PATH")
+        first = max((frame.height - len(lines)) // 2, 0)
+        for row, line in enumerate(lines):
+            frame.text(1, first + row, line, pen(FAINT if row else TEXT), most=frame.width - 2)
+
+    def _tag(self, sight: Sight, width: int) -> str:
+        """Say how the newest bar in sight stands to the newest there is."""
+        back = int((~sight.slots.gap[sight.view.last + 1 :]).sum()) * grouped(self.chart.columns)
+        if back:
+            bars = f"{back:,} bar{'' if back == 1 else 's'} back"
+            newest = pressed(self.desk.keys, "live")
+            return f" \u25c2 {bars} \u00b7 {newest}: newest " if width >= 56 else f" \u25c2 {back:,} back "
+        if self.desk.frozen or not self.desk.condition().live:
+            return "last \u25b8"
+        return "live \u25b8" if self.desk.replay is None else "replay \u25b8"
