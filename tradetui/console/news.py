@@ -107,15 +107,18 @@ class News:
         heard = self._heard.get(Want(topic, instrument, timeframe))
         return None if heard is None else self.monotonic() - heard
 
-    def fresh(self, topic: str) -> bool:
-        """Tell whether a topic can be believed: the engine is attached and spoke a moment ago.
+    def fresh(self, topic: str, instrument: str = "") -> bool:
+        """Tell whether a topic can be believed: the engine is attached and spoke of it a moment ago.
 
-        Alerts, and markets without a book, are sent only when they change: for them the engine's health speaks.
+        Alerts, markets without a book, and everything of a replay that stands, are told only when they change: for them
+        the engine's health speaks.
         """
-        age = self.age(topic)
+        age = self.age(topic, instrument)
         if not self.attached or age is None:
             return False
-        quiet = topic == "alerts" or (topic == "markets" and (self.still_standing or self._no_book()))
+        quiet = (
+            topic == "alerts" or (topic != "health" and self.still_standing) or (topic == "markets" and self._no_book())
+        )
         return age < SILENT_S or (quiet and self.fresh("health"))
 
     def _no_book(self) -> bool:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tradetui.console.desk import Condition
 from tradetui.console.keys import pressed
-from tradetui.console.news import SILENT_S
 from tradetui.console.panes.pane import Pane
 from tradetui.console.render.cells import age
 from tradetui.console.render.instruments import pair
@@ -64,10 +63,9 @@ class BookPane(Pane):
         if not condition.live:
             return condition
         if book is None or not book.live:
-            return Condition(False, "book not live")
-        silent = desk.news.age(topic, desk.symbol)
-        if (silent is None or silent >= SILENT_S) and not desk.news.still_standing:
-            return Condition(False, f"book silent {age(silent)}")
+            return Condition(False, "BOOK NOT LIVE")
+        if not desk.news.fresh(topic, desk.symbol):
+            return Condition(False, f"BOOK SILENT {age(desk.news.age(topic, desk.symbol))}")
         return condition
 
     @property

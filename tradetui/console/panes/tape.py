@@ -8,7 +8,6 @@ from textual import events
 
 from engine.types import MS
 from tradetui.console.keys import pressed
-from tradetui.console.news import SILENT_S
 from tradetui.console.panes.book import waiting
 from tradetui.console.panes.pane import Pane
 from tradetui.console.render import tape
@@ -109,10 +108,9 @@ class TapePane(Pane):
         return max(self.size.height - 2, 1)
 
     def _flow(self) -> tape.Flow | None:
-        desk, news = self.desk, self.desk.news
-        cob, heard = desk.cob(), news.age("cob", desk.symbol)
-        fresh = heard is not None and (heard < SILENT_S or news.still_standing)
-        if cob is not None and cob.live and fresh:
+        desk = self.desk
+        cob = desk.cob()
+        if cob is not None and cob.live and desk.news.fresh("cob", desk.symbol):
             found = next((each for each in cob.flow if each.window_s == WINDOW_S), None)
             if found is not None:
                 return tape.Flow(found.window_s, found.buy, found.sell, found.trades)

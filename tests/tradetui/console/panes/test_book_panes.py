@@ -216,7 +216,7 @@ def test_a_book_that_is_not_live_does_not_look_live(
     assert "live\u25b8" not in text
     if kind is LadderPane:
         assert "last 2" in text
-    assert (lost == "topic") == ("silent 30s" in frame.lines()[0])
+    assert (lost == "topic") == ("SILENT 30s" in frame.lines()[0])
 
 
 def tell_book(play: Playback) -> None:
@@ -267,7 +267,7 @@ def test_single_prices_that_are_not_live_do_not_look_live(play: Playback) -> Non
     assert pane.version() != version
     play.clock += 30
     play.tell()  # all but the levels
-    assert "book silent 30s" in pane.condition().why
+    assert "BOOK SILENT 30s" in pane.condition().why
     assert "last 2" in "\n".join(picture(pane, 40).lines())
     play.desk.freeze(True)
     assert len(play.desk.news.books) == 1
