@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import ConsoleError
-from themes.palette import ThemeInvalid, catalogue, load, names
+from themes.palette import ThemeInvalid, catalogue, load
 from tradetui.console.news import Phase
 from tradetui.console.panes.paint import Paint
 from tradetui.console.screens.dialogs import Confirm, Help, Leave, Told
@@ -157,8 +157,8 @@ class Acts:
     # Themes and help. -----------------------------------------------------------------------------------------------
 
     def next_theme(self, steps: int) -> None:
-        """Take the next theme there is."""
-        known = names(self.own_themes)
+        """Take the next theme that can be read."""
+        known = [palette.name for palette in catalogue(self.own_themes)[0]]
         now = self._app.desk.view.theme
         at = known.index(now) if now in known else -1
         self.theme(known[(at + steps) % len(known)])

@@ -523,6 +523,23 @@ async def test_layouts_themes_symbols_timeframes(here: Places) -> None:
         assert shown.app.desk.chart.timeframe == "1d"
 
 
+async def test_a_theme_that_cannot_be_read_is_passed_over(here: Places, tmp_path: Path) -> None:
+    (tmp_path / "aaa.toml").write_text("colours = 5")
+    (tmp_path / "mine.toml").write_text('like = "light"\n')
+    async with FakeEngine(here), console(here) as shown:
+        await shown.sees("healthy")
+        shown.app.acts.own_themes = tmp_path
+        seen = []
+        for _ in range(7):
+            await shown.press("t")
+            seen.append(shown.app.desk.view.theme)
+        assert "mine" in seen
+        assert seen[-1] == "colour-safe", "it goes round"
+        shown.app.enter("theme aaa")
+        await shown.sees("aaa.toml")
+        assert shown.app.desk.view.theme == "colour-safe"
+
+
 @pytest.mark.parametrize("size", [(79, 24), (80, 23), (10, 3), (200, 1), (1, 1)])
 async def test_too_small(here: Places, size: tuple[int, int]) -> None:
     async with FakeEngine(here), console(here) as shown:

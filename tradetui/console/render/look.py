@@ -35,7 +35,7 @@ class Lines(NamedTuple):
 LIGHT = Lines("\u2500", "\u2502", "\u256d\u256e\u2570\u256f")
 HEAVY = Lines("\u2501", "\u2503", "\u250f\u2513\u2517\u251b")
 ASCII_LIGHT = Lines("-", "|", "++++")
-ASCII_HEAVY = Lines("=", "#", "####")
+ASCII_HEAVY = Lines("=", "|", "****")
 
 _PLAIN = {
     "\u25b2": "^", "\u25bc": "v", "\u25b4": "^", "\u25be": "v", "\u25b8": ">", "\u25b6": ">", "\u25c2": "<",
