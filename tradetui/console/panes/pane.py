@@ -148,7 +148,7 @@ class Pane(Widget, can_focus=True):
             whole.border(name, told, heavy=self.has_focus, look=desk.look, urgent=urgent)
         letter = desk.letters.get(self.id or "")
         if letter:
-            whole.text(1, 0, f" {letter} ", pen(ALARM_TEXT, ALARM, BOLD))
+            whole.text(0, 0, f" {letter} ", pen(ALARM_TEXT, ALARM, BOLD))
         if desk.look.ascii:
             whole.ascii()
         return whole
