@@ -92,6 +92,7 @@ class Service:
         self.playback = playback
         self.engine: Engine | None = None
         self.stopping = asyncio.Event()
+        self._temporary = tempfile.tempdir
         self.started = time.time_ns()
         places.make()
         self._lock = ProfileLock(places.lock)
@@ -132,6 +133,7 @@ class Service:
             log.critical("the engine ended by a fault of ours: %s", error, exc_info=error)
             report = crash.crash_report(self.places, "engine", error, self.redact, self._seq)
         self._hooks.remove()
+        tempfile.tempdir = self._temporary
         logging.getLogger().removeHandler(self._last_error)
         self.log.close()
         if self.playback is not None and not fault:

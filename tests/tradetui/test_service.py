@@ -96,7 +96,9 @@ def test_an_engine_holds_its_profile_as_long_as_it_lives(where: Places) -> None:
         health = await client.get("health", HealthView)
         assert [part.name for part in health.components][-4:] == ["monitor", "socket", "journal", "upkeep"]
 
+    before = tempfile.tempdir
     serve(where, scene)
+    assert tempfile.tempdir == before
     assert not is_held(where.lock)
     assert holder_of(where.lock) is None
     assert not where.socket.exists()
