@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -35,21 +36,21 @@ class DeskKeys(App[None]):
     orders: Orders
     command_line: CommandLine
 
+    @abstractmethod
     def changed(self) -> None:
         """Draw at once what a key has changed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def place(self) -> bool:
         """Give every pane its place; return whether one has moved."""
-        raise NotImplementedError
 
+    @abstractmethod
     def focus_pane(self, name: str) -> None:
         """Go to a pane; one without a place is given one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def visible_panes(self) -> list[str]:
         """Return the panes in sight, in reading order."""
-        raise NotImplementedError
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Let nothing be done that cannot be seen: while there is no room for the desk one can only leave."""

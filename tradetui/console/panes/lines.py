@@ -78,7 +78,7 @@ class TabLine(Line):
     def tabs(self) -> Tabs:
         """Return what the line tells."""
         desk, view = self.desk, self.desk.view
-        panes = [pane for pane in self.screen.query(Pane) if pane.BORDERED and pane.display]
+        panes = [each for each in self.screen.query("*") if isinstance(each, Pane) and each.BORDERED and each.display]
         focused = self.screen.focused
         focus = focused.id if isinstance(focused, Pane) and focused.id else view.pane
         sight = tuple(pane.id or "" for pane in panes)

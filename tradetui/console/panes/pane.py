@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,13 +73,13 @@ class Pane(Widget, can_focus=True):
         """Tell whether what is shown is the present; None where the content says so itself, row by row."""
         return self.desk.condition()
 
+    @abstractmethod
     def version(self) -> object:
         """Return something that compares equal as long as there is nothing new to draw."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, frame: Frame) -> None:
         """Draw the content into a blank frame, that of the pane without its border."""
-        raise NotImplementedError
 
     def simple(self, frame: Frame) -> None:
         """Draw what can still be drawn after `draw` has failed; the error is written over its first line."""

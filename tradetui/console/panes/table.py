@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -64,21 +65,21 @@ class TablePane(Pane):
 
     # What a list says of itself. ------------------------------------------------------------------------------------
 
+    @abstractmethod
     def source(self) -> object:
         """Return what the rows are made of; it compares equal as long as they are the same."""
-        raise NotImplementedError
 
+    @abstractmethod
     def items(self) -> Sequence[Any]:
         """Return everything that is listed, in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def key(self, item: Any) -> Hashable | None:
         """Return what tells an item from all others; None if it cannot be chosen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def row(self, item: Any, width: int) -> Row:
         """Return the row of an item in a table of that width."""
-        raise NotImplementedError
 
     def columns(self, width: int) -> Columns:  # noqa: ARG002 - most tables need it
         """Return the columns; none if every row has its own."""

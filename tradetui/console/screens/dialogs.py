@@ -5,6 +5,7 @@ How they look is in `themes/console.tcss`, which an app with these dialogs has t
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import ClassVar, Generic, TypeVar
@@ -70,9 +71,9 @@ class Dialog(Once[Answer], ModalScreen[Answer], Generic[Answer]):
         """Return the box."""
         return Vertical(classes="box")
 
+    @abstractmethod
     def content(self) -> Iterable[Widget]:
         """Return what is in the box."""
-        raise NotImplementedError
 
     def on_click(self, event: object) -> None:
         """Leave by a click beside the box."""
