@@ -63,11 +63,11 @@ class Shown:
             await self.pilot.pause(0.05)
         raise AssertionError(f"{said!r} is not on the screen:\n{self.text}")
 
-    async def misses(self, said: str, within_s: float = 8.0) -> None:
-        """Wait until something is shown no more."""
+    async def misses(self, said: str, within_s: float = 8.0, of: str = "") -> None:
+        """Wait until something is shown no more, on the screen or by a pane."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
-            if said not in self.text:
+            if said not in ("\n".join(self.lines(of)) if of else self.text):
                 return
             await self.pilot.pause(0.05)
         raise AssertionError(f"{said!r} is still on the screen:\n{self.text}")

@@ -149,7 +149,8 @@ async def test_old_numbers_say_so(here: Places) -> None:
             await shown.sees("NOT LIVE")
             assert is_old(shown, "chart2")
             engine.states["markets"] = [market()]
-            await shown.misses("NOT LIVE")
+            await shown.misses("NOT LIVE", of="chart2")
+            await shown.misses("NOT LIVE", of="markets")
             assert not is_old(shown, "chart2")
             connection = engine.states["health"].connections[0]
             import msgspec
