@@ -107,6 +107,10 @@ class News:
         heard = self._heard.get(Want(topic, instrument, timeframe))
         return None if heard is None else self.monotonic() - heard
 
+    def ticks(self, topic: str) -> int:
+        """Return the quarters of a second since the last news of a topic: what is as old as that is drawn anew."""
+        return int((self.age(topic) or 0.0) * 4)
+
     def fresh(self, topic: str, instrument: str = "") -> bool:
         """Tell whether a topic can be believed: the engine is attached and spoke of it a moment ago.
 

@@ -46,7 +46,7 @@ class StatusLine(Line):
         return (
             link.health, shown.markets[:2], len(shown.markets), link.alerts, link.replay, link.phase, link.refusal,
             link.fresh("health"), link.fresh("markets"), link.fresh("alerts"), link.stalled_s() is None,
-            int(link.age("health") or 0), int(link.age("markets") or 0), shown.engine_now() // SECOND,
+            link.ticks("health"), link.ticks("markets"), shown.engine_now() // SECOND,
             link.wall() // SECOND, own(desk), desk.frozen,
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ class MarketsPane(TablePane):
     def source(self) -> object:
         """Return the lines, whether they are the present, how old they are, and what is on the desk."""
         news = self.desk.news
-        return news.markets, news.fresh("markets"), int(news.age("markets") or 0), self.desk.symbol
+        return news.markets, news.fresh("markets"), news.ticks("markets"), self.desk.symbol
 
     def told(self) -> str:
         """Return how many books are the market now."""

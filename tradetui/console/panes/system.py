@@ -44,7 +44,7 @@ class SystemPane(TablePane):
     def source(self) -> object:
         """Return the health as the engine tells it, how old that is, the replay, and what the console itself knows."""
         news = self.desk.news
-        silent = int(news.age("health") or 0)
+        silent = news.ticks("health")
         told = news.health, silent, news.fresh("health"), news.replay
         return *told, news.phase, news.refusal, own(self.desk), self._low
 
