@@ -93,7 +93,7 @@ class ConsoleApp(DeskKeys):
                 AlertsPane(desk), EventsPane(desk),
             )
         }  # fmt: skip
-        self.command_line = CommandLine(self.known)
+        self.command_line = CommandLine(self.known, self.line_entered, self.line_changed, self.line_closed)
         self._body = Body(*self._lines, *self._panes.values(), self.command_line)
         self._small = Static(id="small", markup=False)
         self._linking: asyncio.Task[None] | None = None

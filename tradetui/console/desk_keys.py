@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
 from textual.app import App
 
 from tradetui.console.layout import DIGITS, LEAST, PRESETS
@@ -54,6 +53,8 @@ class DeskKeys(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Let nothing be done that cannot be seen: while there is no room for the desk one can only leave."""
+        if action in ("command", "filter") and (self.command_line.open or len(self.screen_stack) > 1):
+            return False  # it is a character like others there
         return action == "leave" or not self._cramped
 
     @property
@@ -177,12 +178,6 @@ class DeskKeys(App[None]):
         self.command_line.focus_line()
         self.changed()
 
-    def on_key(self, event: events.Key) -> None:
-        """Give the command line the keys that came with the one that opened it, and were on their way to a pane."""
-        if self.command_line.open and event.character and event.is_printable:
-            event.stop()
-            self.command_line.typed(event.character)
-
     def known(self) -> Known:
         """Return what a command may speak of."""
         return known_of(self.desk, self.acts.own_themes)
@@ -196,19 +191,19 @@ class DeskKeys(App[None]):
         self.desk.filter(text)
         self.changed()
 
-    def on_command_line_entered(self, event: CommandLine.Entered) -> None:
+    def line_entered(self, prefix: str, text: str) -> None:
         """Take a line."""
-        if event.prefix == "/":
-            self.filter(event.text)
+        if prefix == "/":
+            self.filter(text)
         else:
-            self.enter(event.text)
+            self.enter(text)
 
-    def on_command_line_changed(self, event: CommandLine.Changed) -> None:
+    def line_changed(self, prefix: str, text: str) -> None:
         """Filter as it is typed."""
-        if event.prefix == "/":
-            self.filter(event.text)
+        if prefix == "/":
+            self.filter(text)
 
-    def on_command_line_closed(self) -> None:
+    def line_closed(self) -> None:
         """Give the keys back to the pane."""
         self.place()
         self.focus_pane(self.desk.view.pane)

@@ -438,6 +438,30 @@ async def test_a_line_that_comes_in_one_burst_goes_into_the_line(here: Places, b
         assert not shown.app.desk.frozen, "the blank froze the screen"
 
 
+BURSTS = [
+    (":layout book\r:theme light\r", {"preset": "book", "theme": "light"}),
+    (":layout book\r:layout quad\r", {"preset": "quad"}),
+    (":theme light\r6", {"theme": "light", "pane": "system"}),
+    (":nonsense\r:theme light\r", {"theme": "light"}),
+    (":theme light\rz", {"theme": "light", "zoomed": True}),
+]
+
+
+@pytest.mark.parametrize(("burst", "wanted"), BURSTS)
+async def test_what_follows_a_line_in_one_burst_is_done_after_it(
+    here: Places, burst: str, wanted: dict[str, object]
+) -> None:
+    async with FakeEngine(here), console(here) as shown:
+        await shown.sees("healthy")
+        for char in burst:
+            name = {" ": "space", ":": "colon", "\r": "enter"}.get(char, char)
+            shown.app.post_message(events.Key(name, char))
+        await shown.pilot.pause(0.5)
+        view = shown.app.desk.view
+        assert {name: getattr(view, name) for name in wanted} == wanted
+        assert not shown.app.command_line.open
+
+
 async def test_a_filter_narrows_as_it_is_typed_and_esc_takes_it_back(here: Places) -> None:
     async with FakeEngine(here) as engine:
         engine.states["alerts"] = [alert(1), alert(2, code="GAP", component="other")]

@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+FIRST = ("command", "filter")
+"""Keys that open a line to type in: they hold before the next key, which may have come with them, finds its way."""
+
+
 def bindings(*where: str) -> list[BindingType]:
     """Return the bindings of the keys that hold in some contexts."""
-    return [Binding(key.names, key.action, key.explained, show=False, id=key.id) for key in KEYS if key.where in where]
+    return [
+        Binding(key.names, key.action, key.explained, show=False, id=key.id, priority=key.id in FIRST)
+        for key in KEYS
+        if key.where in where
+    ]
 
 
 class Pane(Widget, can_focus=True):

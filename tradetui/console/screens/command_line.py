@@ -9,7 +9,6 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.content import Content
-from textual.message import Message
 from textual.suggester import Suggester
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -29,31 +28,26 @@ class CommandLine(Widget):
     `begin` and `focus_line` open it; it closes itself by `esc`, and when a line was entered.
     """
 
-    class Entered(Message):
-        """A line was entered: a command that can be read, or a filter. The line is closed."""
+    def __init__(
+        self,
+        known: Callable[[], Known],
+        entered: Callable[[str, str], None],
+        changed: Callable[[str, str], None],
+        closed: Callable[[], None],
+    ) -> None:
+        """Tell at once what happens: keys that come in one burst must meet what those before them have caused.
 
-        def __init__(self, prefix: str, text: str) -> None:
-            super().__init__()
-            self.prefix = prefix
-            self.text = text
-
-    class Changed(Message):
-        """What is typed has changed; behind `/` it holds at once. `esc` sets it back to what it was at first."""
-
-        def __init__(self, prefix: str, text: str) -> None:
-            super().__init__()
-            self.prefix = prefix
-            self.text = text
-
-    class Closed(Message):
-        """The line is closed."""
-
-    def __init__(self, known: Callable[[], Known]) -> None:
-        """`known` tells what a command may speak of."""
+        Args:
+            known: Tells what a command may speak of.
+            entered: Called with prefix and text when a line was entered: a command that can be read, or a filter.
+            changed: Called with prefix and text as it is typed; `esc` sets a filter back to what it was at first.
+            closed: Called when the line has been closed.
+        """
         super().__init__(id="command")
         self.open = False
         self.prefix = ":"
         self.known = known
+        self._when_entered, self._when_changed, self._when_closed = entered, changed, closed
         self._first = ""
         self._lines: dict[str, list[str]] = {":": [], "/": []}
         self._mark = Static(":", classes="prefix", markup=False)
@@ -79,20 +73,21 @@ class CommandLine(Widget):
         """Take the keys."""
         self.screen.set_focus(self._input)  # at once: the next keys may have come with this one
 
-    def typed(self, text: str) -> None:
-        """Take what was typed in one burst with the key that opened the line, and was on its way to a pane."""
-        self._input.insert_text_at_cursor(text)
-
     def wrong(self, told: str) -> None:
         """Say what is wrong with the line, above it."""
         self._said.update(drawn(self.app, told))
         self._said.add_class("wrong")
 
+    @property
+    def refused(self) -> bool:
+        """Whether what stands in the line was entered, and is wrong: a new colon begins a new line."""
+        return self._said.has_class("wrong")
+
     def close(self) -> None:
         """Give the keys back."""
         if self.open:
             self.open = False
-            self.post_message(self.Closed())
+            self._when_closed()
 
     # For the input. -------------------------------------------------------------------------------------------------
 
@@ -107,7 +102,7 @@ class CommandLine(Widget):
     def leave(self) -> None:
         """Close it; a filter is again what it was."""
         if self.prefix == "/" and self._input.value != self._first:
-            self.post_message(self.Changed(self.prefix, self._first))
+            self._when_changed(self.prefix, self._first)
         self.close()
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -116,12 +111,18 @@ class CommandLine(Widget):
         if not self.open:
             return
         self._hint(event.value)
-        self.post_message(self.Changed(self.prefix, event.value))
+        self._when_changed(self.prefix, event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Take a line, or say what is wrong with it."""
+        """Take a line that was not entered by its key."""
         event.stop()
-        text = event.value.strip()
+        self.submit(event.value)
+
+    def submit(self, value: str) -> None:
+        """Take a line, or say what is wrong with it."""
+        if not self.open:
+            return
+        text = value.strip()
         if self.prefix == ":" and text:
             read = parse(text, self.known())
             if isinstance(read, Wrong):
@@ -130,9 +131,9 @@ class CommandLine(Widget):
         lines = self._lines[self.prefix]
         if text:
             lines[:] = [*(line for line in lines if line != text), text][-KEPT:]
-        if text or self.prefix == "/":
-            self.post_message(self.Entered(self.prefix, text))
         self.close()
+        if text or self.prefix == "/":
+            self._when_entered(self.prefix, text)
 
     def on_click(self, event: events.Click) -> None:
         """Take the keys."""
@@ -165,6 +166,20 @@ class LineInput(Input):
         self._at: int | None = None
         self._found: list[str] = []
         """What tab goes through, and began with."""
+
+    def on_key(self, event: events.Key) -> None:
+        """Take the keys that decide over the line at once: those of a burst are here before what they cause."""
+        line = self._line
+        if not line.open:
+            self.app.post_message(events.Key(event.key, event.character))
+        elif event.key == "enter":
+            line.submit(self.value)
+        elif event.character == ":" == line.prefix and line.refused:
+            line.begin(":")
+        else:
+            return
+        event.stop()
+        event.prevent_default()
 
     def set(self, text: str) -> None:
         """Put a text into it, and the cursor behind it."""

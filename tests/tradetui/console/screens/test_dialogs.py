@@ -59,7 +59,7 @@ class Host(App[None]):
         self.look = look
         self.keys = KEYS
         self.done: list[object] = []
-        self.line = CommandLine(lambda: known)
+        self.line = CommandLine(lambda: known, self.line_entered, self.line_changed, self.line_closed)
         self.told = known
         self._first = theme
 
@@ -98,13 +98,13 @@ class Host(App[None]):
         self.line.begin(prefix, text)
         self.line.focus_line()
 
-    def on_command_line_entered(self, message: CommandLine.Entered) -> None:
-        self.done.append((message.prefix, message.text))
+    def line_entered(self, prefix: str, text: str) -> None:
+        self.done.append((prefix, text))
 
-    def on_command_line_changed(self, message: CommandLine.Changed) -> None:
-        self.done.append(f"{message.prefix}{message.text}~")
+    def line_changed(self, prefix: str, text: str) -> None:
+        self.done.append(f"{prefix}{text}~")
 
-    def on_command_line_closed(self) -> None:
+    def line_closed(self) -> None:
         self.line.display = False
         self.query_one(Pane).focus()
 
