@@ -72,7 +72,7 @@ class CandleEngine(FakeEngine):
             for timeframe in SERVED:
                 self.series["bars", instrument, str(timeframe)] = bars(table, timeframe, self.until_ms)
             last = self.series["bars", instrument, "1m"][-1]
-            day = self.series["bars", instrument, "1h"][-24:]
+            day = bars(table.filter(pl.col("open_ms") >= self.until_ms - 86_400_000), Timeframe.M1, self.until_ms)
             rows.append(
                 market(
                     instrument, best_bid=None, best_ask=None, last=last.close, last_sell=last.close < last.open,
