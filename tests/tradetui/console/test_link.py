@@ -222,7 +222,8 @@ async def test_a_silent_engine_is_stalled(
 ) -> None:
     monkeypatch.setattr(news_module, "SILENT_S", 0.3)
     async with FakeEngine(here) as engine, running(here) as link:
-        await wait_for(lambda: link.fresh("health"))
+        # Until every topic has been told once: one that is told later than the last word of health is fresh for longer.
+        await wait_for(lambda: link.fresh("health") and link.fresh("alerts") and link.age("events") is not None)
         assert link.stalled_s() is None
         engine.mute = True
         await wait_for(lambda: link.stalled_s() is not None, 2)
