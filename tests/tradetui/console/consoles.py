@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual.pilot import Pilot
 
 from tests.support.emulator import EmulatedDriver, text
@@ -76,6 +77,12 @@ class Shown:
         """Press keys, and let what they do be drawn."""
         await self.pilot.press(*keys)
         await self.pilot.pause()
+
+    def burst(self, text: str) -> None:
+        """Have keys come all at once, as those of a paste, a macro, or `tmux send-keys` do."""
+        for char in text:
+            name = {" ": "space", ":": "colon", "\r": "enter"}.get(char, char)
+            self.app.post_message(events.Key(name, char))
 
     async def resize(self, width: int, height: int) -> None:
         """Give the terminal another size."""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
-from textual import events
 
 from engine.errors import EngineUnreachable, SettingsInvalid
 from engine.views import BarRow
@@ -427,9 +426,7 @@ async def test_a_line_that_comes_in_one_burst_goes_into_the_line(here: Places, b
     """As it comes of a paste, a macro, or `tmux send-keys`: no key of it may act on a pane."""
     async with FakeEngine(here), console(here) as shown:
         await shown.sees("healthy")
-        for char in burst:
-            name = {" ": "space", ":": "colon", "\r": "enter"}.get(char, char)
-            shown.app.post_message(events.Key(name, char))
+        shown.burst(burst)
         await shown.pilot.pause(0.3)
         view = shown.app.desk.view
         assert view.preset == preset
@@ -453,9 +450,7 @@ async def test_what_follows_a_line_in_one_burst_is_done_after_it(
 ) -> None:
     async with FakeEngine(here), console(here) as shown:
         await shown.sees("healthy")
-        for char in burst:
-            name = {" ": "space", ":": "colon", "\r": "enter"}.get(char, char)
-            shown.app.post_message(events.Key(name, char))
+        shown.burst(burst)
         await shown.pilot.pause(0.5)
         view = shown.app.desk.view
         assert {name: getattr(view, name) for name in wanted} == wanted

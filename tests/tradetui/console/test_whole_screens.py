@@ -92,15 +92,17 @@ STATES: dict[str, Callable[[View], None]] = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("state", STATES)
+SCREENS = [
+    *((state, size, "truecolor") for state in STATES for size in SIZES),
+    *(("desk", size, "ascii") for size in SIZES),
+]
+
+
+@pytest.mark.parametrize(("state", "size", "look"), SCREENS)
 async def test_whole_screens(
     told: tuple[Told, Playback], golden: Callable[[Path, str], None], monkeypatch: pytest.MonkeyPatch,
     state: str, size: tuple[int, int], look: str,
 ) -> None:  # fmt: skip
-    if look == "ascii" and state != "desk":
-        return
     monkeypatch.setattr(Meter, "lag_ms", property(lambda _: 2.0))
     monkeypatch.setattr(Meter, "kilobytes_s", property(lambda _: 12.0))
     view = View(symbol=SPOT_ETH)

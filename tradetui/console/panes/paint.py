@@ -7,7 +7,7 @@ from rich.style import Style
 
 from themes.palette import LEVELS, RAMPS, ROLES, Palette
 from tradetui.console.render.look import Look
-from tradetui.console.render.pens import BOLD, DIM, GROUND, HEAT, OLD, REVERSE, UNDERLINE
+from tradetui.console.render.pens import BOLD, DIM, GROUND, HEAT, OLD, REVERSE, UNDERLINE, back_of, fore_of
 
 INVERSE = {
     ROLES.index(name) for name in ("bar", "select", "alarm", "live", "replay", "paper", "cross", "up", "down", "mid")
@@ -57,7 +57,7 @@ class Paint:
         return self.palette.colours[ROLES[role]]
 
     def _make(self, pen: int) -> Style:
-        fore, back, colours = pen & 0xFF, pen >> 8 & 0xFF, self.look.colours
+        fore, back, colours = fore_of(pen), back_of(pen), self.look.colours
         bold, dim = bool(pen & BOLD), bool(pen & DIM)
         if colours == "none":
             reverse = bool(pen & REVERSE) or back in INVERSE
