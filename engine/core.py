@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.ingestion.markets import MARKETS
+from engine.keep import Keep
 from engine.market.stamps import Told
 from engine.market.sync import Step
 from engine.state import EngineState, MarketState, SourceState
@@ -27,6 +28,7 @@ from engine.types import (
     FetchSnapshot,
     InstrumentListed,
     MarkPrice,
+    PivotsLoaded,
     PriceReported,
     Quote,
     Record,
@@ -54,7 +56,7 @@ LATE_TRADES = 1000
 UNSURE_MS = 30_000
 """The same while the offset between our clock and the exchange's is not known yet."""
 
-Commands = tuple[Command, ...]
+Commands = tuple[Command | Keep, ...]
 _NOTHING: Commands = ()
 
 
@@ -207,6 +209,7 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
         market.ts_trade = ts_recv
     market.bars.trade(trade)
     market.tape.trades.append(trade)
+    market.fresh.append(trade)
     return _NOTHING
 
 
@@ -338,9 +341,15 @@ def _alive(state: EngineState, record: Record, alive: FeedAlive) -> Commands:
     return _NOTHING
 
 
+def _pivots(
+    _state: EngineState, _market: MarketState, _source: SourceState, _record: Record, _loaded: PivotsLoaded
+) -> Commands:
+    return _NOTHING
+
+
 def _timer(state: EngineState, _record: Record, timer: TimerFired) -> Commands:
     state.tenth = timer.boundary // TENTH
-    commands: list[Command] = []
+    commands: list[Command | Keep] = []
     for market in state.markets.values():
         try:
             commands.extend(tend(state, market, timer.boundary))
@@ -358,6 +367,7 @@ _OF_MARKET: dict[type, Callable[[EngineState, MarketState, SourceState, Record, 
     MarkPrice: _mark,
     PriceReported: _price,
     BarsLoaded: _bars,
+    PivotsLoaded: _pivots,
 }
 
 _OF_ENGINE: dict[type, Callable[[EngineState, Record, Any], Commands]] = {

@@ -8,6 +8,9 @@
     |-- EngineUnreachable    exit     a command needs a running engine, and there is none that answers
     |-- RequestDenied        exit     the engine does not do what a client asks; the connection goes on
     |-- WorkerLost           retry    a worker process ended; started again, given up after too many times
+    |-- StorageFailed        retry    the database cannot be read or written; the market stays on screen
+    |   `-- SchemaUnknown    exit     a newer version wrote it; nothing is touched
+    |-- ImportRefused        exit     a file cannot be imported as it is; the message names the flag to give
     `-- FeedError
         |-- FeedUnavailable  retry    reconnect with back-off, next address
         |-- RequestRefused   retry    the venue answered that the request itself is wrong
@@ -94,6 +97,24 @@ class WorkerLost(ConsoleError):
     """A worker process ended or fell silent; it is started again, and given up after too many times."""
 
     policy = Policy.RETRY
+
+
+class StorageFailed(ConsoleError):
+    """The database cannot be read or written: disk full, locked, damaged, read-only. The market stays on screen."""
+
+    policy = Policy.RETRY
+
+
+class SchemaUnknown(StorageFailed):
+    """The database was written by a newer version, or is none of ours; nothing is touched."""
+
+    policy = Policy.EXIT
+
+
+class ImportRefused(ConsoleError):
+    """A file cannot be imported as it is: unknown format, venue, symbol or timeframe. Nothing of it was taken."""
+
+    policy = Policy.EXIT
 
 
 class FeedError(ConsoleError):

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from engine.archive import Store
 from engine.core import Commands, step
 from engine.digest import state_hash
 from engine.distribution import Distributor
@@ -19,6 +20,7 @@ from engine.errors import FeedError, ProtocolError
 from engine.ingestion import envelope
 from engine.ingestion.feed import VenueFeed
 from engine.ingestion.recorder import Recorder
+from engine.keep import Keep
 from engine.latency import Latency
 from engine.market.price import Price
 from engine.replay import Observer, Refusals
@@ -70,8 +72,10 @@ class Engine:
         *,
         recorder: Recorder | None = None,
         observer: Observer | None = None,
+        store: Store | None = None,
     ) -> None:
         self.clock = clock
+        self.store = store
         self.state = EngineState(settings)
         self.feeds: list[VenueFeed] = []
         self.recorder = recorder
@@ -257,9 +261,13 @@ class Engine:
                 log.error("%s: %s", key, market.failed or "works again")
 
     def _carry_out(self, commands: Commands) -> None:
-        if self.supervisor.stopping:
-            return  # the feeds are gone
         for command in commands:
+            if isinstance(command, Keep):
+                if self.store is not None:
+                    self.store.put(command)
+                continue
+            if self.supervisor.stopping:
+                continue  # the feeds are gone
             feed = self._feed_of(command.instrument)
             if feed is None:
                 continue

@@ -100,6 +100,7 @@ class MarketState:
         "deeper_pause",
         "failed",
         "failed_at",
+        "fresh",
         "instrument",
         "last_trade",
         "mark",
@@ -151,6 +152,8 @@ class MarketState:
         self.rest_price: tuple[int, int] | None = None
         self.ts_book = self.ts_quote = self.ts_ticker = self.ts_trade = 0
         self.trade_id = -1
+        self.fresh: list[Trade] = []
+        """Trades since what is to be kept was last told."""
         self.missing_trades: set[int] = set()
         self.offsets: deque[int] = deque(maxlen=63)
         self.offset: int | None = None

@@ -114,6 +114,22 @@ class Bar(msgspec.Struct, frozen=True, kw_only=True):
     source: str = "trades"
 
 
+class PivotPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One swing of the market structure, as it was confirmed; a log of them only ever grows.
+
+    Units: `ts_ms` opening time of the bar that turned, `confirmed_ms` end of the bar that confirmed it, UTC ms;
+    `price` in quote units; `level` 1 to 5. `known_at` UTC ns: nobody could use it before.
+    """
+
+    timeframe: Timeframe
+    level: int
+    high: bool
+    ts_ms: int
+    price: float
+    confirmed_ms: int
+    known_at: int
+
+
 # Events: facts, in the past tense. ------------------------------------------------------------------------------
 
 
@@ -199,11 +215,24 @@ class MarkPrice(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
 
 
 class BarsLoaded(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
-    """Closed candles that the venue gave on request, oldest first."""
+    """Closed candles that the venue, storage or a venue that stands in gave on request, oldest first."""
 
     instrument: str
     timeframe: Timeframe
     bars: tuple[Bar, ...]
+
+
+class PivotsLoaded(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
+    """The market structure of a timeframe as storage knows it: its state after all stored bars, and the newest pivots.
+
+    `state` is opaque here (`market.pivots` reads it); it has seen every bar that opened up to `until_ms`.
+    """
+
+    instrument: str
+    timeframe: Timeframe
+    until_ms: int
+    state: bytes
+    pivots: tuple[PivotPoint, ...]
 
 
 class PriceReported(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
@@ -254,6 +283,7 @@ Event: TypeAlias = (
     | Ticker
     | MarkPrice
     | BarsLoaded
+    | PivotsLoaded
     | PriceReported
     | InstrumentListed
     | FeedUp

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.ingestion.markets import MARKETS
-from engine.market.cob import Cob
+from engine.keep import BookKept, Keep
+from engine.market.cob import Cob, Column
 from engine.state import DEEPER_PAUSE, EngineState, MarketState
 from engine.timers import TENTH
 from engine.types import MS, SECOND, TIMEFRAME_SECONDS, Command, FetchBars, FetchSnapshot, Timeframe
@@ -28,10 +29,18 @@ HEAL_TRIES = 3
 """Times the same bars are asked for; what the venue does not have stays missing."""
 
 
-def tend(state: EngineState, market: MarketState, boundary: int) -> list[Command]:
+BOOK_LEVELS = 50
+"""Levels a side of the books that are kept."""
+
+BOOK_EVERY_S = 60
+"""Seconds between two of them."""
+
+
+def tend(state: EngineState, market: MarketState, boundary: int) -> list[Command | Keep]:
     """Do for one instrument what is due at a timer boundary (ns, a multiple of 100 ms)."""
     tenth = boundary // TENTH
-    commands: list[Command] = []
+    commands: list[Command | Keep] = []
+    column: Column | None = None
     trades = state.sources.get(market.trade_source)
     if tenth % 10 == 0 and market.offsets:
         market.offset = sorted(market.offsets)[len(market.offsets) // 2]
@@ -48,7 +57,37 @@ def tend(state: EngineState, market: MarketState, boundary: int) -> list[Command
             cob.sample(tenth, market.sync.book)
             if tenth % 10 == 0:
                 commands.extend(_column(market, cob, boundary))
+                column = cob.columns[-1]
+    if tenth % 10 == 0:
+        kept = _keep(market, boundary, column)
+        if kept is not None:
+            commands.append(kept)
     return commands
+
+
+def _keep(market: MarketState, boundary: int, column: Column | None) -> Keep | None:
+    """Return what became known of an instrument within the second that ends at `boundary`."""
+    bars, withdrawn = market.bars.drain()
+    trades, market.fresh = market.fresh, []
+    if not (bars or withdrawn or trades or column is not None):
+        return None
+    cob, book = market.cob, None
+    if column is not None and boundary // SECOND % BOOK_EVERY_S == 0:
+        bids, asks = market.sync.book.top(BOOK_LEVELS)
+        book = BookKept(bids=tuple(bids), asks=tuple(asks), sequence=market.sync.book.update_id)
+    live = column is not None and cob is not None
+    return Keep(
+        instrument=market.instrument,
+        known_at=boundary,
+        bars=bars,
+        withdrawn=withdrawn,
+        trades=tuple(trades),
+        column=column,
+        bucket=cob.bucket if live and cob is not None else 0,
+        band=cob.band * cob.bucket if live and cob is not None else 0,
+        averages=cob.averages(boundary // TENTH) if live and cob is not None else (),
+        book=book,
+    )
 
 
 def _book_is_live(state: EngineState, market: MarketState, boundary: int) -> bool:

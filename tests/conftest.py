@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.exchange import recordings_root
+from tests.support.turns import turn
 
 RECORDINGS = "TRADETUI_RECORDINGS"
 
@@ -54,6 +56,17 @@ def recordings_root_path() -> Path:
             pytest.fail("the recordings are missing: set TRADETUI_RECORDINGS")
         pytest.skip("no recordings: set TRADETUI_RECORDINGS")
     return root
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test marked `alone` runs while no other does: what it measures is not theirs."""
+    worker = getattr(item.config, "workerinput", None)
+    if worker is None:
+        return (yield)
+    folder = Path(tempfile.gettempdir()) / f"tradetui-turns-{worker['testrunuid']}"
+    with turn(folder, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.hookimpl(hookwrapper=True)

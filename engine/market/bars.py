@@ -28,11 +28,24 @@ class Bars:
 
     `last_close` is the last price, 0 if unknown; it is certain while nothing can have traded unseen since.
     `revisions` counts trades that came for a closed bar; `unplaced` those older than every bar in memory.
+    `touched` names the closed bars (timeframe, opening time) that are new, have changed or are gone since it was last
+    emptied; it only grows, so whoever keeps bars has to empty it.
     Holds: closed bars of a timeframe are in order of time, each once; a running bar holds exactly the closed bars of
     the next shorter timeframe inside its interval.
     """
 
-    __slots__ = ("_certain", "_covered", "_running", "_second", "closed", "kept", "last_close", "revisions", "unplaced")
+    __slots__ = (
+        "_certain",
+        "_covered",
+        "_running",
+        "_second",
+        "closed",
+        "kept",
+        "last_close",
+        "revisions",
+        "touched",
+        "unplaced",
+    )
 
     def __init__(self, kept: int) -> None:
         self.kept = kept
@@ -40,6 +53,7 @@ class Bars:
         self.last_close = 0
         self.revisions = 0
         self.unplaced = 0
+        self.touched: dict[tuple[Timeframe, int], None] = {}
         self._second: Candle | None = None
         self._running: dict[Timeframe, Candle] = {}
         self._covered: int | None = None
@@ -74,6 +88,7 @@ class Bars:
                     break
                 if bar.source != "venue":
                     bars[place] = msgspec.structs.replace(bar, complete=False)
+                    self.touched[timeframe, bar.open_ms] = None
         self.uncover()
         self._rebuild()
 
@@ -82,7 +97,7 @@ class Bars:
         now = ts_exch // SECOND
         for timeframe, bars in self.closed.items():
             while bars and bars[-1].open_ms // 1000 + TIMEFRAME_SECONDS[timeframe] > now + 1:
-                bars.pop()
+                self.touched[timeframe, bars.pop().open_ms] = None
         if self._second is not None and self._second.open_s > now:
             self._second = None
             self._running.clear()
@@ -166,18 +181,21 @@ class Bars:
         bars = self.closed[timeframe]
         if not bars or bar.open_ms > bars[-1].open_ms:
             bars.append(bar)
+            self.touched[timeframe, bar.open_ms] = None
             return True
         for place in range(len(bars) - 1, -1, -1):
             old = bars[place]
             if old.open_ms == bar.open_ms:
                 if not old.complete and (bar.complete or old.source == bar.source):
                     bars[place] = bar
+                    self.touched[timeframe, bar.open_ms] = None
                 return False
             if old.open_ms < bar.open_ms:
                 if len(bars) == self.kept:
                     bars.popleft()
                     place -= 1
                 bars.insert(place + 1, bar)
+                self.touched[timeframe, bar.open_ms] = None
                 return False
         return False
 
@@ -218,10 +236,12 @@ class Bars:
             if bar.open_ms == open_ms:
                 if bar.source != "venue":
                     bar = bars[place] = revised(bar, trade)
+                    self.touched[timeframe, open_ms] = None
                     for later in range(place + 1, len(bars)):
                         if bars[later].trades or bars[later].source != "trades":
                             break
                         bars[later] = moved(bars[later], bar.close)
+                        self.touched[timeframe, bars[later].open_ms] = None
                     else:
                         if timeframe is Timeframe.S1 and self.last_close:
                             self.last_close = bar.close
@@ -237,6 +257,7 @@ class Bars:
             old = kept.get(bar.open_ms)
             if old is None or not old.complete or old.source == "mixed":
                 kept[bar.open_ms] = bar
+                self.touched[loaded.timeframe, bar.open_ms] = None
         ordered = sorted(kept.values(), key=lambda bar: bar.open_ms)
         self.closed[loaded.timeframe] = deque(ordered, maxlen=self.kept)
         candle, last_s = self._second, ordered[-1].open_ms // 1000
@@ -272,6 +293,29 @@ class Bars:
                 candle.merge(bar)
                 candle.children += bar.complete
         return candle
+
+    def drain(self) -> tuple[tuple[tuple[Timeframe, Bar], ...], tuple[tuple[Timeframe, int], ...]]:
+        """Return the bars that were touched, as they are now, and the places of those that are gone; begin anew."""
+        touched, self.touched = self.touched, {}
+        if not touched:
+            return (), ()
+        there: list[tuple[Timeframe, Bar]] = []
+        gone: list[tuple[Timeframe, int]] = []
+        for timeframe in Timeframe:
+            wanted = {open_ms for length, open_ms in touched if length is timeframe}
+            if not wanted:
+                continue
+            first = min(wanted)
+            for bar in reversed(self.closed[timeframe]):
+                if bar.open_ms < first or not wanted:
+                    break
+                if bar.open_ms in wanted:
+                    wanted.discard(bar.open_ms)
+                    there.append((timeframe, bar))
+            oldest = self.closed[timeframe][0].open_ms if self.closed[timeframe] else 0
+            gone += [(timeframe, open_ms) for open_ms in sorted(wanted) if open_ms >= oldest]
+        there.reverse()
+        return tuple(there), tuple(gone)
 
     # Queries. -----------------------------------------------------------------------------------------------------
 

@@ -87,6 +87,7 @@ def test_unshifted_frames_are_byte_for_byte_as_recorded(spot: Tape) -> None:
     run_virtual(main)
 
 
+@pytest.mark.alone
 def test_sixty_seconds_take_well_under_two(spot: Tape) -> None:
     async def main() -> int:
         exchange = RecordedExchange(spot, now_ns)

@@ -37,6 +37,7 @@ def test_limit_and_symbols(recordings: Path) -> None:
         load_tape(recordings / "spot", symbols=["XRPUSDT"])
 
 
+@pytest.mark.alone
 def test_loads_quickly(recordings: Path) -> None:
     begun = time.perf_counter()
     load_tape(recordings / "spot")

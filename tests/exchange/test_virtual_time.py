@@ -10,6 +10,7 @@ import pytest
 from tests.support.exchange import VirtualDeadlock, now_ns, run_virtual
 
 
+@pytest.mark.alone
 def test_an_hour_takes_no_time() -> None:
     async def main() -> int:
         begun = now_ns()

@@ -68,6 +68,7 @@ def scene(exchange_config: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         made.engine.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", ATTACKS)
 def test_an_honest_client_goes_on(name: str, scene: Scene) -> None:
     honest = scene.honest

@@ -23,6 +23,7 @@ def replayed(folder: Path) -> Replay:
     return replay
 
 
+@pytest.mark.alone
 def test_replay_of_a_recording_has_the_live_runs_state_hash(exchange_config: Path, tmp_path: Path) -> None:
     tape, report = tmp_path / "tape", tmp_path / "live.json"
     options = ["--config", str(exchange_config), "--duration", "8", "--report", str(report)]

@@ -122,6 +122,7 @@ class FakeEngine:
                 writer.write(frame(Bye(reason=reason)))
             writer.close()
         self._writers.clear()
+        self._ids.clear()
         self.places.socket.unlink(missing_ok=True)
 
     def event(self, text: str) -> None:
@@ -152,11 +153,13 @@ class FakeEngine:
                 cursor="1", reset=True, rows=found,
             )  # fmt: skip
         if topic == "events":
-            after = int(since or 0)
+            # A cursor beyond the end is of another journal.
+            known = int(since or 0) <= len(self.entries)
+            after = int(since or 0) if known else 0
             rows = [raw(entry) for entry in self.entries if entry.cursor > after]
             return Series(
                 id=number, topic=topic, instrument="", timeframe="", seq=1, ts=self.clock(),
-                cursor=str(len(self.entries)), reset=not since, rows=rows,
+                cursor=str(len(self.entries)), reset=not since or not known, rows=rows,
             )  # fmt: skip
         data = self.cobs[instrument] if topic == "cob" else self.states[topic]
         now = self.clock()

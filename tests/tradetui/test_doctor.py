@@ -47,6 +47,7 @@ def where() -> Iterator[Places]:
 # How checks run
 
 
+@pytest.mark.alone
 async def test_a_check_that_raises_or_hangs_has_failed_and_holds_up_nobody() -> None:
     def broken() -> Check:
         raise KeyError("odd")
@@ -70,6 +71,7 @@ async def test_a_check_that_raises_or_hangs_has_failed_and_holds_up_nobody() -> 
     assert await run_checks({}) == []
 
 
+@pytest.mark.alone
 def test_a_thread_that_hangs_does_not_hold_the_end_of_the_program() -> None:
     async def main() -> None:
         with pytest.raises(TimeoutError):
@@ -402,6 +404,7 @@ async def test_a_venue_that_refuses_us() -> None:
     assert "does not serve this place" in found[0].remedy
 
 
+@pytest.mark.alone
 async def test_an_address_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(net, "ANSWER_S", 0.2)
     async with exchange(hang=True) as at:

@@ -235,6 +235,7 @@ def read_pipe(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in pipe]
 
 
+@pytest.mark.alone
 async def test_a_flood_on_a_stalled_disk_does_not_hold_the_loop(
     opened: Callable[..., ProcessLog], where: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +263,7 @@ async def test_a_flood_on_a_stalled_disk_does_not_hold_the_loop(
     assert len(kept) + made.dropped == 5000
 
 
+@pytest.mark.alone
 def test_closing_leaves_a_stalled_disk_behind(
     opened: Callable[..., ProcessLog], where: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
