@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine.digest import state_hash
 from engine.replay import Recording, Replay
 
