@@ -10,6 +10,7 @@ from engine.keep import Keep
 from engine.market.cob import Averages, Column
 from engine.ohlcv import OHLCV
 from engine.types import Instrument, PivotPoint, Timeframe, Trade
+from engine.views import SpanView as SpanView
 
 
 class Store(Protocol):
@@ -17,15 +18,6 @@ class Store(Protocol):
 
     def put(self, keep: Keep) -> None:
         """Take the news of one instrument; they are on disk a few seconds later."""
-
-
-class SpanView(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of missing bars: opening times of the first and the last, UTC ms, how many, and what is known of it."""
-
-    first_ms: int
-    last_ms: int
-    missing: int
-    reason: str = ""
 
 
 class StoredBook(msgspec.Struct, frozen=True, kw_only=True):

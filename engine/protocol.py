@@ -47,6 +47,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     depth: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 20
     limit: Annotated[int, msgspec.Meta(ge=1, le=5000)] = 1500
     since: Text = ""
+    start_ms: Number | None = None
+    end_ms: Number | None = None
 
 
 class Get(Asked, frozen=True, kw_only=True, tag_field="type", tag="get"):

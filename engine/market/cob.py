@@ -8,9 +8,11 @@ shows the volume seen so far, a lower bound. Everything is exact integer arithme
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable
 from math import nan
+from operator import attrgetter
 
 import msgspec
 import numpy as np
@@ -32,6 +34,8 @@ RATE = 10
 """Imbalance samples a second."""
 
 Floats = npt.NDArray[np.float64]
+
+_tenth = attrgetter("tenth")
 
 
 class Column(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,11 +67,18 @@ def spread_bps(best_bid: int, best_ask: int) -> float:
 
 
 class Sample(msgspec.Struct, frozen=True, gc=False):
-    """Bid and ask volume (lots) of the band round the mid at one tenth of a second."""
+    """Bid and ask volume (lots) of the band round the mid at one tenth of a second, and both summed up to here."""
 
     tenth: int
     bid: int
     ask: int
+    bids: int
+    asks: int
+
+    @property
+    def imbalance(self) -> float:
+        """(bid - ask) / (bid + ask)."""
+        return (self.bid - self.ask) / (self.bid + self.ask)
 
 
 class Averages(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +101,7 @@ class Cob:
         "_ask_volume",
         "_bid_notional",
         "_bid_volume",
+        "_imbalances",
         "band",
         "bucket",
         "columns",
@@ -106,6 +118,7 @@ class Cob:
         self._ask_notional: dict[int, int] = {}
         self.columns: deque[Column] = deque(maxlen=SECONDS)
         self.samples: deque[Sample] = deque(maxlen=max(WINDOWS) * RATE)
+        self._imbalances: deque[float] = deque(maxlen=max(WINDOWS) * RATE)
 
     def apply(self, delta: BookDelta, book: Book) -> None:
         """Take in a diff that `book` is about to apply."""
@@ -127,11 +140,17 @@ class Cob:
         return (book.best_bid + book.best_ask) // (2 * self.bucket)
 
     def sample(self, tenth: int, book: Book) -> None:
-        """Keep the imbalance band at a tenth of a second (`tenth` counts them since 1970)."""
+        """Keep the imbalance band at a tenth of a second (`tenth` counts them since 1970), if there is any volume."""
         middle = self.middle(book)
         band = range(middle - self.band, middle + self.band)
         bids, asks = self._bid_volume, self._ask_volume
-        self.samples.append(Sample(tenth, sum([bids.get(k, 0) for k in band]), sum([asks.get(k, 0) for k in band])))
+        bid, ask = sum([bids.get(k, 0) for k in band]), sum([asks.get(k, 0) for k in band])
+        if bid + ask:
+            last = self.samples[-1] if self.samples else None
+            sums = (last.bids + bid, last.asks + ask) if last is not None else (bid, ask)
+            sample = Sample(tenth, bid, ask, *sums)
+            self.samples.append(sample)
+            self._imbalances.append(sample.imbalance)
 
     def column(self, second: int, book: Book, low: int, high: int) -> Column:
         """Return the 40 buckets as they are now; `low` and `high` bound the known range in ticks."""
@@ -158,13 +177,20 @@ class Cob:
 
     def averages(self, now_tenth: int) -> tuple[Averages, ...]:
         """Return the imbalance of the band, averaged over each window that ends at `now_tenth`."""
+        samples, imbalances = self.samples, list(self._imbalances)
         found = []
         for window in WINDOWS:
-            inside = [s for s in self.samples if s.tenth > now_tenth - window * RATE and s.bid + s.ask]
-            bid, ask = sum(s.bid for s in inside), sum(s.ask for s in inside)
-            plain = sum((s.bid - s.ask) / (s.bid + s.ask) for s in inside) / len(inside) if inside else None
-            weighted = (bid - ask) / (bid + ask) if inside else None
-            found.append(Averages(window_s=window, plain=plain, weighted=weighted, samples=len(inside)))
+            first = bisect_right(samples, now_tenth - window * RATE, key=_tenth)
+            inside = imbalances[first:]
+            if not inside:
+                found.append(Averages(window_s=window, plain=None, weighted=None, samples=0))
+                continue
+            oldest, newest = samples[first], samples[-1]
+            bid, ask = newest.bids - oldest.bids + oldest.bid, newest.asks - oldest.asks + oldest.ask
+            plain = sum(inside) / len(inside)
+            found.append(
+                Averages(window_s=window, plain=plain, weighted=(bid - ask) / (bid + ask), samples=len(inside))
+            )
         return tuple(found)
 
     def bucket_averages(self, now_second: int) -> dict[int, tuple[float | None, ...]]:
