@@ -73,6 +73,12 @@ CATALOGUE: dict[str, Kind] = {
     "REQUEST_FAILED": Kind(
         Severity.WARNING, "a request to a venue fails and is tried again",
         "nothing, if it heals; else check the address with `tradetui doctor`"),
+    "HISTORY_FALLBACK": Kind(
+        Severity.WARNING, "candles come from another venue, because an instrument's own cannot give them",
+        "nothing, if it heals; such candles are marked, and are replaced by the venue's own"),
+    "BARS_DIFFERED": Kind(
+        Severity.WARNING, "bars built here differed from the venue's own candles, which took their place",
+        "nothing; if it happens often, report it with a recording"),
     "VENUE_THROTTLED": Kind(
         Severity.WARNING, "a venue told us to wait; no request is sent until then",
         "close other programs that use this venue from the same address"),
@@ -106,6 +112,21 @@ CATALOGUE: dict[str, Kind] = {
     "RECORDING_FAILED": Kind(
         Severity.ERROR, "the recording cannot be written; lines wait in memory",
         "free space or mend the folder; it goes on by itself"),
+    "STORAGE_FAILED": Kind(
+        Severity.ERROR, "the database cannot be used; what is to be kept waits in memory",
+        "do as the text says: free space, mend the rights, or `tradetui data restore`"),
+    "STORAGE_PRESSED": Kind(
+        Severity.ERROR, "the disk is so full that stored days are given up before their time",
+        "free space; what is followed live goes first, imports and journals never"),
+    "ROWS_LOST": Kind(
+        Severity.ERROR, "rows were dropped, because the database has refused them for too long",
+        "mend what STORAGE_FAILED says; bars are asked of the venue again"),
+    "ROWS_REFUSED": Kind(
+        Severity.WARNING, "rows that cannot be right were not stored",
+        "see the engine's log; they are kept aside in the database"),
+    "BACKUP_FAILED": Kind(
+        Severity.WARNING, "the daily copy of the database failed",
+        "free space or mend the folder; it is tried again"),
     "JOURNAL_FAILED": Kind(
         Severity.ERROR, "events cannot be written to disk and would be lost at a stop",
         "free space or mend the folder; it goes on by itself"),

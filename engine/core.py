@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.ingestion.markets import MARKETS
 from engine.keep import Keep
+from engine.maintenance import SETTLED_MS, history, note_loaded
 from engine.market.stamps import Told
 from engine.market.sync import Step
 from engine.state import EngineState, MarketState, SourceState
@@ -36,7 +37,7 @@ from engine.types import (
     TimerFired,
     Trade,
 )
-from engine.upkeep import FAIL_PAUSE, SETTLED_MS, history, tend
+from engine.upkeep import FAIL_PAUSE, tend
 
 AHEAD = 5 * SECOND
 """A trade time this far ahead of the exchange's clock is damage, unless ten in a row agree."""
@@ -210,6 +211,7 @@ def _trade(state: EngineState, market: MarketState, source: SourceState, record:
     market.bars.trade(trade)
     market.tape.trades.append(trade)
     market.fresh.append(trade)
+    market.count_volume(trade)
     return _NOTHING
 
 
@@ -254,6 +256,8 @@ def _bars(
     now_ms = (record.ts_recv + (market.offset or 0)) // MS
     final = tuple(bar for bar in loaded.bars if bar.open_ms + length + settled <= now_ms)
     market.bars.load(BarsLoaded(instrument=loaded.instrument, timeframe=loaded.timeframe, bars=final))
+    note_loaded(market, loaded.timeframe, final, now_ms)
+    market.frames.loaded(loaded.timeframe)
     return _NOTHING
 
 
@@ -342,8 +346,9 @@ def _alive(state: EngineState, record: Record, alive: FeedAlive) -> Commands:
 
 
 def _pivots(
-    _state: EngineState, _market: MarketState, _source: SourceState, _record: Record, _loaded: PivotsLoaded
+    _state: EngineState, market: MarketState, _source: SourceState, _record: Record, loaded: PivotsLoaded
 ) -> Commands:
+    market.frames.seed(loaded)
     return _NOTHING
 
 

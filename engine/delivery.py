@@ -8,6 +8,7 @@ import msgspec
 
 from engine.market.price import Price
 from engine.protocol import Asked, Get, Series, State, Subscribe, raw
+from engine.queries import QUERIES
 from engine.topics import STATES, Topics
 from engine.types import SECOND
 
@@ -59,6 +60,8 @@ class Delivery:
         if asked.topic == "price":
             price = await self._price(asked.instrument)
             return self._state(asked, bytes(raw(self._topics.price(price, asked.instrument))))
+        if asked.topic in QUERIES:
+            return self._state(asked, await self._topics.queries.answer(asked))
         if asked.topic in STATES:
             return self._state(asked, self._view(asked, now))
         return self._series(asked, asked.since)

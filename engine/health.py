@@ -126,6 +126,37 @@ class InstrumentView(msgspec.Struct, frozen=True, kw_only=True):
     failed: str
 
 
+class HistoryView(msgspec.Struct, frozen=True, kw_only=True):
+    """Who serves the past candles of an instrument and timeframe.
+
+    `source` gave the last ones: `rows` of them in `ms` milliseconds, at `at` (UTC ns; 0: nobody yet). `failed` says
+    what the source before it in order could not do, and `again_s` when that is tried again (None: when next asked).
+    `missing` candles of the last request are nowhere; `stand_in` names the other venue that filled in, or is "".
+    """
+
+    instrument: str
+    timeframe: str
+    source: str
+    rows: int
+    ms: float
+    at: int
+    failed: str
+    again_s: float | None
+    missing: int
+    stand_in: str
+
+
+class GapView(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of candles that no source has, or has whole: opening times of first and last (UTC ms), and how many."""
+
+    instrument: str
+    timeframe: str
+    first_ms: int
+    last_ms: int
+    missing: int
+    reason: str
+
+
 class ConsoleView(msgspec.Struct, frozen=True, kw_only=True):
     """One client of the socket. Units: `since` UTC ns; `waiting` bytes not yet taken by it."""
 
@@ -161,6 +192,9 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     connections: tuple[ConnectionView, ...]
     instruments: tuple[InstrumentView, ...]
     budgets: tuple[BudgetView, ...]
+    history: tuple[HistoryView, ...] = ()
+    gaps: tuple[GapView, ...] = ()
+    maintenance: bool = False
     consoles: tuple[ConsoleView, ...]
     subscribers: tuple[SubscriberView, ...]
     refused_consoles: int

@@ -12,12 +12,15 @@ from engine.alerts import Alerts, Cause, Severity
 from engine.health import (
     ConnectionView,
     ConsoleView,
+    GapView,
     HealthView,
+    HistoryView,
     InstrumentView,
     PartView,
     ProcessView,
     QueueView,
 )
+from engine.ingestion.budget import Budget
 from engine.ingestion.connection import Connection
 from engine.pulse import BEAT_S, SAMPLE_S, Heart, Resources
 from engine.runtime import LANE, Engine
@@ -25,6 +28,9 @@ from engine.snapshot import is_live
 from engine.text import inert
 from engine.types import MS, SECOND
 from engine.watch import Watch
+
+GAPS = 20
+"""Gaps told of each series."""
 
 STALE_S = 2.0
 """A heart that has not beaten for so long has stopped."""
@@ -201,7 +207,10 @@ class Monitor:
             ),
             connections=tuple(self._connection(connection) for connection in self._connections()),
             instruments=self._instruments(),
-            budgets=tuple(feed.rest.budget.view(feed.monotonic()) for feed in engine.feeds),
+            budgets=tuple(budget.view(self._monotonic()) for budget in self._budgets()),
+            history=self._history(),
+            gaps=self._gaps(),
+            maintenance=engine.data_maintenance_active,
             consoles=self.consoles(),
             subscribers=engine.distributor.stats(),
             refused_consoles=self.refused_consoles(),
@@ -254,6 +263,37 @@ class Monitor:
             offset_ms=round(offset / MS, 1) if offset is not None else None,
             reason="" if connection.up else self.clean(connection.session.reason),
             doing=connection.doing,
+        )
+
+    def _budgets(self) -> list[Budget]:
+        """Return every venue's request budget, each once: venues that stand in are shared by the feeds."""
+        feeds = self.engine.feeds
+        found = [feed.rest.budget for feed in feeds]
+        return found + list(dict.fromkeys(each.budget for feed in feeds for each in feed.history.stand_ins))
+
+    def _history(self) -> tuple[HistoryView, ...]:
+        views: list[HistoryView] = []
+        for feed in self.engine.feeds:
+            trouble = feed.troubles.get("klines")
+            again_s = max(round(trouble.again_at - self._monotonic(), 1), 0.0) if trouble is not None else None
+            views += feed.history.views(again_s)
+        return tuple(msgspec.structs.replace(view, failed=self.clean(view.failed)) for view in views)
+
+    def _gaps(self) -> tuple[GapView, ...]:
+        """Return the newest gaps of every series, oldest first."""
+        failed = {(view.instrument, view.timeframe): view.failed for view in self._history()}
+        return tuple(
+            GapView(
+                instrument=key,
+                timeframe=str(timeframe),
+                first_ms=first,
+                last_ms=last,
+                missing=(last - first) // (timeframe.seconds * 1000) + 1,
+                reason=failed.get((key, str(timeframe))) or "no source has it",
+            )
+            for key, market in self.engine.state.markets.items()
+            for timeframe, gaps in market.gaps.items()
+            for first, last in gaps[-GAPS:]
         )
 
     def _instruments(self) -> tuple[InstrumentView, ...]:

@@ -87,7 +87,7 @@ class OHLCV(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         def floats(name: str, scale: float) -> Floats:
             return np.array([getattr(bar, name) for bar in taken], np.float64) / scale
 
-        quote = floats("quote_volume", price * size)
+        quote, taker_buy = floats("quote_volume", price * size), floats("taker_buy", size)
         ends = (open_ms + timeframe.seconds * 1000) * MS
         return cls(
             timeframe=timeframe,
@@ -98,7 +98,7 @@ class OHLCV(msgspec.Struct, frozen=True, kw_only=True, eq=False):
             close=floats("close", price),
             volume=floats("volume", size),
             quote_volume=np.where(quote < 0, np.nan, quote),
-            taker_buy=floats("taker_buy", size),
+            taker_buy=np.where(taker_buy < 0, np.nan, taker_buy),
             trades=np.array([bar.trades for bar in taken], np.int64),
             complete=np.array([bar.complete for bar in taken], np.bool_),
             known_at=np.full(len(taken), known_at, np.int64) if known_at else ends,
@@ -121,6 +121,10 @@ COLUMNS: dict[str, type] = {
     "source": np.uint8,
 }
 """The columns and their types."""
+
+
+STAND_INS: frozenset[str] = frozenset({"mexc", "bybit"})
+"""The sources that are other venues: better than a hole, never part of what is built from the venue's own trades."""
 
 
 def source_code(name: str) -> int:

@@ -19,6 +19,7 @@ from engine.distribution import Distributor
 from engine.errors import FeedError, ProtocolError
 from engine.ingestion import envelope
 from engine.ingestion.feed import VenueFeed
+from engine.ingestion.history import History
 from engine.ingestion.recorder import Recorder
 from engine.keep import Keep
 from engine.latency import Latency
@@ -281,6 +282,28 @@ class Engine:
     def _feed_of(self, key: str) -> VenueFeed | None:
         venue = key.partition(":")[0]
         return next((feed for feed in self.feeds if feed.market.venue == venue), None)
+
+    def history(self, key: str) -> History | None:
+        """Return the sources of an instrument's past candles; None without a feed of its venue, as in a replay."""
+        feed = self._feed_of(key)
+        return feed.history if feed is not None else None
+
+    # Maintenance: every closed bar is held against the venue's own candle. ----------------------------------------
+
+    @property
+    def data_maintenance_active(self) -> bool:
+        """Whether it runs."""
+        return any(feed.maintains for feed in self.feeds)
+
+    def start_automatic_data_maintenance(self) -> None:
+        """Begin it; an engine begins with it."""
+        for feed in self.feeds:
+            feed.maintains = True
+
+    def stop_automatic_data_maintenance(self) -> None:
+        """End it; missing bars are still asked for."""
+        for feed in self.feeds:
+            feed.maintains = False
 
     # Queries. -----------------------------------------------------------------------------------------------------
 

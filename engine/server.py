@@ -41,7 +41,7 @@ from engine.protocol import (
     read_request,
 )
 from engine.text import inert
-from engine.topics import Topics
+from engine.topics import ONCE, Topics
 from engine.types import SECOND
 from engine.unix import peer_of
 
@@ -241,7 +241,7 @@ class Server:
         """Answer a request; many of them, or dear ones, must not keep the path waiting."""
         loop = asyncio.get_running_loop()
         client.count(loop.time())
-        if isinstance(request, Command) or (isinstance(request, Get) and request.topic == "price"):
+        if isinstance(request, Command) or (isinstance(request, Get) and request.topic in ONCE):
             await self._answer(client, request)  # waits for others rather than works
             await asyncio.sleep(0)
             return
@@ -335,6 +335,8 @@ class Server:
         """Begin a subscription, and deliver for the first time."""
         if request.topic == "price":
             _deny("not_available", "a price can be asked for, not subscribed to; the topic markets tells of changes")
+        if request.topic in ONCE:
+            _deny("not_available", f"{request.topic} can be asked for, not subscribed to")
         self._topics.check(request)
         if request.id in client.subscriptions or len(client.subscriptions) >= SUBSCRIPTIONS:
             _deny("subscription", f"subscription {request.id} is there already, or {SUBSCRIPTIONS} are reached")

@@ -5,6 +5,7 @@ The descriptions here are the documentation of those settings; the defaults here
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -29,6 +30,9 @@ Timeframes = Annotated[
 ]
 
 EVERY_TIMEFRAME: tuple[Timeframe, ...] = tuple(Timeframe)
+
+REFERENCES: Mapping[str, str] = {"ETH": "BTC", "BTC": "ETH"}
+"""The base asset that an instrument is held against, by its own."""
 
 
 class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

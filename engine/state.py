@@ -9,12 +9,14 @@ from engine.errors import SettingsInvalid
 from engine.market.bars import Bars
 from engine.market.cob import Cob, nice_bucket
 from engine.market.flow import Tape
+from engine.market.frames import Frames
 from engine.market.price import Price, PriceSource, choose
+from engine.market.profile import VolumeProfile
 from engine.market.raw import RawUpdates
 from engine.market.stamps import ExchangeClock
 from engine.market.sync import BookSync
 from engine.settings import MarketSettings
-from engine.types import SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe, Trade
+from engine.types import MS, SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe, Trade
 
 DEEPER_PAUSE = 30 * SECOND
 """Least time between two requests for a deeper snapshot; it doubles while they do not help, up to 20 times."""
@@ -96,17 +98,21 @@ class MarketState:
         "book_source",
         "bucket",
         "cob",
+        "compared",
         "counters",
         "deeper_pause",
         "failed",
         "failed_at",
+        "frames",
         "fresh",
+        "gaps",
         "instrument",
         "last_trade",
         "mark",
         "missing_trades",
         "offset",
         "offsets",
+        "profile",
         "quote",
         "raw",
         "rest_price",
@@ -140,9 +146,11 @@ class MarketState:
         self.aggregate = aggregate
         self.sync = BookSync()
         self.bars = Bars(settings.cache.candles_per_timeframe)
+        self.frames = Frames(instrument, settings.cache.candles_per_timeframe)
         self.cob: Cob | None = None
         self.bucket, self.band = self._configured()
         self.tape = Tape(settings.large_trade)
+        self.profile: VolumeProfile | None = None
         self.counters = Counters()
         self.raw = RawUpdates()
         self.quote: Quote | None = None
@@ -162,7 +170,12 @@ class MarketState:
         self.asked_snapshot = False
         self.asked_deeper = 0
         self.deeper_pause = DEEPER_PAUSE
-        self.asked_bars: dict[Timeframe, tuple[int, int, int]] = {}
+        self.asked_bars: dict[Timeframe, tuple[int, int, int, int]] = {}
+        """Bars that healing asks for: opens of first and last (ms), how often, and when again (s)."""
+        self.compared: dict[Timeframe, int] = {}
+        """Opening time of the newest candle heard of from elsewhere, ms."""
+        self.gaps: dict[Timeframe, list[tuple[int, int]]] = {}
+        """Stretches of bars that are missing or not complete: opens of first and last, ms."""
         self.failed = ""
         self.failed_at = 0
 
@@ -189,6 +202,13 @@ class MarketState:
             self.cob = Cob(bucket, max(self.band // bucket, 1) if self.band else 5)
             self.cob.rebuild(book)
         return self.cob
+
+    def count_volume(self, trade: Trade) -> None:
+        """Count a trade in the volume by price of its day, which the first trade begins."""
+        if self.profile is None:
+            bucket = self.bucket or nice_bucket(trade.price, self.instrument.tick)
+            self.profile = VolumeProfile(bucket, trade.ts_exch // MS)
+        self.profile.take(trade)
 
     def price(self, now: int) -> Price | None:
         """Return the best price there is at `now` (engine clock, ns), with source and age."""
@@ -217,6 +237,7 @@ class MarketState:
             [[list(bars.closed[timeframe]), bars.running(timeframe)] for timeframe in Timeframe],
             [bars.revisions, bars.unplaced, self.trade_id, self.offset],
             self.cob.state() if self.cob is not None else None,
+            self.frames.state(),
         ]
 
 

@@ -14,6 +14,8 @@ from engine.market.price import Price
 from engine.monitor import Monitor
 from engine.ports import Entry, Journal
 from engine.protocol import Asked, raw
+from engine.provider import DataProvider
+from engine.queries import QUERIES, Queries
 from engine.runtime import Engine
 from engine.series import Versions
 from engine.snapshot import book_view, cob_view, is_live
@@ -23,7 +25,9 @@ from engine.views import BarRow, HeatRow, MarketRow, PriceView, ReplayView, Trad
 
 STATES = ("health", "alerts", "markets", "book", "cob", "replay")
 SERIES = ("bars", "trades", "heat", "events")
-OF_INSTRUMENT = ("book", "cob", "bars", "trades", "heat", "price")
+OF_INSTRUMENT = ("book", "cob", "bars", "trades", "heat", "price", *(each for each in QUERIES if each != "storage"))
+ONCE = ("price", *QUERIES)
+"""Topics that can be asked for, but not subscribed to: they ask others, or read and compute for a while."""
 
 
 class Topics:
@@ -36,13 +40,19 @@ class Topics:
         journal: Journal,
         epoch: str,
         replay: Callable[[], ReplayView] | None = None,
+        queries: Queries | None = None,
     ) -> None:
-        """`epoch` marks the cursors of this engine, `replay` tells where it stands in a recording, if it plays one."""
+        """`epoch` marks the cursors of this engine, `replay` tells where it stands in a recording, if it plays one.
+
+        `queries` answers what is asked once; without it, out of this engine's memory alone.
+        """
         self.engine = engine
         self._monitor = monitor
         self._journal = journal
         self._epoch = epoch
         self._replay = replay
+        provider = DataProvider(state=lambda: engine.state, now=engine.now)
+        self.queries = queries or Queries(provider, lambda: engine.state, engine.now)
         self._series: dict[tuple[str, str, str], Versions[object, msgspec.Raw]] = {}
         self._read: dict[tuple[str, str, str], int] = {}
 
@@ -52,12 +62,14 @@ class Topics:
         Raises:
             RequestDenied: No such topic, instrument or timeframe; the message names the nearest.
         """
-        topics = (*STATES, *SERIES, "price")
+        topics = (*STATES, *SERIES, *ONCE)
         if asked.topic not in topics:
             raise RequestDenied("unknown_topic", _unknown("topic", asked.topic, topics))
         if asked.topic == "replay" and self._replay is None:
             raise RequestDenied("not_available", "this engine is live: it has nothing to replay")
-        if asked.topic in OF_INSTRUMENT and asked.instrument not in self.engine.state.markets:
+        if asked.topic in QUERIES:
+            self.queries.check(asked)
+        elif asked.topic in OF_INSTRUMENT and asked.instrument not in self.engine.state.markets:
             raise RequestDenied(
                 "unknown_instrument", _unknown("instrument", asked.instrument, self.engine.state.markets)
             )

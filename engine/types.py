@@ -93,10 +93,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """One closed or running candle of one timeframe, in ticks and lots.
 
-    Units: `open_ms` UTC milliseconds; `volume`, `taker_buy` lots; `quote_volume` ticks x lots, -1 where the
-    source does not tell; `first_id`, `last_id` venue trade ids that fix open and close, -1 when unknown.
-    `complete` is False where the feed did not cover the whole interval. `source` is `trades`, `venue` (its own candle)
-    or `mixed` (built here, partly from candles of the venue).
+    Units: `open_ms` UTC milliseconds; `volume`, `taker_buy` lots; `quote_volume` ticks x lots; -1 in `trades`,
+    `taker_buy`, `quote_volume` where the source does not tell; `first_id`, `last_id` venue trade ids that fix open and
+    close, -1 when unknown. `complete` is False where the feed did not cover the whole interval. `source` is one of
+    `ohlcv.SOURCES`: `trades`, `venue` (its own candle), `mixed` (built here, partly from candles of the venue), ...
     """
 
     open_ms: int
@@ -318,12 +318,16 @@ class FetchSnapshot(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=Fals
 
 
 class FetchBars(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
-    """Ask the venue for the candles that open in [start_ms, end_ms]."""
+    """Ask for the candles that open in [start_ms, end_ms], wherever they can be had.
+
+    `compare`: only the venue's own are wanted, to hold those against them that were built here.
+    """
 
     instrument: str
     timeframe: Timeframe
     start_ms: int
     end_ms: int
+    compare: bool = False
 
 
 Command: TypeAlias = FetchSnapshot | FetchBars

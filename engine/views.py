@@ -110,6 +110,10 @@ class SpanView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+NOTHING_OLDER, NOBODY_HAS = "there is nothing older", "nobody has more of that time"
+"""Reasons of a history that is shorter than asked for although nothing failed."""
+
+
 class ServedView(msgspec.Struct, frozen=True, kw_only=True):
     """Who gave how many of the rows: `memory`, `storage` or a venue's name; `ms` is the time it took."""
 
@@ -139,7 +143,7 @@ class HistoryView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PivotRow(msgspec.Struct, frozen=True, array_like=True):
-    """One confirmed pivot: opening time of the bar that turned, end of the one that confirmed it (UTC ms), level 1 to 5.
+    """One confirmed pivot: opening time of the bar that turned, end of the one that confirmed it (UTC ms), level 1-5.
 
     `price` in quote units; `high`: a high, else a low.
     """

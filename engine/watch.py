@@ -120,6 +120,7 @@ class Watch:
         for what, trouble in feed.troubles.items():
             doing = self._next_try(trouble, blocked)
             yield Cause("REQUEST_FAILED", f"{venue} {what}", trouble.text, doing, trouble.since)
+        yield from self._stand_ins(feed)
         if blocked > 0:
             said = f"{venue} told us to send no requests for a while"
             yield Cause("VENUE_THROTTLED", venue, said, f"requests go on in {blocked:.1f} s")
@@ -129,6 +130,13 @@ class Watch:
             )
         for connection in feed.connections:
             yield from self._connection(connection, now)
+
+    def _stand_ins(self, feed: VenueFeed) -> Iterator[Cause]:
+        for (key, timeframe), serving in feed.history.servings.items():
+            if serving.instead:
+                text = serving.failed or "the venue does not have all candles asked for"
+                doing = f"candles of {serving.stand_in} fill the holes; the venue is asked again"
+                yield Cause("HISTORY_FALLBACK", f"{key} {timeframe}", text, doing)
 
     def _next_try(self, trouble: Trouble, blocked: float) -> str:
         pause = max(trouble.again_at - self._monotonic(), blocked)
@@ -202,6 +210,7 @@ class Watch:
             yield f"crossed {key}", market.counters.crossed
             yield f"trades {key}", market.counters.trade_gaps
             yield f"failures {key}", market.counters.failures
+            yield f"differed {key}", market.bars.differed
         for name, part in engine.supervisor.parts.items():
             yield f"restarts {name}", part.restarts
             yield f"breakdowns {name}", part.failures
@@ -240,6 +249,8 @@ class Watch:
                 return Cause(
                     "TRADES_MISSED", what, "trade ids are missing", "the bars concerned are asked of the venue"
                 )
+            case "differed":
+                return Cause("BARS_DIFFERED", what, self._difference(what, number), "the venue's candles replace them")
             case "failures":
                 failed = self._engine.state.markets[what].failed
                 return Cause("INSTRUMENT_FAILED", what, failed or "failed, and began again", "its book begins again")
@@ -247,6 +258,17 @@ class Watch:
                 part = self._engine.supervisor.parts[what]
                 return Cause(part.code, what, part.last_error, self._mending(part))
         return None
+
+    def _difference(self, key: str, number: int) -> str:
+        """Say how a bar of ours differed; the others are in the log as far as they are remembered."""
+        market = self._engine.state.markets[key]
+        if not market.bars.differences:
+            return f"{number} bars differed"
+        timeframe, ours, theirs = market.bars.differences[-1]
+        names = ("open", "high", "low", "close", "volume", "trades", "taker_buy", "quote_volume")
+        apart = [n for n in names if getattr(ours, n) != getattr(theirs, n)]
+        said = ", ".join(f"{name} {getattr(ours, name)} and not {getattr(theirs, name)}" for name in apart)
+        return f"{number} bars, the last of {timeframe} at {ours.open_ms}: {said} (ticks, lots)"
 
     def _mending(self, part: Part) -> str:
         match part.state:

@@ -1,27 +1,32 @@
-"""The journal of events on disk: one JSON line per entry, appended, folded at the start, cut when it grows long.
+"""The journal of events in the database: kept in memory by cursor, written a moment after they come.
 
-A line that was torn by a killed process or a full disk is skipped and counted; what cannot be written waits in memory
-and is tried again.
+An engine whose database cannot be used goes on in memory, says so, and writes what waits when it can be used again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import sqlite3
+import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 
 from engine.alerts import Alert
+from engine.errors import StorageFailed
 from engine.ports import Entry
+from storage import eventfile
+from storage.connection import failures, open_for_reading
+from storage.writer import Writer
 
 log = logging.getLogger(__name__)
 
 KEPT = 10_000
-"""Entries kept in memory, and on disk after a cut."""
+"""Entries kept in memory, and most that wait to be written."""
 
 FLUSH_S = 0.2
 """Seconds between two writes."""
@@ -32,25 +37,35 @@ ALERTS = 1000
 SKIPPED = 10 * KEPT
 """More cursors than can have been waiting to be written."""
 
-LARGEST = 10**15
-"""A cursor of more digits is damage."""
+INSERT = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+
+NEWEST = "SELECT cursor, ts, seq, kind, change, text, alert FROM events ORDER BY cursor DESC LIMIT ?"
+
+LAST_WORDS = """
+SELECT cursor, ts, seq, kind, change, text, alert FROM events
+WHERE cursor IN (SELECT max(cursor) FROM events WHERE alert_id IS NOT NULL GROUP BY alert_id ORDER BY 1 DESC LIMIT ?)
+ORDER BY cursor
+"""
+
+_decode = msgspec.json.Decoder(Alert).decode
+_encode = msgspec.json.Encoder().encode
 
 
-class JournalFile:
-    """The journal of one profile; its folder must be there."""
+class EventJournal:
+    """The journal of one profile. Without a store it is kept in memory only."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(
+        self, store: Writer | None = None, *, old: Path | None = None, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        """`old` is the file of JSON lines that older versions wrote: it is taken over once."""
+        self._store = store
+        self._old = old
+        self._clock = clock
         self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._pending: list[Entry] = []
         self._writing = asyncio.Lock()
-        self._encoder = msgspec.json.Encoder()
-        self._alerts: dict[int, Entry] = {}
-        self._whole = 0
-        self._lines = 0
         self._error = ""
         self.last = 0
-        self.damaged = 0
         self.lost = 0
 
     @property
@@ -58,86 +73,48 @@ class JournalFile:
         """What keeps entries from being written, or ""."""
         return self._error
 
-    def load(self) -> list[Alert]:
+    async def load(self) -> list[Alert]:
         """Read what earlier engines left; return the last word on every alert, oldest first.
 
-        Raises:
-            OSError: The file cannot be read.
+        If the database cannot be read, the list is empty, and cursors go on far above all that can have been given.
         """
-        decoder = msgspec.json.Decoder(Entry)
-        lines = offset = good = 0
-        try:
-            with self._path.open("rb") as stream:
-                for line in stream:
-                    lines += 1
-                    offset += len(line)
-                    if not line.strip():
-                        continue
-                    try:
-                        entry = decoder.decode(line)
-                    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                        self.damaged += 1
-                        continue
-                    if not self.last < entry.cursor < LARGEST or not line.endswith(b"\n"):
-                        self.damaged += 1
-                        continue
-                    self.last = entry.cursor
-                    good = offset
-                    self._remember(entry)
-        except FileNotFoundError:
+        if self._store is None:
             return []
-        if self.damaged:
-            log.warning("%s: %d damaged lines were skipped", self._path, self.damaged)
-        self._whole, self._lines = good, lines
-        if lines > 2 * KEPT or self.damaged:
-            try:
-                self._cut(self._worth_keeping())
-            except OSError as error:
-                log.warning("%s could not be cut: %s", self._path, error.strerror or error)
-        return [entry.alert for entry in self._alerts.values() if entry.alert is not None]
+        try:
+            if self._old is not None:
+                await self._take_over(self._store, self._old)
+            entries, words = await self._store.upkeep(lambda db: (_entries(db, NEWEST, KEPT), _words(db)))
+        except StorageFailed as error:
+            log.warning("events of earlier engines cannot be read: %s", error)
+            self.last = self._clock() // 1_000_000
+            return []
+        self._entries.extend(reversed(entries))
+        self.last = entries[0].cursor if entries else 0
+        return words
+
+    async def _take_over(self, store: Writer, old: Path) -> None:
+        """Put the entries of the old file into the database; the file is renamed when they are there."""
+        try:
+            entries, damaged = eventfile.read(old)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.warning("%s cannot be taken over: %s", old, error.strerror or error)
+            return
+        await store.commit(lambda db: _insert(db, entries))
+        kept = old.with_name(old.name + ".imported")
+        try:
+            await asyncio.to_thread(old.replace, kept)
+        except OSError as error:
+            log.warning("%s was taken over, but cannot be renamed: %s", old, error.strerror or error)
+            return
+        log.info(
+            "%s: %d events were taken over, %d damaged lines left out; it is now %s", old, len(entries), damaged, kept
+        )
 
     def skip(self) -> None:
         """Leave out the cursors that an engine which was killed may have told of and not written any more."""
         self.last += SKIPPED
-
-    def _remember(self, entry: Entry) -> None:
-        self._entries.append(entry)
-        if entry.alert is not None:
-            self._alerts.pop(entry.alert.id, None)
-            self._alerts[entry.alert.id] = entry
-            if len(self._alerts) > ALERTS:
-                del self._alerts[next(iter(self._alerts))]
-
-    def _worth_keeping(self) -> list[Entry]:
-        """Return the last entries, and before them the last word on older alerts."""
-        first = self._entries[0].cursor if self._entries else 0
-        older = [entry for entry in self._alerts.values() if entry.cursor < first]
-        return sorted(older, key=lambda entry: entry.cursor) + list(self._entries)
-
-    def _cut(self, kept: list[Entry]) -> None:
-        """Write the file anew."""
-        fresh = self._path.with_suffix(".new")
-        try:
-            with fresh.open("wb") as stream:
-                fresh.chmod(0o600)
-                stream.writelines(self._encoder.encode(entry) + b"\n" for entry in kept)
-                stream.flush()
-                os.fsync(stream.fileno())
-            if self.damaged:
-                self._keep_damaged()
-            fresh.replace(self._path)
-            self._whole, self._lines = self._path.stat().st_size, len(kept)
-        finally:
-            fresh.unlink(missing_ok=True)
-
-    def _keep_damaged(self) -> None:
-        """Keep what could not be read beside, once; it may be wanted by whoever looks into the damage.
-
-        The journal itself stays in its place until the new one takes it: there is never none.
-        """
-        beside = self._path.with_suffix(".damaged")
-        beside.unlink(missing_ok=True)
-        os.link(self._path, beside)
 
     def append(
         self, ts: int, seq: int, kind: str, change: str = "", text: str = "", alert: Alert | None = None
@@ -145,7 +122,9 @@ class JournalFile:
         """Take an event; it is on disk at the next flush."""
         self.last += 1
         entry = Entry(cursor=self.last, ts=ts, seq=seq, kind=kind, change=change, text=text, alert=alert)
-        self._remember(entry)
+        self._entries.append(entry)
+        if self._store is None:
+            return
         self._pending.append(entry)
         self.lost += max(len(self._pending) - KEPT, 0)
         del self._pending[:-KEPT]
@@ -154,7 +133,7 @@ class JournalFile:
         """Return the oldest `limit` entries after `cursor` that are still in memory."""
         if not self._entries or cursor >= self.last:
             return []
-        # Cursors grow by one except over damaged lines, so the place is at least this far from the end.
+        # Cursors grow by at least one, so the place is at least this far from the end.
         skip = max(len(self._entries) - (self.last - cursor), 0)
         later = (entry for entry in islice(self._entries, skip, None) if entry.cursor > cursor)
         return list(islice(later, limit))
@@ -166,53 +145,63 @@ class JournalFile:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is pending; a disk that refuses is tried again at the next call."""
+        """Write what is pending; a database that refuses is tried again at the next call."""
         if self._pending:
             await asyncio.shield(asyncio.create_task(self._flush()))
 
     async def _flush(self) -> None:
         async with self._writing:
             entries, self._pending = self._pending, []
-            if not entries:
+            if not entries or self._store is None:
                 return
-            data = b"".join(self._encoder.encode(entry) + b"\n" for entry in entries)
             try:
-                await asyncio.to_thread(self._write, data)
-                self._lines += len(entries)
-                self._error = ""
-            except OSError as error:
+                await self._store.commit(lambda db: _insert(db, entries))
+            except StorageFailed as error:
                 if not self._error:
-                    log.warning("%s: %s; events wait in memory", self._path, error.strerror or error)
-                self._error = f"{self._path.name}: {error.strerror or error}"
+                    log.warning("%s; events wait in memory", error)
+                self._error = str(error)
                 self._pending = entries + self._pending
-                return
-            if self._lines > 2 * KEPT:
-                kept = [entry for entry in self._worth_keeping() if entry.cursor <= entries[-1].cursor]
-                try:
-                    await asyncio.to_thread(self._cut, kept)
-                except OSError as error:
-                    self._lines = KEPT  # tried again when as many have come once more
-                    log.warning("%s could not be cut: %s", self._path, error.strerror or error)
+            else:
+                self._error = ""
 
-    def _write(self, data: bytes) -> None:
-        """Append; after a failure the file is cut back to its whole lines."""
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+def _insert(connection: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    connection.executemany(
+        INSERT,
+        (
+            (e.cursor, e.ts, e.seq, e.kind, e.change, e.text, e.alert.id, _encode(e.alert).decode())
+            if e.alert is not None
+            else (e.cursor, e.ts, e.seq, e.kind, e.change, e.text, None, None)
+            for e in entries
+        ),
+    )
+
+
+def _entries(connection: sqlite3.Connection, query: str, limit: int) -> list[Entry]:
+    found = []
+    for cursor, ts, seq, kind, change, text, alert in connection.execute(query, (limit,)):
         try:
-            size = os.fstat(descriptor).st_size
-            if size < self._whole:  # somebody has cut or removed it, perhaps in the middle of a line
-                self._whole = size
-                data = b"\n" + data if size else data
-            elif size > self._whole:
-                os.ftruncate(descriptor, self._whole)  # the rest of a line that could not be written, or not be read
-            os.lseek(descriptor, self._whole, os.SEEK_SET)
-            rest = memoryview(data)
-            try:
-                while rest:
-                    rest = rest[os.write(descriptor, rest) :]
-                os.fsync(descriptor)
-            except OSError:
-                os.ftruncate(descriptor, self._whole)
-                raise
-            self._whole += len(data)
-        finally:
-            os.close(descriptor)
+            decoded = _decode(alert) if alert is not None else None
+        except msgspec.MsgspecError:
+            log.warning("event %d tells of an alert that this version cannot read", cursor)
+            continue
+        found.append(Entry(cursor=cursor, ts=ts, seq=seq, kind=kind, change=change, text=text, alert=decoded))
+    return found
+
+
+def _words(connection: sqlite3.Connection) -> list[Alert]:
+    return [entry.alert for entry in _entries(connection, LAST_WORDS, ALERTS) if entry.alert is not None]
+
+
+def stored_events(path: Path) -> list[Entry]:
+    """Return the newest entries of a database, oldest first, without disturbing whoever writes it.
+
+    Raises:
+        StorageFailed: It is not there or cannot be read.
+    """
+    connection = open_for_reading(path)
+    try:
+        with failures(path):
+            return _entries(connection, NEWEST, KEPT)[::-1]
+    finally:
+        connection.close()

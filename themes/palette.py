@@ -24,8 +24,12 @@ ROLES = (
     "ground", "bar", "panel", "text", "faint", "stale", "border", "focus", "title", "up", "down", "flat", "bid", "ask",
     "mid", "axis", "cross", "cross_text", "select", "select_text", "good", "warn", "bad", "own", "alarm",
     "alarm_text", "live", "replay", "paper", "mode_text", "up_faint", "down_faint", "tag_text", "unknown", "key",
+    "line1", "line2", "line3", "line4", "line5",
 )  # fmt: skip
 """What has a colour of its own; a theme names them all."""
+
+STAND_INS = {"line1": "own", "line2": "mid", "line3": "ask", "line4": "bid", "line5": "flat"}
+"""What colours the lines over candles in a theme that was written before there were any."""
 
 LEVELS = 16
 """Steps of a ramp."""
@@ -90,6 +94,10 @@ def load(name: str, own: Path | None = None) -> Palette:
     path = _path(name, own)
     data = _merged(path, own, ())
     needed = {"colours": ROLES, "ramps": RAMPS, "sixteen": (*ROLES, *RAMPS)}
+    for line, other in STAND_INS.items():
+        for section in ("colours", "sixteen"):
+            if line not in data[section] and other in data[section]:
+                data[section][line] = data[section][other]
     for section, known in needed.items():
         missing = [each for each in known if each not in data[section]]
         if missing:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engine.archive import Archive, Store
 from engine.clock import Clock
 from engine.errors import SettingsInvalid
 from engine.ingestion.feed import VenueFeed
+from engine.ingestion.history import History, Keeper
 from engine.ingestion.markets import MARKETS
 from engine.ingestion.network import AiohttpTransport
 from engine.ingestion.recorder import Recorder
+from engine.ingestion.rest import Rest
+from engine.ingestion.sources import Storage, Venue
+from engine.ingestion.standins import StandIn
 from engine.ingestion.symbols import full_key, symbol_of
+from engine.keep import Keep
 from engine.ports import Transport
 from engine.replay import Observer
 from engine.runtime import Engine, EngineClock
+from engine.types import MS, Bar, Instrument, Timeframe
 from tradetui.config.sections import Addresses, Settings
 
 
@@ -30,6 +37,8 @@ def build_engine(
     transport: Transport | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     dice: Callable[[], float] = random.random,
+    store: Store | None = None,
+    archive: Archive | None = None,
 ) -> Engine:
     """Return an engine that follows instruments live.
 
@@ -42,6 +51,8 @@ def build_engine(
         transport: The network; the real one by default.
         monotonic: Seconds that never run backwards.
         dice: Uniform in [0, 1), for delays.
+        store: Takes what is to be kept; nothing is kept without.
+        archive: What was kept, the first source of past candles.
 
     Raises:
         SettingsInvalid: An instrument or an address is wrong.
@@ -55,7 +66,7 @@ def build_engine(
         except OSError as error:
             raise SettingsInvalid(f"cannot record into {record}: {error.strerror or error}") from error
     recorder = Recorder(record, clock.now) if record is not None else None
-    engine = Engine(clock, settings.for_market(), recorder=recorder, observer=observer)
+    engine = Engine(clock, settings.for_market(), recorder=recorder, observer=observer, store=store)
     by_venue: dict[str, list[str]] = {}
     for symbol in symbols or settings.data_provider.symbols:
         market, name = symbol_of(full_key(symbol))
@@ -64,6 +75,8 @@ def build_engine(
             names.append(name)
     transport = transport or AiohttpTransport()
     engine.closing.append(transport.aclose)
+    storage = Storage(archive) if archive is not None else None
+    substitutes = stand_ins(settings, transport, now=clock.now, monotonic=monotonic)
     for venue, names in by_venue.items():
         addresses: Addresses = getattr(settings.venues, venue)
         if not addresses.rest or not addresses.ws:
@@ -78,6 +91,63 @@ def build_engine(
             settings=settings.data_provider.websocket,
             monotonic=monotonic,
             dice=dice,
+            storage=storage,
+            stand_ins=substitutes,
+            keep=keeper(store) if store is not None else None,
         )
         engine.feeds.append(feed)
     return engine
+
+
+def build_history(
+    settings: Settings,
+    venue: str,
+    *,
+    transport: Transport,
+    store: Store | None = None,
+    archive: Archive | None = None,
+    clock: EngineClock | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> History:
+    """Return the sources of one venue's past candles, for a process in which no engine runs.
+
+    It has a request budget of its own: where an engine runs, its `history` is to be asked instead.
+
+    Raises:
+        SettingsInvalid: No such venue.
+    """
+    if venue not in MARKETS:
+        raise SettingsInvalid(f"venue {venue!r} is unknown; known are {', '.join(MARKETS)}")
+    clock = clock or Clock()
+    addresses: Addresses = getattr(settings.venues, venue)
+    return History(
+        Venue(Rest(MARKETS[venue], addresses.rest, transport, monotonic)),
+        storage=Storage(archive) if archive is not None else None,
+        stand_ins=stand_ins(settings, transport, now=clock.now, monotonic=monotonic),
+        now=clock.now,
+        monotonic=monotonic,
+        keep=keeper(store) if store is not None else None,
+    )
+
+
+def stand_ins(
+    settings: Settings, transport: Transport, *, now: Callable[[], int], monotonic: Callable[[], float]
+) -> tuple[StandIn, ...]:
+    """Return the venues that stand in, in the order that is set; one budget each for everything that asks them."""
+    names = dict.fromkeys(settings.data_provider.stand_ins)
+    return tuple(
+        StandIn(name, addresses.rest, transport, now=now, monotonic=monotonic)
+        for name in names
+        if (addresses := getattr(settings.venues, name)).rest
+    )
+
+
+def keeper(store: Store) -> Keeper:
+    """Return what hands candles of the past to storage. Like those of a file, they count as known at their end."""
+
+    def keep(instrument: Instrument, timeframe: Timeframe, bars: Sequence[Bar]) -> None:
+        for bar in bars:
+            end = (bar.open_ms + timeframe.seconds * 1000) * MS
+            store.put(Keep(instrument=instrument, known_at=end, bars=((timeframe, bar),)))
+
+    return keep

@@ -58,8 +58,23 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def journal(self) -> Path:
-        """Events, appended."""
+        """Events as older versions wrote them; taken over into the database."""
         return self.state / "events.jsonl"
+
+    @property
+    def database(self) -> Path:
+        """Everything that is stored."""
+        return self.data / "market.db"
+
+    @property
+    def cold(self) -> Path:
+        """Old days, packed."""
+        return self.data / "cold"
+
+    @property
+    def backups(self) -> Path:
+        """Daily copies of the database."""
+        return self.data / "backups"
 
     @property
     def logs(self) -> Path:

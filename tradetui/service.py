@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from engine.alerts import Alert, Alerts, Cause
 from engine.collector import give_back
-from engine.errors import ConsoleError, EngineFailed
+from engine.errors import ConsoleError, EngineFailed, StorageFailed
 from engine.monitor import REPLAY, Identity, LogView, Monitor
 from engine.playback import Playback
 from engine.pulse import Resources
@@ -30,16 +30,18 @@ from engine.text import inert
 from engine.topics import Topics
 from engine.types import SECOND
 from engine.worker import Worker
-from storage.journal import JournalFile
-from tradetui import __version__, bootstrap, crash, replays
+from storage.journal import EventJournal
+from tradetui import __version__, asking, bootstrap, crash, replays
 from tradetui.commands import commands
 from tradetui.config.sections import Settings
 from tradetui.credentials import load_credentials
+from tradetui.data_commands import data_commands
 from tradetui.lock import Holder, ProfileLock
 from tradetui.logs import ProcessLog, open_log
 from tradetui.notify import notify
 from tradetui.places import Places, own
 from tradetui.redaction import Redactor
+from tradetui.stored import Stored
 
 log = logging.getLogger("tradetui.engine")
 
@@ -91,6 +93,7 @@ class Service:
         self.workers = workers
         self.playback = playback
         self.engine: Engine | None = None
+        self.stored = Stored(places, settings.storage)
         self.stopping = asyncio.Event()
         self._temporary = tempfile.tempdir
         self.started = time.time_ns()
@@ -161,26 +164,41 @@ class Service:
         if duration > 0:
             loop.call_later(duration, self.stop, "its time is over")
         self._clean()
-        journal = JournalFile(self.places.journal)
-        playback = self.playback
+        stored, playback = self.stored, self.playback
+        journal = EventJournal(stored.writer, old=self.places.journal)
         engine = playback.engine if playback else bootstrap.build_engine(self.settings, [], observer=observer)
         self.engine = engine
+        engine.store = stored.writer
+        try:
+            await stored.writer.open()
+        except StorageFailed as error:
+            log.error("%s; the engine goes on without it", error)  # noqa: TRY400 - the text says all
 
         def changed(change: str, alert: Alert) -> None:
             journal.append(engine.now(), engine.state.seq, "alert", change, alert=alert)
             log.log(_LEVELS[alert.severity], "alert %s: %s %s: %s", change, alert.code, alert.component, alert.text)
 
         alerts = Alerts(changed, self.clean)
-        self._recover(journal, alerts, self.started if playback is None else engine.now())
+        await self._recover(journal, alerts, self.started if playback is None else engine.now())
         monitor = self._monitor(engine, alerts, journal)
-        topics = Topics(engine, monitor, journal, f"{self.started:x}", playback.view if playback else None)
+        topics = Topics(
+            engine,
+            monitor,
+            journal,
+            f"{self.started:x}",
+            playback.view if playback else None,
+            asking.queries(engine, stored, self.places, self.settings.data_provider),
+        )
         known = commands(alerts, self.log, self.stop, playback)
+        if playback is None:
+            known |= data_commands(stored, self.places)
         server = Server(topics, monitor, self.places.socket, commands=known)
         monitor.last_error = lambda: self._last_error.text
         monitor.consoles = server.consoles
         monitor.workers = lambda: tuple(worker.view() for worker in self.workers)
         monitor.refused_consoles = lambda: server.refused
         engine.companions += [
+            *stored.parts(),
             Part(name="monitor", run=monitor.run),
             Part(name="socket", run=server.run),
             Part(name="journal", run=journal.run),
@@ -203,6 +221,7 @@ class Service:
                 await telling
             journal.append(engine.now(), engine.state.seq, "stop", text=f"pid {os.getpid()}")
             await journal.flush()
+            await stored.close()
             log.info("engine stopped at record %d", engine.state.seq)
         return engine
 
@@ -238,12 +257,9 @@ class Service:
         own(mine)
         tempfile.tempdir = str(mine)
 
-    def _recover(self, journal: JournalFile, alerts: Alerts, now: int) -> None:
+    async def _recover(self, journal: EventJournal, alerts: Alerts, now: int) -> None:
         """Take up what earlier engines left, and say if the last one did not end cleanly (`now` by its clock)."""
-        try:
-            alerts.recall(journal.load())
-        except OSError as error:
-            log.warning("%s: %s; the list of alerts begins empty", self.places.journal, error.strerror or error)
+        alerts.recall(await journal.load())
         before = self._lock.left_behind
         if before is not None:
             journal.skip()
@@ -253,14 +269,17 @@ class Service:
             cause = Cause("ENGINE_DIED", "engine", f"pid {before.pid} did not end cleanly", "a new one has taken over")
             alerts.passing(cause, now, hold=REMEMBERED)
 
-    def _monitor(self, engine: Engine, alerts: Alerts, journal: JournalFile) -> Monitor:
+    def _monitor(self, engine: Engine, alerts: Alerts, journal: EventJournal) -> Monitor:
         parts = self.settings.parts
         wanted = {"inference": parts.inference, "training": parts.training, "trading": parts.trading}
         lost = [0]
 
         def others() -> Iterator[Cause]:
-            if journal.error:
+            yield from self.stored.troubles()
+            if journal.error and not self.stored.writer.error:
                 yield Cause("JOURNAL_FAILED", "journal", journal.error, "tried again five times a second")
+            for cause, times in self.stored.news():
+                alerts.passing(cause, engine.now(), times=times, hold=10 * SECOND)
             errors, lost[0] = self.log.errors + self.log.dropped - lost[0], self.log.errors + self.log.dropped
             if errors > 0:
                 alerts.passing(

@@ -64,7 +64,7 @@ class Codec:
         Raises:
             ProtocolError: The answer is damaged or belongs to another symbol.
         """
-        return answers.snapshot(self._known(symbol), body)
+        return answers.snapshot(self.known(symbol), body)
 
     def klines(self, symbol: str, timeframe: Timeframe, body: bytes) -> BarsLoaded:
         """Return the candles of a REST klines answer, as the venue sent them (the last may still be running).
@@ -72,7 +72,7 @@ class Codec:
         Raises:
             ProtocolError: The answer is damaged, or a candle contradicts itself.
         """
-        return answers.klines(self._known(symbol), timeframe, body)
+        return answers.klines(self.known(symbol), timeframe, body)
 
     def price(self, symbol: str, body: bytes) -> PriceReported:
         """Return the price of a REST price answer.
@@ -80,9 +80,14 @@ class Codec:
         Raises:
             ProtocolError: The answer is damaged or of another symbol.
         """
-        return answers.price(self._known(symbol), body)
+        return answers.price(self.known(symbol), body)
 
-    def _known(self, symbol: str) -> Instrument:
+    def known(self, symbol: str) -> Instrument:
+        """Return the instrument of a symbol.
+
+        Raises:
+            ProtocolError: It is not followed.
+        """
         instrument = self._instruments.get(symbol)
         if instrument is None:
             raise ProtocolError(f"{self.market.venue} symbol {symbol!r} is not followed")
@@ -99,7 +104,7 @@ class Codec:
         make: Callable[[Instrument], Callable[[bytes], Event]] | None = DECODERS.get(kind)
         if make is None:
             raise ProtocolError(f"stream kind {kind!r} is not followed", frame)
-        found = make(self._known(symbol.upper())), self.market.source(name)
+        found = make(self.known(symbol.upper())), self.market.source(name)
         if frame.startswith(PREFIX + name.encode() + b'"'):
             self._decoders[name.encode()] = found
         return found

@@ -28,12 +28,16 @@ class Budget:
         while spent and spent[0][0] <= now - WINDOW_S:
             self._used -= spent.popleft()[1]
 
-    def wait(self, weight: int, now: float) -> float:
-        """Return the seconds until a request of `weight` may be sent; 0 means now."""
+    def wait(self, weight: int, now: float, share: float | None = None) -> float:
+        """Return the seconds until a request of `weight` may be sent; 0 means now.
+
+        `share` is for requests that can wait: they are held back while more than that part of the limit is used, so
+        that what must not wait finds room.
+        """
         self._forget(now)
         if now < self._blocked_until:
             return self._blocked_until - now
-        over = self._used + weight - int(self.limit * self.share)
+        over = self._used + weight - int(self.limit * min(self.share, self.share if share is None else share))
         if over <= 0 or not self._spent:
             return 0.0
         freed_at = now

@@ -12,9 +12,22 @@ import msgspec
 
 from engine.errors import ProtocolError
 from engine.ingestion.binance import Codec
+from engine.ingestion.coverage import checked
 from engine.ingestion.shapes import DAMAGE
+from engine.ingestion.streams import LATEST_MS
 from engine.ingestion.symbols import instruments
-from engine.types import Event, FeedAlive, FeedLost, FeedUp, InstrumentListed, Timeframe
+from engine.types import (
+    Bar,
+    BarsLoaded,
+    Event,
+    FeedAlive,
+    FeedLost,
+    FeedUp,
+    InstrumentListed,
+    PivotPoint,
+    PivotsLoaded,
+    Timeframe,
+)
 
 PREFIX = b'{"stream":"!tradetui"'
 
@@ -23,7 +36,11 @@ REST_SUFFIX = ":rest"
 
 
 class Note(msgspec.Struct, omit_defaults=True):
-    """What one such line says; `e` is one of feedUp, feedLost, feedAlive, exchangeInfo, klines, price, garbage, end."""
+    """What one such line says.
+
+    `e` is one of feedUp, feedLost, feedAlive, exchangeInfo, candles, pivots, klines, price, garbage, end; `klines` (the
+    venue's own answer) is what older versions wrote for candles.
+    """
 
     e: str
     source: str = ""
@@ -65,6 +82,70 @@ def of_event(event: FeedUp | FeedLost | FeedAlive) -> Note:
             return Note(e="feedLost", source=event.source, reason=event.reason)
         case FeedAlive():
             return Note(e="feedAlive", source=event.source)
+
+
+class _Row(msgspec.Struct, array_like=True):
+    """A candle in a recording; the fields of `Bar`, without their names."""
+
+    open_ms: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    trades: int
+    taker_buy: int
+    quote_volume: int
+    first_id: int
+    last_id: int
+    complete: bool
+    source: str
+
+
+_read_rows = msgspec.json.Decoder(list[_Row]).decode
+
+
+class _Structure(msgspec.Struct):
+    """The market structure of a timeframe in a recording; `state` is base64 there."""
+
+    until_ms: int
+    state: bytes
+    pivots: tuple[PivotPoint, ...]
+
+
+_read_structure = msgspec.json.Decoder(_Structure).decode
+
+
+def of_bars(loaded: BarsLoaded, symbol: str, source: str) -> Note:
+    """Return the note that keeps loaded candles: rows in ticks and lots, each with its source."""
+    rows = [_Row(**msgspec.structs.asdict(bar)) for bar in loaded.bars]
+    body = msgspec.Raw(msgspec.json.encode(rows))
+    return Note(e="candles", source=source, symbol=symbol, interval=loaded.timeframe, body=body)
+
+
+def of_pivots(loaded: PivotsLoaded, symbol: str) -> Note:
+    """Return the note that keeps a loaded market structure."""
+    kept = _Structure(until_ms=loaded.until_ms, state=loaded.state, pivots=loaded.pivots)
+    return Note(e="pivots", symbol=symbol, interval=loaded.timeframe, body=msgspec.Raw(msgspec.json.encode(kept)))
+
+
+def _bars(note: Note, instrument: str) -> BarsLoaded:
+    timeframe = Timeframe(note.interval)
+    bars = [Bar(**msgspec.structs.asdict(row)) for row in _read_rows(bytes(note.body))]
+    return BarsLoaded(
+        instrument=instrument, timeframe=timeframe, bars=checked(bars, timeframe, 0, LATEST_MS, "the recording")
+    )
+
+
+def _pivots(note: Note, instrument: str) -> PivotsLoaded:
+    kept = _read_structure(bytes(note.body))
+    return PivotsLoaded(
+        instrument=instrument,
+        timeframe=Timeframe(note.interval),
+        until_ms=kept.until_ms,
+        state=kept.state,
+        pivots=kept.pivots,
+    )
 
 
 def decode(frame: bytes) -> Note:
@@ -109,6 +190,10 @@ def _event_of(note: Note, codec: Codec, symbol: str) -> tuple[Event, str] | None
                 raise ProtocolError(f"recorded exchangeInfo does not list {symbol}")
             codec.add(instrument)
             return InstrumentListed(instrument=instrument, trade_stream=note.trade_stream), rest
+        case "candles":
+            return _bars(note, codec.known(symbol).key), rest
+        case "pivots":
+            return _pivots(note, codec.known(symbol).key), rest
         case "klines":
             return codec.klines(symbol, Timeframe(note.interval), bytes(note.body)), rest
         case "price":

@@ -34,7 +34,7 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     depth_limits: tuple[int, ...] = ()
     depth_weights: tuple[tuple[int, int], ...]
     kline_limit: int
-    kline_weight: int
+    kline_weights: tuple[tuple[int, int], ...]
     kline_timeframes: tuple[Timeframe, ...]
     info_weight: int
     price_weight: int
@@ -81,10 +81,15 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
         """Weight of a depth request."""
         return next(weight for most, weight in self.depth_weights if limit <= most)
 
+    def kline_weight(self, limit: int) -> int:
+        """Weight of a request for so many candles."""
+        return next(weight for most, weight in self.kline_weights if limit <= most)
+
 
 _ALL = tuple(Timeframe)
 _NO_SECONDS = tuple(timeframe for timeframe in Timeframe if timeframe is not Timeframe.S1)
 _FUTURES_DEPTH = ((50, 2), (100, 5), (500, 10), (1000, 20))
+_FUTURES_KLINES = ((99, 1), (499, 2), (1000, 5), (1500, 10))
 _FUTURES_LIMITS = (5, 10, 20, 50, 100, 500, 1000)
 # The bare name is the stream of the market's usual speed.
 _SPOT_SPEEDS = {"100ms": "depth@100ms", "1000ms": "depth"}
@@ -102,7 +107,7 @@ SPOT = Market(
     depth_limit=5000,
     depth_weights=((100, 5), (500, 25), (1000, 50), (5000, 250)),
     kline_limit=1000,
-    kline_weight=2,
+    kline_weights=((1000, 2),),
     kline_timeframes=_ALL,
     info_weight=20,
     price_weight=2,
@@ -124,7 +129,7 @@ USDM = Market(
     depth_limits=_FUTURES_LIMITS,
     depth_weights=_FUTURES_DEPTH,
     kline_limit=1500,
-    kline_weight=10,
+    kline_weights=_FUTURES_KLINES,
     kline_timeframes=_NO_SECONDS,
     info_weight=1,
     price_weight=1,
@@ -144,7 +149,7 @@ COINM = Market(
     depth_limits=_FUTURES_LIMITS,
     depth_weights=_FUTURES_DEPTH,
     kline_limit=1500,
-    kline_weight=10,
+    kline_weights=_FUTURES_KLINES,
     kline_timeframes=_NO_SECONDS,
     info_weight=1,
     price_weight=1,
@@ -152,6 +157,33 @@ COINM = Market(
 )
 
 MARKETS: dict[str, Market] = {market.venue: market for market in (SPOT, USDM, COINM)}
+
+
+class StandInMarket(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue that can give candles of a pair in place of the pair's own venue; see `standins`.
+
+    `page` candles per request, `limit` requests a minute (far below the venue's own), `rows` the way to the candles in
+    an answer.
+    """
+
+    rest: tuple[str, ...]
+    page: int
+    limit: int
+    perpetuals: bool
+    rows: tuple[str, ...] = ()
+
+
+STAND_IN_MARKETS: dict[str, StandInMarket] = {
+    "mexc": StandInMarket(rest=("https://api.mexc.com",), page=500, limit=300, perpetuals=False),
+    "bybit": StandInMarket(
+        rest=("https://api.bybit.com",), page=1000, limit=300, perpetuals=True, rows=("result", "list")
+    ),
+}
+"""By ccxt's names.
+
+Source: mexc.com/api-docs/spot-v3, "Kline/Candlestick Data" and "Limits" (500 weight in 10 s, a request weighs 1);
+bybit-exchange.github.io/docs/v5/market/kline and /docs/v5/rate-limit (600 requests in 5 s).
+"""
 
 
 def market_of(instrument_key: str) -> Market:

@@ -49,22 +49,31 @@ class Rest:
         weight = self.market.depth_weight(limit)
         return await self._get("depth", {"symbol": symbol, "limit": str(limit)}, weight)
 
-    async def klines(self, symbol: str, interval: str, start_ms: int, end_ms: int) -> bytes:
-        """Return one page of candles that open in [start_ms, end_ms], oldest first."""
-        query = {
-            "symbol": symbol,
-            "interval": interval,
-            "startTime": str(start_ms),
-            "endTime": str(end_ms),
-            "limit": str(self.market.kline_limit),
-        }
-        return await self._get("klines", query, self.market.kline_weight)
+    async def klines(
+        self,
+        symbol: str,
+        interval: str,
+        start_ms: int,
+        end_ms: int | None,
+        *,
+        limit: int | None = None,
+        share: float | None = None,
+    ) -> bytes:
+        """Return the first `limit` candles that open in [start_ms, end_ms], oldest first; a page of them by default.
+
+        `share` of the budget is all that may be used up when the request goes out.
+        """
+        limit = min(limit or self.market.kline_limit, self.market.kline_limit)
+        query = {"symbol": symbol, "interval": interval, "startTime": str(start_ms), "limit": str(limit)}
+        if end_ms is not None:
+            query["endTime"] = str(end_ms)
+        return await self._get("klines", query, self.market.kline_weight(limit), share)
 
     async def price(self, symbol: str) -> bytes:
         """Return the last price."""
         return await self._get("ticker/price", {"symbol": symbol}, self.market.price_weight)
 
-    async def _get(self, path: str, query: dict[str, str], weight: int) -> bytes:
+    async def _get(self, path: str, query: dict[str, str], weight: int, share: float | None = None) -> bytes:
         """Ask the current address; an address that does not answer is left for the next one.
 
         Raises:
@@ -72,7 +81,7 @@ class Rest:
             FeedUnavailable: No usable answer.
             RequestRefused: The venue refused the request itself.
         """
-        await self._allowed(weight)
+        await self._allowed(weight, share)
         host = self._hosts[self._host % len(self._hosts)]
         self.budget.spend(weight, self._monotonic())
         try:
@@ -84,11 +93,11 @@ class Rest:
         log.debug("%s: GET %s: HTTP %d, %d bytes", self.market.venue, path, response.status, len(response.body))
         return self._read(path, host, response)
 
-    async def _allowed(self, weight: int) -> None:
-        wait = self.budget.wait(weight, self._monotonic())
+    async def _allowed(self, weight: int, share: float | None) -> None:
+        wait = self.budget.wait(weight, self._monotonic(), share)
         if wait > 0:
             await asyncio.sleep(wait)
-            await self._allowed(weight)
+            await self._allowed(weight, share)
 
     def _read(self, path: str, host: str, response: Response) -> bytes:
         used = response.headers.get("x-mbx-used-weight-1m", "")

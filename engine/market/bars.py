@@ -14,10 +14,17 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.market.candle import Candle, flat, moved, revised
+from engine.ohlcv import STAND_INS, source_code
 from engine.types import SECOND, TIMEFRAME_SECONDS, Bar, BarsLoaded, Timeframe, Trade
 
 LONGEST_FILL = 3600
 """Flat seconds written at once; a longer silence is a hole."""
+
+DIFFERENCES = 5
+"""Bars that differed from the venue's that are remembered as they were."""
+
+OURS = ("trades", "mixed")
+"""Sources of bars that were built here, and change with a late trade."""
 
 _PARENT = dict(zip(list(Timeframe)[:-1], list(Timeframe)[1:], strict=True))
 _CHILD = {parent: child for child, parent in _PARENT.items()}
@@ -30,6 +37,8 @@ class Bars:
     `revisions` counts trades that came for a closed bar; `unplaced` those older than every bar in memory.
     `touched` names the closed bars (timeframe, opening time) that are new, have changed or are gone since it was last
     emptied; it only grows, so whoever keeps bars has to empty it.
+    `confirmed` counts bars built here that the venue's own candle confirmed, `differed` those that it replaced;
+    `differences` holds the last of those, with what took their place.
     Holds: closed bars of a timeframe are in order of time, each once; a running bar holds exactly the closed bars of
     the next shorter timeframe inside its interval.
     """
@@ -40,6 +49,9 @@ class Bars:
         "_running",
         "_second",
         "closed",
+        "confirmed",
+        "differed",
+        "differences",
         "kept",
         "last_close",
         "revisions",
@@ -53,6 +65,9 @@ class Bars:
         self.last_close = 0
         self.revisions = 0
         self.unplaced = 0
+        self.confirmed = 0
+        self.differed = 0
+        self.differences: deque[tuple[Timeframe, Bar, Bar]] = deque(maxlen=DIFFERENCES)
         self.touched: dict[tuple[Timeframe, int], None] = {}
         self._second: Candle | None = None
         self._running: dict[Timeframe, Candle] = {}
@@ -86,7 +101,7 @@ class Bars:
                 bar = bars[place]
                 if bar.open_ms + seconds * 1000 <= first_ms:
                     break
-                if bar.source != "venue":
+                if bar.source in OURS:
                     bars[place] = msgspec.structs.replace(bar, complete=False)
                     self.touched[timeframe, bar.open_ms] = None
         self.uncover()
@@ -186,7 +201,7 @@ class Bars:
         for place in range(len(bars) - 1, -1, -1):
             old = bars[place]
             if old.open_ms == bar.open_ms:
-                if not old.complete and (bar.complete or old.source == bar.source):
+                if _goes_before(bar, old) or (not old.complete and old.source == bar.source):
                     bars[place] = bar
                     self.touched[timeframe, bar.open_ms] = None
                 return False
@@ -234,7 +249,7 @@ class Bars:
             if bar.open_ms < open_ms:
                 return False
             if bar.open_ms == open_ms:
-                if bar.source != "venue":
+                if bar.source in OURS:
                     bar = bars[place] = revised(bar, trade)
                     self.touched[timeframe, open_ms] = None
                     for later in range(place + 1, len(bars)):
@@ -249,25 +264,43 @@ class Bars:
         return False
 
     def load(self, loaded: BarsLoaded) -> None:
-        """Take closed candles of the venue: fill holes and replace what was not complete."""
-        if not loaded.bars:
-            return
-        kept = {bar.open_ms: bar for bar in self.closed[loaded.timeframe]}
+        """Take closed candles from elsewhere: they fill holes and replace what is worth less.
+
+        The venue's own candle is worth most, then what was built of its trades, a stand-in's least; incomplete ones
+        are worth less than any complete one. Ours that equal the venue's stay.
+        """
+        timeframe = loaded.timeframe
+        kept = {bar.open_ms: bar for bar in self.closed[timeframe]}
+        taken = False
         for bar in loaded.bars:
             old = kept.get(bar.open_ms)
-            if old is None or not old.complete or old.source == "mixed":
+            if old is not None and old.source in OURS and old.complete and bar.source == "venue":
+                if old.source == "trades" and _equal(old, bar):
+                    self.confirmed += 1
+                    continue
+                if not _equal(old, bar):
+                    self.differed += 1
+                    self.differences.append((timeframe, old, bar))
+            if old is None or _goes_before(bar, old):
                 kept[bar.open_ms] = bar
-                self.touched[loaded.timeframe, bar.open_ms] = None
-        ordered = sorted(kept.values(), key=lambda bar: bar.open_ms)
-        self.closed[loaded.timeframe] = deque(ordered, maxlen=self.kept)
-        candle, last_s = self._second, ordered[-1].open_ms // 1000
-        if loaded.timeframe is Timeframe.S1 and (candle is None or candle.open_s <= last_s):
-            # The venue has closed the second that we were building, and perhaps some after it.
-            self.last_close = ordered[-1].close
+                self.touched[timeframe, bar.open_ms] = None
+                taken = True
+        own = [bar for bar in loaded.bars if bar.source not in STAND_INS]
+        if timeframe is Timeframe.S1 and own:
+            self._catch_up(max(own, key=lambda bar: bar.open_ms))
+        if taken:
+            self.closed[timeframe] = deque(sorted(kept.values(), key=lambda bar: bar.open_ms), maxlen=self.kept)
+        if taken or timeframe is Timeframe.S1:
+            self._rebuild()
+
+    def _catch_up(self, last: Bar) -> None:
+        """The venue has perhaps closed the second that we were building, and some after it."""
+        candle, last_s = self._second, last.open_ms // 1000
+        if candle is None or candle.open_s <= last_s:
+            self.last_close = last.close
             self._certain = self._covered is not None and last_s + 1 >= self._covered
             if candle is not None:
                 self._second = Candle(last_s + 1)
-        self._rebuild()
 
     def _rebuild(self) -> None:
         """Build the running bars again from the closed shorter ones, after some of those have changed."""
@@ -289,7 +322,7 @@ class Bars:
     def _gathered(self, child: Timeframe, open_s: int, length: int) -> Candle:
         candle = Candle(open_s)
         for bar in self.closed[child]:
-            if open_s * 1000 <= bar.open_ms < (open_s + length) * 1000:
+            if open_s * 1000 <= bar.open_ms < (open_s + length) * 1000 and bar.source not in STAND_INS:
                 candle.merge(bar)
                 candle.children += bar.complete
         return candle
@@ -332,20 +365,50 @@ class Bars:
         return whole.bar(complete=False) if whole.close else None
 
     def damage(self, timeframe: Timeframe, until_ms: int) -> tuple[int, int] | None:
-        """Return the opens of the first and the last bar, ended by `until_ms`, that are missing or not complete."""
+        """Return the opens of the first and the last bar, ended by `until_ms`, of which there could be a better one."""
+        lacking = self.lacking(timeframe, until_ms, stand_ins=True)
+        return (lacking[0][0], lacking[-1][1]) if lacking else None
+
+    def lacking(self, timeframe: Timeframe, until_ms: int, *, stand_ins: bool = False) -> list[tuple[int, int]]:
+        """Return the stretches of bars, ended by `until_ms`, that are missing or not complete: first and last opening.
+
+        `stand_ins`: those that another venue filled in count, too.
+        """
         length = TIMEFRAME_SECONDS[timeframe] * 1000
-        first = last = expected = None
+        found: list[tuple[int, int]] = []
+        expected: int | None = None
         for bar in self.closed[timeframe]:
             if bar.open_ms + length > until_ms:
                 break
+            poor = not bar.complete or (stand_ins and bar.source in STAND_INS)
             hole = expected is not None and bar.open_ms != expected
-            if hole or not bar.complete:
-                if first is None:
-                    first = expected if hole else bar.open_ms
-                last = bar.open_ms if not bar.complete else bar.open_ms - length
+            if hole or poor:
+                first = expected if hole and expected is not None else bar.open_ms
+                last = bar.open_ms if poor else bar.open_ms - length
+                if found and found[-1][1] + length == first:
+                    found[-1] = found[-1][0], last
+                else:
+                    found.append((first, last))
             expected = bar.open_ms + length
-        return None if first is None or last is None else (first, last)
+        return found
 
     def incomplete(self, timeframe: Timeframe) -> Iterable[Bar]:
         """Return the closed bars that the feed did not wholly cover."""
         return [bar for bar in self.closed[timeframe] if not bar.complete]
+
+
+def _goes_before(bar: Bar, old: Bar) -> bool:
+    """Tell whether a bar takes the place of another of the same time; a newer word of the venue does."""
+    if bar.complete is not old.complete:
+        return bar.complete
+    better = source_code(bar.source) - source_code(old.source)
+    return better < 0 or (not better and bar.source == "venue" and not _equal(bar, old))
+
+
+def _equal(bar: Bar, other: Bar) -> bool:
+    """Tell whether two bars say the same; what one of them does not know cannot differ."""
+    told = bar.open, bar.high, bar.low, bar.close, bar.volume
+    if told != (other.open, other.high, other.low, other.close, other.volume):
+        return False
+    counts = (bar.trades, other.trades), (bar.taker_buy, other.taker_buy), (bar.quote_volume, other.quote_volume)
+    return all(one == two or one < 0 or two < 0 for one, two in counts)

@@ -55,15 +55,17 @@ class Candle:
                 self.open = price
                 self.first_id = trade.id
         self.volume += size
-        self.trades += trade.count
-        self.quote_volume += price * size
-        if not trade.sell:
+        if self.trades >= 0:
+            self.trades += trade.count
+        if self.quote_volume >= 0:
+            self.quote_volume += price * size
+        if not trade.sell and self.taker_buy >= 0:
             self.taker_buy += size
 
     def merge(self, bar: Bar | Candle) -> None:
         """Take in the next shorter bar; a flat one adds no price. Known trade ids decide as in `add`."""
-        if bar.trades or bar.volume:
-            if not (self.trades or self.volume):
+        if bar.trades > 0 or bar.volume:
+            if not (self.trades > 0 or self.volume):
                 self.open, self.high, self.low, self.first_id = bar.open, bar.high, bar.low, bar.first_id
                 self.close, self.last_id = bar.close, bar.last_id
             self.high = max(self.high, bar.high)
@@ -72,17 +74,15 @@ class Candle:
                 self.close, self.last_id = bar.close, bar.last_id
             if 0 <= bar.first_id < self.first_id:
                 self.open, self.first_id = bar.open, bar.first_id
-        elif not (self.trades or self.volume):
-            self.close = bar.close
-            if not self.open:
-                self.open = self.high = self.low = bar.close
+        elif not (self.trades > 0 or self.volume):
+            # The last flat one is right: a late trade may have moved the price under those before it.
+            self.open = self.high = self.low = self.close = bar.close
         if bar.source != "trades":
             self.source = "mixed"
         self.volume += bar.volume
-        self.trades += bar.trades
-        self.taker_buy += bar.taker_buy
-        known = self.quote_volume >= 0 and bar.quote_volume >= 0
-        self.quote_volume = self.quote_volume + bar.quote_volume if known else -1
+        self.trades = _sum(self.trades, bar.trades)
+        self.taker_buy = _sum(self.taker_buy, bar.taker_buy)
+        self.quote_volume = _sum(self.quote_volume, bar.quote_volume)
 
     def bar(self, *, complete: bool) -> Bar:
         """Return the values as they stand."""
@@ -101,6 +101,11 @@ class Candle:
             complete=complete,
             source=self.source,
         )
+
+
+def _sum(one: int, other: int) -> int:
+    """Return the sum of two counts, -1 where one is unknown."""
+    return one + other if one >= 0 and other >= 0 else -1
 
 
 def revised(bar: Bar, trade: Trade) -> Bar:

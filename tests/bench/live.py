@@ -62,7 +62,9 @@ def measure(address: str, seconds: float) -> tuple[dict[str, Any], list[float]]:
     with tempfile.TemporaryDirectory() as folder:
         config, report = Path(folder) / "config.toml", Path(folder) / "report.json"
         ws = address.replace("http", "ws", 1)
-        config.write_text(f'[venues.binance]\nrest = ["{address}/spot"]\nws = ["{ws}/spot"]\n')
+        config.write_text(
+            f'data_provider.stand_ins = []\n[venues.binance]\nrest = ["{address}/spot"]\nws = ["{ws}/spot"]\n'
+        )
         command = [sys.executable, "-m", "tradetui", "--headless", "--config", str(config), "--duration", str(seconds)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         engine = subprocess.Popen([*command, "--report", str(report)], **quiet)

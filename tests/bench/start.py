@@ -47,7 +47,9 @@ def exchange(folder: Path) -> Iterator[Path]:
         address = json.loads(served.stdout.readline())["address"]
         config = folder / "config.toml"
         ws = address.replace("http", "ws", 1)
-        config.write_text(f'[venues.binance]\nrest = ["{address}/spot"]\nws = ["{ws}/spot"]\n')
+        config.write_text(
+            f'data_provider.stand_ins = []\n[venues.binance]\nrest = ["{address}/spot"]\nws = ["{ws}/spot"]\n'
+        )
         yield config
     finally:
         served.kill()

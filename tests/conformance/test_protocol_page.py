@@ -12,13 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import delivery, listening, peer, playback, protocol, server, snapshot, topics, views
+from engine import delivery, listening, peer, playback, protocol, queries, server, snapshot, topics, views
 from engine.alerts import Alert
 from engine.distribution import SubscriberView
 from engine.health import (
     ConnectionView,
     ConsoleView,
+    GapView,
     HealthView,
+    HistoryView,
     InstrumentView,
     PartView,
     ProcessView,
@@ -52,6 +54,14 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
     "heat": views.HeatRow,
     "events": Entry,
     "replay": views.ReplayView,
+    "history": views.HistoryView,
+    "pivots": views.PivotsView,
+    "profile": views.ProfileView,
+    "depth": views.DepthView,
+    "quality": views.QualityView,
+    "model_input": views.ModelInputView,
+    "gaps": views.GapsView,
+    "storage": views.StorageView,
 }
 PARTS: dict[str, type[msgspec.Struct]] = {
     "bucket": snapshot.BucketView,
@@ -64,9 +74,23 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     "connection": ConnectionView,
     "instrument": InstrumentView,
     "budget": BudgetView,
+    "candle_source": HistoryView,
+    "gap": GapView,
     "console": ConsoleView,
     "subscriber": SubscriberView,
     "recorder": RecorderView,
+    "served": views.ServedView,
+    "span": views.SpanView,
+    "pivot": views.PivotRow,
+    "trend": views.TrendView,
+    "floor": views.FloorView,
+    "bounds": views.BoundsView,
+    "band": views.BandView,
+    "wall": views.WallView,
+    "quality_part": views.QualityPartView,
+    "stream": views.StreamView,
+    "table": views.TableView,
+    "reads": views.ReadsView,
 }
 SECTIONS = {kind.__struct_config__.tag: kind for kind in MESSAGES} | TOPICS | PARTS
 NAMES = {kind: name for name, kind in (TOPICS | PARTS).items()}
@@ -103,8 +127,8 @@ def names(text: str, head: str) -> list[str]:
 
 def told(kind: object) -> str:
     """A type as the page calls it."""
-    if isinstance(kind, types.UnionType):
-        (inner,) = (each for each in kind.__args__ if each is not types.NoneType)
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        (inner,) = (each for each in typing.get_args(kind) if each is not types.NoneType)
         return f"{told(inner)} or nil"
     if isinstance(kind, types.GenericAlias):
         first, *rest = typing.get_args(kind)
@@ -169,14 +193,14 @@ def test_the_lock_file_is_described() -> None:
 def test_topics_are_those_of_the_code() -> None:
     rows = table(PAGE, "topic")
     answers = {row[0].strip("`"): row[1].partition(",")[0] for row in rows}
-    assert {name for name, answer in answers.items() if answer == "state"} == {*topics.STATES, "price"}
+    assert {name for name, answer in answers.items() if answer == "state"} == {*topics.STATES, *topics.ONCE}
     assert {name for name, answer in answers.items() if answer == "series"} == set(topics.SERIES)
     assert {row[0].strip("`") for row in rows if row[2] == "yes"} == set(topics.OF_INSTRUMENT)
     assert set(answers) == set(TOPICS)
 
 
 def test_refusals_and_denials_are_those_of_the_code() -> None:
-    found = list(codes(delivery, listening, peer, playback, protocol, server, topics, commands))
+    found = list(codes(delivery, listening, peer, playback, protocol, queries, server, topics, commands))
     assert set(names(PAGE, "refusal")) == {code for what, code in found if what in ("Refusal", "Refused")}
     assert set(names(PAGE, "denial")) == {code for what, code in found if what in ("RequestDenied", "_deny", "Denied")}
 
@@ -238,4 +262,5 @@ def test_values_of_names_are_those_of_the_code() -> None:
         ("component", "state", list(PartState)),
     ):
         (row,) = (row for row in table(sections()[section], "field") if row[0] == f"`{field}`")
-        assert [name for name in re.findall(r"`([^`]+)`", row[2]) if name != "bars"] == [str(value) for value in values]
+        named = [name for name in re.findall(r"`([^`]+)`", row[2]) if name not in TOPICS]
+        assert named == [str(value) for value in values]

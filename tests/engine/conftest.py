@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.engine.market.recorded import Recorded
 from tests.exchange.conftest import recordings, spot  # noqa: F401 - fixtures shared with the recorded exchange's tests
 
 settings.register_profile(
@@ -23,3 +24,15 @@ settings.load_profile("repeatable")
 def data_root(recordings_root_path: Path) -> Path:
     """The folder of all recorded data."""
     return recordings_root_path
+
+
+@pytest.fixture(scope="session")
+def recorded(recordings_root_path: Path) -> Recorded:
+    """The recorded quarter of an hour, replayed with all that is kept of it; nobody may change it."""
+    return Recorded(recordings_root_path)
+
+
+@pytest.fixture(scope="session")
+def recorded_database(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of all of it."""
+    return recorded.store(tmp_path_factory.mktemp("recorded") / "market.db")

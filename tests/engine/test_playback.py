@@ -36,7 +36,7 @@ from engine.settings import MarketSettings
 from engine.topics import SERIES, STATES, Topics
 from engine.types import MS, SECOND, Timeframe
 from engine.views import ReplayView
-from storage.journal import JournalFile
+from storage.journal import EventJournal
 from tests.support.exchange import run_virtual
 
 KEYS = ("binance:BTC/USDT", "binance:ETH/USDT")
@@ -303,7 +303,7 @@ class Desk:
     def __init__(self, playback: Playback, folder: Path) -> None:
         self.playback = playback
         self.engine = playback.engine
-        self.journal = JournalFile(folder / "events.jsonl")
+        self.journal = EventJournal()
         self.alerts = Alerts(self._changed)
         self.monitor = Monitor(
             self.engine,
@@ -512,7 +512,7 @@ async def test_a_live_engine_has_nothing_to_replay(tmp_path: Path) -> None:
     monitor = Monitor(
         engine, Identity(profile="x", version="0", started=1), Alerts(), monotonic=time.monotonic, resources=Resources()
     )
-    topics = Topics(engine, monitor, JournalFile(tmp_path / "events.jsonl"), "a")
+    topics = Topics(engine, monitor, EventJournal(), "a")
     assert "replay" in STATES
     with pytest.raises(RequestDenied, match="this engine is live") as denied:
         topics.check(Get(id=1, topic="replay"))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from engine.alerts import CATALOGUE, Cause, Severity
 from engine.errors import FeedUnavailable, VenueThrottled
+from engine.ingestion.coverage import Wanted
 from engine.supervisor import Part, PartState
-from engine.types import SECOND, InstrumentListed
+from engine.types import SECOND, Bar, InstrumentListed, Timeframe
 from engine.watch import APART, HOLD, PATIENCE, STALL_S, START, Counted, Watch
 from tests.engine.support import BTC, T0, delta, snapshot
 from tests.engine.workbench import KEY, SOURCE, VENUE, Bench
@@ -134,6 +135,40 @@ def test_a_request_that_fails_says_since_when_why_and_when_again(bench: Bench) -
     bench.feed.troubles.clear()
     bench.say()
     assert bench.look() == {}
+
+
+def test_who_stands_in_for_which_candles_is_told_until_nobody_does(bench: Bench) -> None:
+    wanted = Wanted(BTC, Timeframe.M1, T0 * 1000, (T0 + 180) * 1000)
+    serving = bench.feed.history.serving(wanted)
+    candles = [
+        Bar(
+            open_ms=(T0 + 60 * place) * 1000, open=1, high=1, low=1, close=1, volume=1, trades=-1, taker_buy=-1,
+            quote_volume=-1, source="mexc" if place != 1 else "venue",
+        )
+        for place in range(3)
+    ]  # fmt: skip
+    wanted.take(candles[1:2])
+    serving.filled(candles[:1], wanted)
+    assert bench.look() == {}, "before the venue's first candle there is nothing amiss"
+    serving.filled(candles[2:], wanted)
+    alert = bench.one()
+    assert (alert.code, alert.component) == ("HISTORY_FALLBACK", f"{KEY} 1m")
+    assert alert.text == "the venue does not have all candles asked for"
+    assert alert.doing == "candles of mexc fill the holes; the venue is asked again"
+    serving.failed = "venue: HTTP 503"
+    assert bench.one().text == "venue: HTTP 503"
+    serving.forget()
+    assert bench.look() == {}
+
+
+def test_bars_that_differ_are_told_with_one_of_them(bench: Bench) -> None:
+    bars = bench.engine.state.markets[KEY].bars
+    ours = Bar(open_ms=1000, open=1, high=3, low=1, close=2, volume=9, trades=2, taker_buy=1, quote_volume=15)
+    bars.differed += 2
+    bars.differences.append((Timeframe.S1, ours, msgspec.structs.replace(ours, close=3, volume=8)))
+    alert = bench.one()
+    assert (alert.code, alert.component, alert.count) == ("BARS_DIFFERED", KEY, 2)
+    assert alert.text == "2 bars, the last of 1s at 1000: close 2 and not 3, volume 9 and not 8 (ticks, lots)"
 
 
 def test_a_venue_that_told_us_to_wait_delays_every_try(bench: Bench) -> None:

@@ -37,7 +37,7 @@ from tests.support.exchange import (
 from tests.support.exchange.faults import Fault
 from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
-from tradetui.config.sections import Addresses, Settings, Venues
+from tradetui.config.sections import Addresses, DataProvider, Settings, Venues
 
 START_NS = 1_767_225_600_000_000_000
 QUIET_S = 12.0
@@ -187,7 +187,10 @@ def run(root: Path, seed: int, record: Path | None = None) -> Outcome:
         transport = MemoryTransport(exchange)
         loop = asyncio.get_running_loop()
         engine = build_engine(
-            Settings(venues=Venues(**{venue: address(prefix) for prefix, venue in VENUES.items()})),
+            Settings(
+                venues=Venues(**{venue: address(prefix) for prefix, venue in VENUES.items()}),  # type: ignore[arg-type]
+                data_provider=DataProvider(stand_ins=()),
+            ),
             list(KEYS[market]),
             clock=VirtualClock(),
             transport=transport,

@@ -44,10 +44,11 @@ from engine.protocol import Asked, Series, State, Subscribe, raw
 from engine.replay import Recording, Replay
 from engine.topics import Topics
 from engine.types import SECOND
-from engine.views import BarRow, MarketRow, ReplayView
+from engine.views import BarRow, MarketRow, PivotRow, ReplayView, TrendView
 from tests.support import candles
 from tests.support.emulator import EmulatedDriver, cells, differing, rendered, shown
 from tests.support.exchange import recordings_root
+from tests.support.recorded_past import RecordedPast
 from tests.tradetui.console.told import fit
 from tests.tradetui.fake_engine import alert, health, market
 from themes.palette import load
@@ -59,6 +60,7 @@ from tradetui.console.link import Link
 from tradetui.console.news import Phase
 from tradetui.console.panes.paint import SYSTEMS, Paint
 from tradetui.console.panes.pane import Pane
+from tradetui.console.past import Page
 from tradetui.console.prompt import COMMANDS
 from tradetui.console.render.look import COLOURS, Look
 from tradetui.console.view import View
@@ -106,6 +108,7 @@ class Offline(Link):
         self.seconds = 1000.0
         self.dice = dice
         self.start = start
+        self.pending: list[tuple[str, str, Page]] = []
         super().__init__(
             places("default", {"HOME": "/nowhere"}), [], monotonic=lambda: self.seconds,
             wall=lambda: start + int((self.seconds - 1000.0) * SECOND),
@@ -122,6 +125,18 @@ class Offline(Link):
                 raise RequestDenied("denied", self.dice.choice(HOSTILE))
             case _:
                 raise EngineUnreachable(self.dice.choice(HOSTILE))
+
+    def load(self, instrument: str, timeframe: str, begin: int, end: int) -> None:
+        past = self.past(instrument, timeframe)
+        page = past.lacks(begin, end, self.seconds) if self.attached else None
+        if page is not None:
+            past.ask(page)
+            self.pending.append((instrument, timeframe, page))
+
+    def bounds(self, instrument: str, timeframe: str) -> None:
+        past = self.past(instrument, timeframe)
+        if past.stored is None and not past.looking and self.attached:
+            past.bounded(None, self.dice.choice(HOSTILE))
 
     async def acknowledge(self, alert: int) -> str:
         return await self.command("acknowledge", alert=alert)
@@ -175,6 +190,9 @@ class Market:
         engine: Any = SimpleNamespace(state=self.replay.state, now=lambda: self.now)
         self._topics = Topics(engine, None, None, "test")  # type: ignore[arg-type]
         until = 1_722_859_200_000  # the crash of 2024-08-05
+        self.pasts = {name: RecordedPast(name, _minutes(root, name)) for name in candles.FILES}
+        for past in self.pasts.values():
+            past.until_ms = until
         self.bars = {
             (name, str(timeframe)): candles.bars(table.tail(20_000), timeframe, until)[-400:]
             for name, table in ((name, _minutes(root, name)) for name in candles.FILES)
@@ -317,7 +335,13 @@ class Life:
         dice = self.dice
         name = dice.choice((ETH, BTC, "binance:NEW/USDT"))
         scale = dice.choice((1e-8, 1e-6, 1.0, 1e3, 1e9, 1e12))
-        match dice.randrange(12):
+        match dice.randrange(15):
+            case 12:
+                self.past(scale)
+            case 13:
+                self.layers(scale)
+            case 14:
+                self.quality(scale)
             case 0:
                 cob = self.market.state("cob", dice.choice((ETH, BTC)))
                 self.tell("cob", msgspec.structs.replace(cob, live=False, buckets=(), bucket_size=None, mid=None), name)
@@ -357,6 +381,71 @@ class Life:
                 self.tell("health", health(ts=self.market.now, data="replay"))
             case _:
                 self.link.say(dice.choice(HOSTILE))
+
+    def past(self, scale: float) -> None:
+        """Answer what was asked of the past: as it is recorded, scaled, with a hole, with nothing, or not at all."""
+        dice, link = self.dice, self.link
+        pending, link.pending = link.pending, []
+        for name, timeframe, page in pending:
+            past, archive = link.past(name, timeframe), self.market.pasts.get(name)
+            asked = Asked(
+                id=1, topic="history", instrument=name, timeframe=timeframe, start_ms=page.start_ms,
+                end_ms=page.end_ms, limit=800,
+            )  # fmt: skip
+            if archive is None or timeframe == "1s" or dice.random() < 0.2:
+                past.failed(page, dice.choice(HOSTILE), link.seconds)
+                continue
+            told = archive.history(asked)
+            match dice.randrange(5):
+                case 0:
+                    told = msgspec.structs.replace(told, rows=(), reason=dice.choice(HOSTILE))
+                case 1:
+                    odd = tuple(_scaled(each, scale) for each in told.rows[:: dice.choice((1, 2, 100))])
+                    told = msgspec.structs.replace(told, rows=odd, reached_start=dice.random() < 0.5)
+                case 2:
+                    told = msgspec.structs.replace(told, rows=told.rows[::-1][:3], first_ms=None)
+            past.take(page, told, link.seconds)
+        link.version += 1
+
+    def layers(self, scale: float) -> None:
+        """Tell pivots and volume by price, as recorded, scaled, or with a reason."""
+        dice = self.dice
+        name, timeframe = dice.choice((ETH, BTC)), dice.choice(("1m", "1h", "1d", "5m"))
+        asked = Asked(id=1, topic="pivots", instrument=name, timeframe=timeframe)
+        pivots = self.market.pasts[name].pivots(asked)
+        if dice.random() < 0.3:
+            pivots = msgspec.structs.replace(pivots, points=(), trends=(), floor=None, reason=dice.choice(HOSTILE))
+        elif dice.random() < 0.5:
+            points = tuple(PivotRow(each.ts_ms, 0, each.level, each.high, each.price * scale) for each in pivots.points)
+            trends = tuple(
+                TrendView(level=n, trend=dice.choice(HOSTILE), support=scale, resistance=None) for n in (1, 9)
+            )
+            pivots = msgspec.structs.replace(pivots, points=points, trends=trends)
+        self.tell("pivots", pivots, name)
+        profile = self.market.pasts[name].profile(asked)
+        if dice.random() < 0.4:
+            size = max(profile.size * scale, 1e-9)
+            profile = msgspec.structs.replace(profile, size=size, control=scale, reason=dice.choice(HOSTILE),
+                                              volumes=profile.volumes[: dice.choice((0, 1, 5))])  # fmt: skip
+        self.tell("profile", profile, name)
+
+    def quality(self, scale: float) -> None:
+        """Tell how good the data are, and what is missing."""
+        dice = self.dice
+        name = dice.choice((ETH, BTC))
+        for timeframe in ("1s", "1m", "1h"):
+            asked = Asked(id=1, topic="gaps", instrument=name, timeframe=timeframe)
+            self.tell("gaps", self.market.pasts[name].gaps(asked), name)
+        quality = self.market.pasts[name].quality(asked)
+        if dice.random() < 0.5:
+            quality = msgspec.structs.replace(
+                quality, score=scale, reason=dice.choice(HOSTILE), missing=tuple(dice.choices(HOSTILE, k=3)),
+                storage=None if dice.random() < 0.5 or quality.storage is None else msgspec.structs.replace(
+                    quality.storage, error=dice.choice(HOSTILE), path=dice.choice(HOSTILE), bytes=10**15,
+                    waiting=10**9, lag_ms=1e9, backup_ms=0,
+                ),
+            )  # fmt: skip
+        self.tell("quality", quality, name)
 
     def _scaled_cob(self, scale: float) -> Any:
         cob = self.market.state("cob", ETH)

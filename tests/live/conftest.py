@@ -32,7 +32,8 @@ def exchange_config(recordings_root_path: Path, tmp_path_factory: pytest.TempPat
             f'[venues.{venue}]\nrest = ["{address}/{prefix}"]\nws = ["{ws}/{prefix}"]\n'
             for venue, prefix in (("binance", "spot"), ("binanceusdm", "usdm"))
         ]
-        config.write_text("\n".join(sections))
+        # No test speaks to a real venue.
+        config.write_text("data_provider.stand_ins = []\n" + "\n".join(sections))
         yield config
     finally:
         exchange.kill()

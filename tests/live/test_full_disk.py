@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -14,11 +15,19 @@ import pytest
 
 from engine.alerts import Alert
 from engine.errors import EngineUnreachable
-from engine.ports import Entry
+from engine.keep import Keep
+from engine.types import SECOND, Instrument, Trade
+from storage.journal import stored_events
 from tradetui.client import Client, connect
 from tradetui.config.sections import Addresses, Settings, Venues
 from tradetui.places import Places, places
 from tradetui.service import Service
+
+T0 = 1_700_000_000 * SECOND
+ETH = Instrument(
+    key="binance:ETH/USDT", venue="binance", symbol="ETHUSDT", base="ETH", quote="USDT", price_decimals=2,
+    size_decimals=4,
+)  # fmt: skip
 
 NOWHERE = Addresses(rest=("http://127.0.0.1:9",), ws=("ws://127.0.0.1:9",))
 
@@ -39,9 +48,22 @@ async def told(client: Client, code: str, *, active: bool) -> Alert:
         await asyncio.sleep(0.05)
 
 
+async def fill_database(service: Service, full: bool) -> None:
+    """The database may not grow any more, and has more to take than it holds; or it may again."""
+
+    def work(connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA max_page_count = {1 if full else 1 << 30}").fetchone()
+
+    await service.stored.writer.upkeep(work)
+    trade = Trade(instrument=ETH.key, id=0, price=1, size=1, ts_exch=T0, ts_sent=T0, sell=True)
+    many = tuple(msgspec.structs.replace(trade, id=number) for number in range(20_000))
+    if full:
+        service.stored.writer.put(Keep(instrument=ETH, known_at=T0, trades=many))
+
+
 @pytest.mark.parametrize(
     ("name", "code", "component", "hold_s"),
-    [("events.jsonl", "JOURNAL_FAILED", "journal", 0), ("engine.log", "LOG_FAILED", "log", 10)],
+    [("market.db", "STORAGE_FAILED", "storage", 0), ("engine.log", "LOG_FAILED", "log", 10)],
 )
 def test_a_full_disk_is_told_and_heals(
     name: str, code: str, component: str, hold_s: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -49,7 +71,7 @@ def test_a_full_disk_is_told_and_heals(
     monkeypatch.setattr(tempfile, "tempdir", None)
     where = places("default", {"HOME": str(tmp_path)})
     full, real = [False], os.write
-    file = (where.logs if name == "engine.log" else where.state) / name
+    file = where.logs / "engine.log"
 
     def write(descriptor: int, data: bytes) -> int:
         if full[0] and file.exists() and os.path.samestat(os.fstat(descriptor), file.stat()):
@@ -58,17 +80,23 @@ def test_a_full_disk_is_told_and_heals(
 
     monkeypatch.setattr(os, "write", write)
 
+    async def fill(service: Service, *, now: bool) -> None:
+        if name == "engine.log":
+            full[0] = now
+        else:
+            await fill_database(service, now)
+
     async def main(service: Service) -> None:
         async with asyncio.timeout(40):
             running = asyncio.create_task(service.run())
             async with await attached(where) as client:
-                full[0] = True
+                await fill(service, now=True)
                 await client.command("log_level", level="debug")  # something to be logged
                 alert = await told(client, code, active=True)
                 assert alert.component == component
                 assert "No space left on device" in alert.text
                 assert alert.doing.startswith("tried again")
-                full[0] = False
+                await fill(service, now=False)
                 await client.command("log_level", level="info")
                 if not hold_s:  # what happened stays in sight for ten seconds, which is nothing to wait for
                     await told(client, code, active=False)
@@ -77,7 +105,7 @@ def test_a_full_disk_is_told_and_heals(
 
     with Service(Settings(venues=Venues(binance=NOWHERE)), where) as service:
         asyncio.run(main(service))
-    kept = [msgspec.json.decode(line, type=Entry) for line in where.journal.read_bytes().splitlines()]
+    kept = stored_events(where.database)
     assert [entry.cursor for entry in kept] == list(range(1, len(kept) + 1))
     assert next(entry.change for entry in kept if entry.alert is not None and entry.alert.code == code) == "raised"
     assert kept[-1].kind == "stop"

@@ -179,7 +179,7 @@ def test_two_at_once_beside_a_live_engine_touch_nothing_of_it(
     live = EngineProcess(tmp_path, exchange_config)
     try:
         until(live.reached, "the live engine")
-        journal = until(lambda: live.places.journal.exists() and live.journal(), "its journal")
+        journal = until(live.journal, "its journal")
         replays = [start("--replay", spot, "--config", exchange_config, "--speed", speed) for speed in ("1x", "max")]
         clients = [replay.client() for replay in replays]
         until(lambda: view(clients[1])["ended"], "the end of the fast one")

@@ -118,7 +118,7 @@ def test_a_marked_key_is_found_nowhere(parrot: int, tmp_path: Path) -> None:
         assert text, name
         assert [form for form in FORMS if form in text] == [], name
     files = [path for path in home.rglob("*") if path.is_file()]
-    assert {"engine.log", "events.jsonl", "r"} <= {path.name for path in files}
+    assert {"engine.log", "market.db", "r"} <= {path.name for path in files}
     for path in files:
         text = path.read_bytes()
         assert [form for form in FORMS if form.encode() in text] == [], path

@@ -136,7 +136,7 @@ def play(
         engine = build_engine(
             Settings(
                 venues=Venues(**{venue: address(prefix) for prefix, venue in VENUES.items()}),
-                data_provider=DataProvider(websocket=websocket or FeedSettings()),
+                data_provider=DataProvider(websocket=websocket or FeedSettings(), stand_ins=()),
             ),
             list(symbols),
             clock=VirtualClock(),

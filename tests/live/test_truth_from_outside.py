@@ -19,6 +19,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from storage.journal import stored_events
+from tradetui.places import places
+
 LIMIT_S = 30.0
 """Longest wait for one thing; they take one to seven seconds on an idle machine."""
 
@@ -26,6 +29,7 @@ SETTINGS = """
 [data_provider]
 symbols = ["binance:BTC/USDT"]
 timeframes = ["1m"]
+stand_ins = []
 
 [data_provider.websocket]
 ping_after_s = 0.5
@@ -215,10 +219,13 @@ def dead_engine(outside: Outside, engine: subprocess.Popen[bytes]) -> None:
     outside.until(lambda _, status: "FEED_DOWN" in active(status))  # the exchange is gone again
     before = outside.alerts()
     assert before["FEED_DOWN", "binance"]["active"]
-    last = f'"count":{before["FEED_DOWN", "binance"]["count"]},"active":true'
-    journal = outside.home / ".local" / "state" / "tradetui" / "default" / "events.jsonl"
+    count = before["FEED_DOWN", "binance"]["count"]
+    database = places("default", {"HOME": str(outside.home)}).database
     end = time.monotonic() + LIMIT_S
-    while not any("FEED_DOWN" in line and last in line for line in journal.read_text().splitlines()):
+    while not any(
+        alert is not None and (alert.code, alert.count, alert.active) == ("FEED_DOWN", count, True)
+        for alert in (entry.alert for entry in stored_events(database))
+    ):
         assert time.monotonic() < end  # it is on disk a fifth of a second after it was told
         time.sleep(0.05)
     engine.kill()

@@ -31,7 +31,8 @@ from engine.runtime import Engine
 from engine.settings import CacheSettings
 from engine.supervisor import Part
 from engine.types import SECOND, Timeframe
-from storage.journal import JournalFile
+from storage.journal import EventJournal
+from storage.writer import Writer
 from tests.fault.run import FOLDERS, START_NS, VENUES, Outcome, Watch, address
 from tests.support.exchange import Fault, FaultScript, MemoryTransport, RecordedExchange, Tape, load_tape, now_ns
 from tests.support.exchange.addresses import RestAddress, StreamAddress, parse
@@ -610,6 +611,7 @@ def play(
                     timeframes=(Timeframe.S1, Timeframe.M1),
                     cache=CacheSettings(candles_per_timeframe=100),
                     websocket=websocket or FeedSettings(),
+                    stand_ins=(),
                 ),
             ),
             list(symbols),
@@ -619,7 +621,10 @@ def play(
             dice=random.Random(seed).random,
             record=record,
         )
-        journal = JournalFile(folder / "events.jsonl")
+        store = Writer(folder / "market.db", clock=now_ns)
+        await store.open()
+        engine.closing.append(store.close)
+        journal = EventJournal(store)
 
         def changed(change: str, alert: Alert) -> None:
             run.changes.append((now_ns(), change, alert))
@@ -652,7 +657,7 @@ def play(
         await journal.flush()
         run.shown = {(alert.code, alert.component): alert for alert in alerts.all()}
         run.entries = journal.after(0, 10_000)
-        run.kept = JournalFile(folder / "events.jsonl").load()
+        run.kept = await EventJournal(store).load()
         witness.settle()
         run.complaints += outcome.complaints
         run.checks = outcome.checks

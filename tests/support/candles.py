@@ -1,9 +1,9 @@
 """An engine's socket that tells of recorded candles, one more at a time: a day of the market to look at.
 
-    python -m tests.support.candles --recordings ../shared/data --until 2024-08-05T13:00 --speed 60
+    python -m tests.support.candles --recordings ../shared/data --until 2024-08-05T13:00 --speed 60 --years
 
 serves the profile `default` of this HOME; `tradetui` beside it attaches. The candles are the recording's own; no book,
-no trades. Stop it with ctrl+c.
+no trades. With `--years` it answers for the past, too: history, pivots, volume by price. Stop it with ctrl+c.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ import asyncio
 import contextlib
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from engine.protocol import Asked
 from engine.types import TIMEFRAME_SECONDS, Timeframe
 from engine.views import BarRow, ReplayView
+from tests.support.recorded_past import HOURS, RecordedPast, read
+from tests.support.recorded_past import minutes as every_minute
 from tests.tradetui.fake_engine import FakeEngine, health, market
 from tradetui.places import Places, places
 
@@ -58,13 +63,28 @@ def bars(table: pl.DataFrame, timeframe: Timeframe, until_ms: int) -> list[BarRo
 class CandleEngine(FakeEngine):
     """Tells of recorded candles up to a minute, and of one more with each `on`."""
 
-    def __init__(self, at: Places, recordings: Path, until_ms: int, speed: float = 60.0) -> None:
+    def __init__(
+        self, at: Places, recordings: Path, until_ms: int, speed: float = 60.0, *, years: bool = False
+    ) -> None:
         super().__init__(at)
         self.from_ms = self.until_ms = until_ms
         self.speed = speed
         self.clock = lambda: self.until_ms * 1_000_000
         self._tables = {instrument: minutes(recordings, instrument) for instrument in FILES}
+        self._pasts: dict[str, RecordedPast] = {}
+        for instrument in FILES if years else ():
+            coin = instrument.partition(":")[2].partition("/")[0]
+            hours = recordings / HOURS / f"{coin}_USDT-1h.feather"
+            self._pasts[instrument] = RecordedPast(instrument, every_minute(recordings, coin), read(hours))
+        if years:
+            for topic in ("history", "pivots", "profile", "quality", "gaps"):
+                self.answers[topic] = partial(self._answer, topic)
         self._take()
+
+    def _answer(self, topic: str, asked: Asked) -> Any:
+        past = self._pasts[asked.instrument]
+        past.until_ms = self.until_ms
+        return getattr(past, topic)(asked)
 
     def _take(self) -> None:
         rows = []
@@ -99,9 +119,9 @@ class CandleEngine(FakeEngine):
             self.say(topic, instrument, timeframe)
 
 
-async def serve(recordings: Path, until: datetime, speed: float) -> None:
+async def serve(recordings: Path, until: datetime, speed: float, *, years: bool) -> None:
     """Serve until cancelled, a minute every 60 / `speed` seconds."""
-    async with CandleEngine(places("default"), recordings, int(until.timestamp() * 1000), speed) as engine:
+    async with CandleEngine(places("default"), recordings, int(until.timestamp() * 1000), speed, years=years) as engine:
         while True:
             await asyncio.sleep(60 / speed)
             engine.on()
@@ -113,9 +133,10 @@ def main() -> None:
     asked.add_argument("--recordings", type=Path, required=True)
     asked.add_argument("--until", type=datetime.fromisoformat, default="2024-08-05T13:00")
     asked.add_argument("--speed", type=float, default=60.0)
+    asked.add_argument("--years", action="store_true")
     given = asked.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(given.recordings, given.until.replace(tzinfo=UTC), given.speed))
+        asyncio.run(serve(given.recordings, given.until.replace(tzinfo=UTC), given.speed, years=given.years))
 
 
 if __name__ == "__main__":

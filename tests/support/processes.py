@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import msgspec
 
+from engine.errors import StorageFailed
+from storage.journal import stored_events
 from tests.support.wire import HELLO, said
 from tradetui.places import Places, places
 
@@ -95,7 +98,12 @@ class EngineProcess:
         return [json.loads(line) for line in (self.places.logs / "engine.log").read_text().splitlines()]
 
     def journal(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.places.journal.read_text().splitlines()]
+        """What the database holds of it, as a client sees it; nothing until there is one."""
+        try:
+            entries = stored_events(self.places.database)
+        except StorageFailed:
+            return []
+        return [msgspec.to_builtins(entry) for entry in entries]
 
 
 class BlockingClient:

@@ -19,7 +19,7 @@ from engine.settings import MarketSettings
 from engine.state import EngineState
 from engine.topics import Topics
 from engine.types import MS, SECOND
-from storage.journal import JournalFile
+from storage.journal import EventJournal
 from tests.engine.support import BTC, T0, Driver, delta, snapshot, trade
 from tests.support.exchange import now_ns, run_virtual
 from tests.support.virtual_clock import VirtualClock
@@ -77,7 +77,7 @@ class Stage:
     def __init__(self, engine: Engine, folder: Path, commands: Mapping[str, Action], uid: int | None) -> None:
         self.engine = engine
         self.path = folder / "engine.sock"
-        self.journal = JournalFile(folder / "events.jsonl")
+        self.journal = EventJournal()
         self.alerts = Alerts(self._changed)
         loop = asyncio.get_running_loop()
         self.monitor = Monitor(

@@ -16,10 +16,12 @@ from engine.ports import Entry
 from engine.protocol import (
     HEADER,
     PROTOCOL,
+    Asked,
     Bye,
     Command,
     Denied,
     Done,
+    Get,
     Series,
     State,
     Subscribe,
@@ -49,7 +51,8 @@ def health(**changed: Any) -> HealthView:
     fields |= {
         "state": "healthy", "why": (), "profile": "default", "version": "1", "data": "live", "trading": "not built",
         "seq": 1234567, "ts": now, "parts": {}, "processes": (), "components": (), "stages": {}, "queues": (),
-        "connections": (connection,), "instruments": (instrument,), "budgets": (), "consoles": (), "subscribers": (),
+        "history": (), "gaps": (), "maintenance": False, "connections": (connection,),
+        "instruments": (instrument,), "budgets": (), "consoles": (), "subscribers": (),
         "recorder": None, "log_level": "INFO", "disk_free_mb": 1000,
     }  # fmt: skip
     return HealthView(**(fields | changed))
@@ -75,13 +78,18 @@ def alert(number: int, **changed: Any) -> Alert:
 
 
 class FakeEngine:
-    """Serves the topics in `states` and `entries`; `commands` keeps what was asked."""
+    """Serves the topics in `states`, `series`, `answers` and `entries`; `commands` keeps what was asked."""
 
     def __init__(self, places: Places, pid: int = 4711, started: int = 1) -> None:
         self.places = places
         self.pid, self.started = pid, started
         self.states: dict[str, Any] = {"health": health(), "markets": [market()], "alerts": []}
         self.cobs: dict[str, Any] = {}
+        self.answers: dict[str, Callable[[Asked], Any]] = {}
+        """What is told of a topic, by what was asked: once, or to those who follow it."""
+        self.answer_s = 0.0
+        """How long a question takes to be answered."""
+        self.got: list[Get] = []
         self.series: dict[tuple[str, str, str], list[Any]] = {}
         """Rows by topic, instrument and timeframe."""
         self.entries: list[Entry] = []
@@ -161,7 +169,11 @@ class FakeEngine:
                 id=number, topic=topic, instrument="", timeframe="", seq=1, ts=self.clock(),
                 cursor=str(len(self.entries)), reset=not since or not known, rows=rows,
             )  # fmt: skip
-        data = self.cobs[instrument] if topic == "cob" else self.states[topic]
+        if topic in self.answers:
+            asked = Get(id=number, topic=topic, instrument=instrument, timeframe=timeframe)
+            data = self.answers[topic](asked)
+        else:
+            data = self.cobs[instrument] if topic == "cob" else self.states[topic]
         now = self.clock()
         return State(id=number, topic=topic, instrument=instrument, seq=1, ts=now, data=msgspec.Raw(raw(data)))
 
@@ -188,6 +200,7 @@ class FakeEngine:
                     key = request.topic, request.instrument, request.timeframe
                     known = (
                         self.states.keys()
+                        | self.answers.keys()
                         | {"events", "bars", "heat", "trades"}
                         | ({"cob"} if request.instrument in self.cobs else set())
                     )
@@ -196,6 +209,17 @@ class FakeEngine:
                         continue
                     self._ids[key] = request.id
                     writer.write(frame(self._news(key, request.since)))
+                elif isinstance(request, Get):
+                    self.got.append(request)
+                    await asyncio.sleep(self.answer_s)
+                    if request.topic in self.denies or request.topic not in self.answers:
+                        writer.write(frame(Denied(id=request.id, code="unknown_topic", reason="no such topic")))
+                        continue
+                    told = raw(self.answers[request.topic](request))
+                    writer.write(frame(State(
+                        id=request.id, topic=request.topic, instrument=request.instrument, seq=1, ts=self.clock(),
+                        data=msgspec.Raw(told),
+                    )))  # fmt: skip
                 elif isinstance(request, Unsubscribe):
                     self.ended.append(request.subscription)
                     self._ids = {key: number for key, number in self._ids.items() if number != request.subscription}

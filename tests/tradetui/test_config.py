@@ -236,7 +236,7 @@ def test_a_bare_pair_is_binance_spot() -> None:
         ("[websocket]\nsilence_s = 3", "it belongs in [data_provider.websocket] or [market]"),
         ("[websockets]\nx = 1", "there is a section [data_provider.websocket]"),
         ("[log]\nx = 1", "known here are level, max_mb, backups"),
-        ("zzz = 1", "known are data_provider, market, venues, parts, engine, log, credentials, profiles"),
+        ("zzz = 1", "known are data_provider, market, venues, parts, engine, storage, log, credentials, profiles"),
         ("[profiles.x.logs]\nlevel = 1", "did you mean log.level?"),
     ],
 )
@@ -417,7 +417,9 @@ def values(setting: Setting) -> st.SearchStrategy[Any]:
         case inspect.IntType():
             return st.integers(form.ge, form.le)
         case inspect.FloatType():
-            return st.floats(form.gt, form.lt, exclude_min=True, exclude_max=True, allow_nan=False)
+            least, most = form.ge if form.gt is None else form.gt, form.le if form.lt is None else form.lt
+            open_at = {"exclude_min": form.gt is not None, "exclude_max": form.lt is not None}
+            return st.floats(least, most, **open_at, allow_nan=False)
         case inspect.LiteralType():
             return st.sampled_from(get_args(get_args(setting.type)[0]))
         case inspect.DictType():
@@ -428,8 +430,13 @@ def values(setting: Setting) -> st.SearchStrategy[Any]:
                 scheme = "http" if setting.path[-1] == "rest" else "ws"
                 names = st.text(st.characters(exclude_characters="/@?#", exclude_categories=("Z", "C")), min_size=1)
                 return st.lists(names.map(lambda name: f"{scheme}://{name}"), min_size=1, max_size=3)
-            known = ["1s", "1m", "1d"] if setting.path[-1] == "timeframes" else ["ETH/USDT", "binance:BTC/USDT"]
-            return st.lists(st.sampled_from(known), min_size=1, max_size=3)
+            known = {
+                "timeframes": ["1s", "1m", "1d"],
+                "references": ["ETH/BTC", "SOL/ETH"],
+                "stand_ins": ["mexc", "bybit"],
+            }
+            entries = st.sampled_from(known.get(setting.path[-1], ["ETH/USDT", "binance:BTC/USDT"]))
+            return st.lists(entries, min_size=1, max_size=3)
         case _:
             return st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")).map(lambda t: f"/{t}")
 

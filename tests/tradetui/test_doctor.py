@@ -25,6 +25,8 @@ from aiohttp.test_utils import TestServer
 from engine.errors import SettingsInvalid
 from engine.protocol import PROTOCOL, Welcome, frame
 from engine.unix import reachable
+from storage import schema
+from storage.connection import open_for_writing
 from tradetui.config.sections import Addresses, DataProvider, Settings, Venues
 from tradetui.doctor import Check, Outcome, examine
 from tradetui.doctor import network as net
@@ -213,36 +215,30 @@ def test_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # The profile
 
 
-@pytest.mark.parametrize(
-    ("content", "outcome", "text"),
-    [
-        (None, PASS, "none yet"),
-        (b"", PASS, "0 events, 0 bytes"),
-        (b'{"a":1}\n{"b":2}\n', PASS, "2 events, 16 bytes"),
-        (b'{"a":1}\n{"b":', WARN, "the last line is torn"),
-        (b'{"a":1}\n{"b":\n[]\n\xff\n{}\n', WARN, "3 lines are damaged, the first is line 2"),
-    ],
-)
-def test_the_journal(content: bytes | None, outcome: Outcome, text: str, tmp_path: Path) -> None:
-    path = tmp_path / "events.jsonl"
-    if content is not None:
-        path.write_bytes(content)
+def test_a_database_that_is_sound(tmp_path: Path) -> None:
+    path = tmp_path / "market.db"
+    assert database(path).text == f"none yet; will be {path}"
+    connection = open_for_writing(path)
+    schema.migrate(connection, str(path))
+    connection.close()
     check = database(path)
-    assert check.outcome is outcome
-    assert text in check.text
+    assert check.outcome is PASS
+    assert check.text.startswith("0 events, 0 series, 0 rejects, ")
 
 
-def test_a_long_journal_is_read_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tradetui.doctor.profile_checks.JOURNAL_MOST", 20)
-    path = tmp_path / "events.jsonl"
-    path.write_bytes(b"damaged\n" + b'{"a":1}\n' * 10)
-    assert database(path).outcome is PASS
-
-
-def test_a_journal_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert database(tmp_path).outcome is FAIL
-    path = tmp_path / "events.jsonl"
-    path.touch()
+def test_a_database_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "market.db"
+    path.write_bytes(b"no database at all" * 300)
+    assert "is not a database" in database(path).text
+    path.unlink()
+    connection = open_for_writing(path)
+    schema.migrate(connection, str(path))
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    assert database(path).outcome is FAIL
+    assert "use the newer version" in database(path).text
+    path.unlink()
+    test_a_database_that_is_sound(tmp_path)
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert "cannot be written" in database(path).text
 

@@ -29,6 +29,8 @@ def test_without_variables_everything_is_below_home(tmp_path: Path) -> None:
     assert found.lock == found.state / "engine.lock"
     assert found.socket == found.runtime / "engine.sock"
     assert found.journal == found.state / "events.jsonl"
+    assert found.database == found.data / "market.db"
+    assert (found.cold, found.backups) == (found.data / "cold", found.data / "backups")
     assert (found.logs, found.temporary) == (found.state / "logs", found.state / "tmp")
     assert list(tmp_path.iterdir()) == []
 

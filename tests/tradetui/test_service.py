@@ -209,14 +209,9 @@ def test_the_service_manager_is_told(where: Places, monkeypatch: pytest.MonkeyPa
 
 def events(where: Places) -> list[Entry]:
     """What the journal on disk holds."""
-    from storage.journal import JournalFile
+    from storage.journal import stored_events
 
-    async def read() -> list[Entry]:
-        journal = JournalFile(where.journal)
-        journal.load()
-        return journal.after(0, 1000)
-
-    return asyncio.run(read())
+    return stored_events(where.database)
 
 
 def test_an_engine_that_was_killed_is_reported_by_the_next(where: Places) -> None:

@@ -17,20 +17,26 @@ import pytest
 from engine.alerts import Alert
 from engine.errors import EngineUnreachable, FeedUnavailable, SettingsInvalid
 from engine.health import HealthView
+from engine.ingestion.markets import SPOT
 from engine.ingestion.session import Due, Session
+from engine.ingestion.symbols import guess
 from engine.ports import Response
+from engine.runtime import Engine
 from engine.snapshot import cob_view
 from engine.types import SECOND, Bar, BarsLoaded, FeedAlive, FetchBars, Timeframe
-from tests.engine.support import BTC, T0, Driver, delta, snapshot, trade
+from tests.engine.support import BTC, ETH, T0, Driver, delta, snapshot, trade
+from tests.engine.workbench import Bench
 from tests.support.exchange import run_virtual
 from tests.support.virtual_clock import VirtualClock
-from tradetui.bootstrap import build_engine
+from tradetui import asking
+from tradetui.bootstrap import build_engine, stand_ins
 from tradetui.client import Client, connect
 from tradetui.config import load
 from tradetui.config.schema import SETTINGS
 from tradetui.config.sections import Addresses, Settings, Venues
 from tradetui.places import places
 from tradetui.service import Service
+from tradetui.stored import Stored
 
 START = T0 * SECOND
 MID = 6_000_000
@@ -190,10 +196,46 @@ def _address(key: str, _folder: Path) -> None:
     _, venue, kind = key.split(".")
     pair = {"binance": "BTC/USDT", "binanceusdm": "BTC/USDT:USDT", "binancecoinm": "BTC/USD:BTC"}[venue]
     address = "http://here:1/x" if kind == "rest" else "ws://here:1/x"
-    found = [url for _, url in asked(chosen(key, [address], data_provider__symbols=[f"{venue}:{pair}"]))]
+    only = {"data_provider__symbols": [f"{venue}:{pair}"], "data_provider__stand_ins": []}
+    found = [url for _, url in asked(chosen(key, [address], **only))]
     reached = [url for url in found if url.startswith("http" if kind == "rest" else "ws")]
     assert reached
     assert all(url.startswith(address) for url in reached)
+
+
+def substituted(settings: Settings) -> dict[str, str]:
+    """Ask each venue that stands in for a candle; return the address that it asks, by name."""
+
+    async def main() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for source in stand_ins(settings, Nothing(), now=lambda: START, monotonic=lambda: 0.0):  # type: ignore[arg-type]
+            try:
+                await source.candles(BTC, Timeframe.M1, 0, 60_000, share=0.7)
+            except FeedUnavailable as error:
+                found[source.name] = str(error)
+        return found
+
+    return asyncio.run(main())
+
+
+class Nothing:
+    """A network that says only what it was asked for."""
+
+    async def get(self, url: str, *, timeout_s: float) -> object:
+        raise FeedUnavailable(f"{url} within {timeout_s} s")
+
+
+@case("venues.mexc.rest", "venues.bybit.rest")
+def _stand_in_address(key: str, _folder: Path) -> None:
+    name = key.split(".")[1]
+    assert substituted(chosen(key, ["http://here:1/x"]))[name].startswith("http://here:1/x/")
+    assert set(substituted(chosen(key, []))) == {"mexc", "bybit"} - {name}
+
+
+@case("data_provider.stand_ins")
+def _stand_ins(key: str, _folder: Path) -> None:
+    assert list(substituted(chosen(key, ["bybit", "mexc", "bybit"]))) == ["bybit", "mexc"]
+    assert substituted(chosen(key, [])) == {}
 
 
 @case("data_provider.websocket.connect_timeout_s")
@@ -367,6 +409,23 @@ def _price_ranges(key: str, _folder: Path) -> None:
         cob = driven(key, value).market().cob
         assert cob is not None
         assert cob.band == buckets
+
+
+@case("data_provider.references")
+def _references(key: str, folder: Path) -> None:
+    sol = guess(SPOT, "SOLUSDT", 2, 3)
+    driver = Driver(BTC, ETH, sol)
+    engine = Engine(Bench().clock)
+    engine.state = driver.state
+    driver.up(START)
+    driver.until(START + 3 * SECOND)
+    for value, reference in ((["ETH/BTC"], ""), (["ETH/BTC", "SOL/ETH"], ETH.key)):
+        settings = chosen(key, value)
+        places_ = places("default", {"HOME": str(folder)})
+        stored = Stored(places_, settings.storage)
+        asked = asking.provider(engine, stored, settings.data_provider)
+        assert asked.live_parts(sol.key).reference == reference
+        assert asked.live_parts(ETH.key).reference == BTC.key
 
 
 @case("market.large_trade")

@@ -9,8 +9,10 @@ import typer
 
 from tradetui import __version__
 from tradetui.cli import config as config_commands
+from tradetui.cli import data as data_commands
 from tradetui.cli import engine as engine_commands
 from tradetui.cli import market as market_commands
+from tradetui.cli import query as query_commands
 from tradetui.cli.doctor import doctor
 from tradetui.cli.keys import keys
 from tradetui.cli.options import Config, Profile, before, config_of, profile_of
@@ -55,6 +57,9 @@ def run(
     market: Annotated[
         str, typer.Option(help="Market of a recording (binance, binanceusdm, binancecoinm), if not recognised.")
     ] = "",
+    database: Annotated[
+        Path | None, typer.Option(help="Write what a headless replay keeps into this new database.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
     duration: Annotated[float, typer.Option(min=0, help="Stop a live engine after this many seconds; 0 runs on.")] = 0,
     no_inference: Annotated[bool, typer.Option("--no-inference", help="Run no models.")] = False,
@@ -93,7 +98,7 @@ def run(
     from engine.errors import SettingsInvalid
 
     live_only = {"--symbol": symbol, "--record": record, "--duration": duration}
-    replay_only = {"--speed": speed != "1x", "--seek": seek, "--until": until, "--market": market}
+    replay_only = {"--speed": speed != "1x", "--seek": seek, "--until": until, "--market": market, "--database": database}
     for name, given in (live_only if replay else replay_only).items():
         if given:
             raise SettingsInvalid(f"{name} has no meaning {'with' if replay else 'without'} --replay")
@@ -109,9 +114,10 @@ def run(
         if detached:
             replay_engine(asked, chosen, file, flags)
         elif headless:
-            replay_through(asked, chosen, file, report=report, debug=debug)
-        elif report is not None:
-            raise SettingsInvalid("--report is for a replay in the foreground; add --headless")
+            replay_through(asked, chosen, file, report=report, debug=debug, database=database)
+        elif report is not None or database is not None:
+            name = "--report" if report is not None else "--database"
+            raise SettingsInvalid(f"{name} is for a replay in the foreground; add --headless")
         else:
             replay_console(asked, chosen, file, flags, screen)
     elif headless:
@@ -185,5 +191,13 @@ app.command()(keys)
 app.command()(market_commands.price)
 app.command()(market_commands.book)
 app.command()(market_commands.bars)
+app.command()(query_commands.history)
+app.command()(query_commands.pivots)
+app.command()(query_commands.profile)
+app.command()(query_commands.depth)
+app.command()(query_commands.quality)
+app.command("input")(query_commands.model_input)
+app.command()(query_commands.gaps)
 app.add_typer(market_commands.stream, name="stream")
 app.add_typer(config_commands.app, name="config")
+app.add_typer(data_commands.app, name="data")

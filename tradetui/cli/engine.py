@@ -117,6 +117,11 @@ def _show(health: HealthView, alerts: list[Alert]) -> None:
         typer.echo(
             f"requests {budget.venue}: {budget.used} of {budget.limit:,} used, back in {budget.reset_s:.0f} s{blocked}"
         )
+    for each in health.history:
+        if each.source or each.failed:
+            failed = f"; {each.failed}" if each.failed else ""
+            took = f"{each.stand_in or each.source or 'nobody'}: {each.rows} in {each.ms:.0f} ms"
+            typer.echo(f"candles {each.instrument} {each.timeframe} from {took}, {each.missing} nowhere{failed}")
     typer.echo(f"consoles: {len(health.consoles)} attached, {health.refused_consoles} refused")
     active = [alert for alert in alerts if alert.active]
     if active:

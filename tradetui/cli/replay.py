@@ -17,8 +17,10 @@ import msgspec
 import typer
 
 from engine.collector import calm_collector
+from engine.core import Commands
 from engine.errors import RecordingUnusable, SettingsInvalid
 from engine.ingestion.markets import MARKETS
+from engine.keep import Keep
 from engine.playback import Playback
 from engine.player import Player
 from engine.replay import Recording, Replay, iso
@@ -89,16 +91,23 @@ def opened(asked: Asked) -> Opened:
     return Opened(recording=recording, speed=SPEEDS[asked.speed], begin=begin, end=end)
 
 
-def replay_through(asked: Asked, profile: str, config: Path | None, *, report: Path | None, debug: bool) -> None:
+def replay_through(
+    asked: Asked, profile: str, config: Path | None, *, report: Path | None, debug: bool, database: Path | None = None
+) -> None:
     """Replay a recording through the live path in the foreground, and report.
+
+    What an engine would keep of it goes into a new `database`, if one is named.
 
     Raises:
         SettingsInvalid: An option has no such value.
         RecordingUnusable: The recording cannot be used, or does not reach the asked time.
+        StorageFailed: The database cannot be made.
     """
     _log(debug=debug)
     settings = load(config, profile=profile)
     check(report)
+    if database is not None and database.exists():
+        raise SettingsInvalid(f"--database {database}: it is there already; a replay writes a new one")
     calm_collector()
     began = time.perf_counter()
     found = opened(asked)
@@ -113,7 +122,7 @@ def replay_through(asked: Asked, profile: str, config: Path | None, *, report: P
         length=played.recording.size, label="replay", width=0, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         player.progress = lambda: bar.update(played.recording.consumed - bar.pos)
-        asyncio.run(_interruptible(player.play(until=found.end)))
+        asyncio.run(_interruptible(_play(player, found.end, database)))
     seconds = time.perf_counter() - began
     for note in played.recording.notes():
         log.warning("%s", note)
@@ -171,6 +180,24 @@ def replay_console(asked: Asked, profile: str, config: Path | None, flags: dict[
     finally:
         if not is_held(here.lock):
             replays.remove(here)
+
+
+async def _play(player: Player, end: float, database: Path | None) -> None:
+    """Play to the end, or to the recording's; what is kept goes into a new database."""
+    if database is None:
+        await player.play(until=end)
+        return
+    from storage.writer import Pace, Writer
+
+    async with Writer(database, Pace(rows=10_000, most_waiting=10**9), engine=False) as store:
+
+        def kept(commands: Commands) -> None:
+            for command in commands:
+                if isinstance(command, Keep):
+                    store.put(command)
+
+        player.replay.commands = kept
+        await player.play(until=end)
 
 
 async def _interruptible(work: Coroutine[Any, Any, None]) -> None:

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from engine.ingestion.markets import COINM, SPOT, USDM
+from engine.ingestion.markets import COINM, SPOT, STAND_IN_MARKETS, USDM
 from engine.ingestion.session import FeedSettings
-from engine.settings import EVERY_TIMEFRAME, CacheSettings, CobSettings, MarketLimits, MarketSettings, Timeframes
+from engine.settings import EVERY_TIMEFRAME, REFERENCES, CacheSettings, CobSettings, MarketLimits, MarketSettings, Timeframes
 
 
 class DataProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,6 +30,22 @@ class DataProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     cache: CacheSettings = msgspec.field(default_factory=CacheSettings)
     cob: CobSettings = msgspec.field(default_factory=CobSettings)
     websocket: FeedSettings = msgspec.field(default_factory=FeedSettings)
+    references: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[A-Z0-9]+/[A-Z0-9]+$")], ...],
+        Meta(
+            description="Pairs of base assets: in the input of models the first is held against the second, of the same "
+            "venue, quote asset and kind, which must be followed, too. An asset without a pair has no reference.",
+            extra={"allowed": 'a list of pairs, as in ["ETH/BTC", "BTC/ETH", "SOL/BTC"]'},
+        ),
+    ] = tuple(f"{base}/{other}" for base, other in REFERENCES.items())
+    stand_ins: Annotated[
+        tuple[Literal["mexc", "bybit"], ...],
+        Meta(
+            description="Other venues that are asked for candles, in this order, where an instrument's own venue "
+            "cannot give them; empty: none. Such candles are marked, and give way to the venue's own.",
+            extra={"allowed": 'a list of "mexc", "bybit", or nothing'},
+        ),
+    ] = ("mexc", "bybit")
 
 
 RestAddresses = Annotated[
@@ -58,12 +74,29 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ws: SocketAddresses
 
 
+StandInAddresses = Annotated[
+    tuple[Annotated[str, Meta(pattern=r"^https?://[^\s/]")], ...],
+    Meta(
+        description="REST base addresses, tried in turn; without any this venue does not stand in.",
+        extra={"allowed": 'a list of addresses, as in ["https://api.bybit.com"], or an empty one'},
+    ),
+]
+
+
+class StandInVenue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a venue that stands in for others is reached."""
+
+    rest: StandInAddresses
+
+
 class Venues(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Addresses by market; the exchange's own are the defaults."""
 
     binance: Addresses = Addresses(rest=SPOT.rest, ws=SPOT.ws)
     binanceusdm: Addresses = Addresses(rest=USDM.rest, ws=USDM.ws)
     binancecoinm: Addresses = Addresses(rest=COINM.rest, ws=COINM.ws)
+    mexc: StandInVenue = StandInVenue(rest=STAND_IN_MARKETS["mexc"].rest)
+    bybit: StandInVenue = StandInVenue(rest=STAND_IN_MARKETS["bybit"].rest)
 
 
 class Parts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,6 +121,50 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     disk_low_mb: Annotated[int, Meta(ge=0, le=10**9, description="Free space, MB, below which an alert is raised.")] = (
         1024
     )
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The database: how it is written, and how long what is followed live is kept.
+
+    Imports, bars of a minute and longer, annotations, orders and fills are kept for ever.
+    """
+
+    flush_rows: Annotated[int, Meta(ge=1, le=20_000, description="Rows that wait when they are written.")] = 100
+    flush_s: Annotated[
+        float, Meta(ge=0.5, le=60.0, description="Time, s, after which rows are written at the latest.")
+    ] = 5.0
+    waiting_rows: Annotated[
+        int,
+        Meta(
+            ge=1000,
+            le=10_000_000,
+            description="Rows that wait in memory, at most, while the database refuses; then the oldest are dropped.",
+        ),
+    ] = 200_000
+    books_days: Annotated[int, Meta(ge=1, le=36_500, description="Days for which books (one a minute) are kept.")] = 30
+    cob_days: Annotated[int, Meta(ge=1, le=36_500, description="Days for which COB seconds and minutes are kept.")] = 60
+    imbalances_days: Annotated[int, Meta(ge=1, le=36_500, description="Days for which imbalances are kept.")] = 60
+    trades_days: Annotated[int, Meta(ge=1, le=36_500, description="Days for which trades are kept.")] = 90
+    seconds_days: Annotated[int, Meta(ge=1, le=36_500, description="Days for which bars of a second are kept.")] = 730
+    pack_books_days: Annotated[int, Meta(ge=1, le=36_500, description="Days after which books are packed.")] = 1
+    pack_cob_days: Annotated[int, Meta(ge=1, le=36_500, description="Days after which the COB is packed.")] = 2
+    pack_imbalances_days: Annotated[
+        int, Meta(ge=1, le=36_500, description="Days after which imbalances are packed.")
+    ] = 2
+    pack_trades_days: Annotated[int, Meta(ge=1, le=36_500, description="Days after which trades are packed.")] = 7
+    pack_seconds_days: Annotated[
+        int, Meta(ge=1, le=36_500, description="Days after which bars of a second are packed.")
+    ] = 7
+    prune_below_mb: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10**9,
+            description="Free space, MB, below which the oldest days are given up before their time: books, COB "
+            "seconds, imbalances, COB minutes, trades, bars of a second.",
+        ),
+    ] = 512
+    backups: Annotated[int, Meta(ge=0, le=1000, description="Daily copies of the database that are kept; 0: none.")] = 7
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,6 +200,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     venues: Venues = msgspec.field(default_factory=Venues)
     parts: Parts = msgspec.field(default_factory=Parts)
     engine: EngineOptions = msgspec.field(default_factory=EngineOptions)
+    storage: Storage = msgspec.field(default_factory=Storage)
     log: Log = msgspec.field(default_factory=Log)
     credentials: Credentials = msgspec.field(default_factory=Credentials)
 

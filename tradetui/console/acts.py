@@ -12,6 +12,7 @@ from themes.palette import ThemeInvalid, catalogue, load
 from tradetui.console.news import Phase
 from tradetui.console.panes.paint import Paint
 from tradetui.console.screens.dialogs import Confirm, Help, Leave, Told
+from tradetui.console.studies import LINES, MARKS, STUDIES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,6 +186,24 @@ class Acts:
         for trouble in troubles:
             app.desk.say(trouble)
         app.push_screen(ThemePicker(palettes, now, self.theme))
+
+    def choose_layers(self, what: str) -> None:
+        """Let the person switch what lies over and under the candles of the chart in focus."""
+        from tradetui.console.screens.switches import Switch, Switches
+
+        desk = self._app.desk
+        if what == "indicators":
+            switches = [Switch(name, line.label) for name, line in LINES.items()]
+            switches += [Switch(name, f"{study.label}, below the candles", True) for name, study in STUDIES.items()]
+        else:
+            switches = [Switch(name, explained) for name, explained in MARKS.items()]
+
+        def switch(name: str) -> None:
+            desk.lay(name)
+            self._app.changed()
+
+        title = f"{what} of the {desk.chart.timeframe} chart"
+        self._app.push_screen(Switches(title, switches, desk.laid, switch))
 
     def help(self, word: str = "") -> None:
         """Show every key, those of the pane in focus first; with a word only what has it."""

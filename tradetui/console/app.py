@@ -27,6 +27,7 @@ from tradetui.console.orders import Orders
 from tradetui.console.palette import ConsoleCommands
 from tradetui.console.panes.alerts import Acknowledge, AlertsPane
 from tradetui.console.panes.chart import ChartPane
+from tradetui.console.panes.data import DataPane
 from tradetui.console.panes.events import EventsPane
 from tradetui.console.panes.heat import HeatPane
 from tradetui.console.panes.ladder import LadderPane
@@ -90,7 +91,7 @@ class ConsoleApp(DeskKeys):
             for pane in (
                 *(ChartPane(desk, number) for number in range(1, 5)),
                 HeatPane(desk), LadderPane(desk), TapePane(desk), MarketsPane(desk), SystemPane(desk),
-                AlertsPane(desk), EventsPane(desk),
+                AlertsPane(desk), EventsPane(desk), DataPane(desk),
             )
         }  # fmt: skip
         self.command_line = CommandLine(self.known, self.line_entered, self.line_changed, self.line_closed)
@@ -121,6 +122,8 @@ class ConsoleApp(DeskKeys):
         self.set_keymap(self.own_keys.keymap)
         self.meter.watch(self)
         self.desk.changed = self.changed
+        self.desk.ask = lambda line: self.begin_line(":", line)
+        self.desk.choose = self.acts.choose_layers
         self._linking = asyncio.create_task(self.link.run(), name="link")
         self._pace()
         self.place()
@@ -271,13 +274,21 @@ class ConsoleApp(DeskKeys):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Take what is in focus for the pane of the keys."""
         name = event.widget.id or ""
-        if name in self._panes and name != self.desk.view.pane:
+        focused = self.screen_stack[0].focused if self.screen_stack else None
+        if name in self._panes and name != self.desk.view.pane and focused is event.widget:
             self.focus_pane(name)
 
     @property
     def focused_pane(self) -> Pane:
         """The pane in focus, or that was before a dialog came."""
         return self._panes.get(self.desk.view.pane) or self._panes["chart2"]
+
+    @property
+    def chart_pane(self) -> ChartPane:
+        """The chart that was last in focus."""
+        pane = self._panes[f"chart{self.desk.view.chart + 1}"]
+        assert isinstance(pane, ChartPane)
+        return pane
 
     def visible_panes(self) -> list[str]:
         """Return the panes in sight, in reading order."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.text import inert
 from engine.types import SECOND
+from tradetui.console import spans
+from tradetui.console.studies import LINES, MARKS, STUDIES
 from tradetui.console.view import TIMEFRAMES
 
 if TYPE_CHECKING:
@@ -20,12 +22,17 @@ Value = str | int | float | bool | None
 
 
 class Known(NamedTuple):
-    """What a line may speak of: instruments that are followed, layouts, themes, and the replay if there is one."""
+    """What a line may speak of: instruments that are followed, layouts, themes, and the replay if there is one.
+
+    `seen_s` is the moment a chart looks at, `now_s` that of the engine, UTC seconds.
+    """
 
     symbols: Sequence[str] = ()
     layouts: Sequence[str] = ()
     themes: Sequence[str] = ()
     replay: ReplayView | None = None
+    seen_s: int = 0
+    now_s: int = 0
 
 
 class Unclear(ValueError):
@@ -162,6 +169,32 @@ def _symbols(known: Known) -> Sequence[str]:
 
 
 INSTRUMENT = Argument("SYMBOL", lambda word, known: (instrument(word, known.symbols),), _symbols)
+
+
+# Charts. ------------------------------------------------------------------------------------------------------------
+
+
+def _when(text: str, known: Known) -> tuple[Value, ...]:
+    try:
+        return (spans.moment(text, known.seen_s, known.now_s),)
+    except ValueError as error:
+        raise Unclear(str(error)) from None
+
+
+def _stretch(word: str, _known: Known) -> tuple[Value, ...]:
+    try:
+        return (spans.stretch(word),)
+    except ValueError as error:
+        raise Unclear(str(error)) from None
+
+
+WHEN = Argument("DATE|SPAN", _when, lambda _: ("-1d", "-1w", "-1M", "now"), rest=True)
+"""A moment, UTC seconds."""
+
+RANGE = Argument("|".join(spans.RANGES) + "|...", _stretch, lambda _: spans.RANGES)
+"""A stretch of time, seconds."""
+
+LAYER = one_of("NAME", lambda _: (*LINES, *STUDIES, *MARKS, "none"))
 
 
 # Replays. -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from tradetui.console.news import Want
 from tradetui.console.render.cells import age
 from tradetui.console.render.look import Look
 from tradetui.console.series import Candles, Heat, Trades
-from tradetui.console.view import ChartView, View
+from tradetui.console.studies import LINES, MARKS, OF_PIVOTS, PROFILE, STUDIES
+from tradetui.console.view import TIMEFRAMES, ChartView, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tradetui.console.meter import Meter
     from tradetui.console.news import News
     from tradetui.console.panes.paint import Paint
+    from tradetui.console.past import Past
 
 
 class Condition(NamedTuple):
@@ -41,6 +43,10 @@ class Desk:
         """Tells the person something, among the events."""
         self.changed: Callable[[], None] = lambda: None
         """To be called after the view was changed by a key: draws what has changed now, and keeps the view."""
+        self.ask: Callable[[str], None] = lambda _: None
+        """Lets the person type the rest of a command; at once, for the next keys may have come with this one."""
+        self.choose: Callable[[str], None] = lambda _: None
+        """Lets the person choose `indicators` or `overlays` of the chart."""
         self.keys: tuple[Key, ...] = KEYS
         """The keys as they hold."""
         self.meter: Meter | None = None
@@ -109,6 +115,10 @@ class Desk:
         """Return a chart's candles; there may be none yet."""
         return self.news.candles(self.symbol, chart.timeframe)
 
+    def past(self, chart: ChartView) -> Past:
+        """Return what is loaded of the time before a chart's candles."""
+        return self.link.past(self.symbol, chart.timeframe)
+
     def heat(self) -> Heat:
         """Return the heat map of the instrument on the desk."""
         return self.news.heat(self.symbol)
@@ -167,6 +177,14 @@ class Desk:
             for number, chart in enumerate(self.view.charts, 1)
             if f"chart{number}" in panes
         }
+        for number, chart in enumerate(self.view.charts, 1):
+            if f"chart{number}" in panes and set(chart.marks) & OF_PIVOTS:
+                found.add(Want("pivots", symbol, chart.timeframe))
+            if f"chart{number}" in panes and PROFILE in chart.marks:
+                found.add(Want("profile", symbol))
+        if "data" in panes:
+            found.add(Want("quality", symbol))
+            found |= {Want("gaps", symbol, timeframe) for timeframe in TIMEFRAMES}
         if panes & {"heat", "ladder", "tape"}:
             found.add(Want("cob", symbol))
         if "ladder" in panes and self.view.heat.levels:
@@ -190,6 +208,28 @@ class Desk:
         chart = self.chart
         if chart.timeframe != name:
             chart.timeframe, chart.low, chart.high, chart.end = name, None, None, None
+
+    def laid(self, name: str) -> bool:
+        """Tell whether something lies over or under the candles of the chart that was last in focus."""
+        chart = self.chart
+        return name in chart.lines or name in chart.marks or (bool(name) and name == chart.study)
+
+    def lay(self, name: str, on: bool | None = None) -> None:
+        """Lay something over or under the candles of the chart that was last in focus, or take it away.
+
+        `name` is one of `studies.LINES`, `STUDIES`, `MARKS`, or `none` for nothing at all; `on` None: the other of what
+        is.
+        """
+        chart = self.chart
+        wanted = not self.laid(name) if on is None else on
+        if name == "none":
+            chart.lines, chart.marks, chart.study = (), (), ""
+        elif name in STUDIES:
+            chart.study = name if wanted else ""
+        elif name in LINES:
+            chart.lines = tuple(each for each in LINES if (wanted if each == name else each in chart.lines))
+        elif name in MARKS:
+            chart.marks = tuple(each for each in MARKS if (wanted if each == name else each in chart.marks))
 
     def filter(self, text: str) -> None:
         """Show only rows of the pane in focus that hold a text; an empty one shows all."""

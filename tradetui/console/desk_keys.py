@@ -108,9 +108,9 @@ class DeskKeys(App[None]):
         """Show a layout; its own panes come first, so the focus goes to one of them."""
         view = self.desk.view
         view.preset, view.zoomed = name, False
-        first = {"book": "heat", "engine": "system"}.get(name, f"chart{view.chart + 1}")
+        first = {"book": "heat", "engine": "system", "data": "data"}.get(name, f"chart{view.chart + 1}")
         self.place()
-        if view.pane not in self.visible_panes() or name in ("book", "engine"):
+        if view.pane not in self.visible_panes() or name in ("book", "engine", "data"):
             self.focus_pane(first)
         self.changed()
 
@@ -210,7 +210,7 @@ class DeskKeys(App[None]):
 
     def on_told(self, event: Told) -> None:
         """Show what a pane has to tell."""
-        self.push_screen(dialogs.Told(event.title, [f"{name}: {text}" for name, text in event.lines]))
+        self.push_screen(dialogs.Told(event.title, [f"{name}: {text}" if name else text for name, text in event.lines]))
 
     def on_toggle_engine(self) -> None:
         """Stop the engine, or start one."""

@@ -36,6 +36,7 @@ WHERE = {
 
 PANES = {
     "2": "heat map", "3": "ladder", "4": "trade tape", "5": "markets", "6": "system", "7": "alerts", "8": "events",
+    "9": "data quality",
 }  # fmt: skip
 
 KEYS = (
@@ -79,8 +80,10 @@ KEYS = (
     Key("far-right", "ctrl+right", "^\u2192", "chart", "stride(1)", "", "a tenth of the width on"),
     Key("page-left", "pageup", "page up", "chart", "page(-1)", "", "a page back"),
     Key("page-right", "pagedown", "page down", "chart", "page(1)", "", "a page on"),
-    Key("oldest", "home", "home", "chart", "oldest", "", "to the oldest bar"),
+    Key("oldest", "home", "home", "chart", "oldest", "", "to the oldest bar that is stored"),
     Key("live", "end", "end", "chart", "live", "", "back to live"),
+    Key("date", "g", "g", "chart", "date", "date", "go to a date (UTC), or by a span: 2024-08-05 06:00, -3d, +1w"),
+    Key("range", "w", "w", "chart", "range", "", "show 1 hour, 4 hours, a day, a week, a month, or another stretch"),
     Key("closer", "plus,equals_sign", "+", "chart", "closer(1)", "zoom", "fewer bars, wider"),
     Key("wider", "minus", "-", "chart", "closer(-1)", "", "more bars, up to several in a column"),
     Key("taller", "right_curly_bracket", "}", "chart", "stretch(1)", "", "stretch the prices"),
@@ -90,6 +93,9 @@ KEYS = (
     Key("crosshair", "c", "c", "chart", "crosshair", "crosshair", "crosshair on or off; it holds on to the bars"),
     Key("up", "up,k", "\u2191 k", "chart", "price(1)", "", "crosshair one price step up"),
     Key("down", "down,j", "\u2193 j", "chart", "price(-1)", "", "crosshair one price step down"),
+    Key("indicators", "i", "i", "chart", "indicators", "indicators",
+        "choose lines over the candles, and an indicator below them"),
+    Key("overlays", "o", "o", "chart", "overlays", "", "choose pivots, support and resistance, trend, volume profile"),
     Key("volume", "v", "v", "chart", "volume", "", "volume on or off"),
     Key("scale", "s", "s", "chart", "scale", "", "price scale: linear, logarithmic, per cent"),
     Key("heikin-ashi", "e", "e", "chart", "heikin", "", "Heikin-Ashi candles, or the real ones"),

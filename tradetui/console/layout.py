@@ -5,9 +5,31 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-PANES = ("chart1", "chart2", "chart3", "chart4", "heat", "ladder", "tape", "markets", "system", "alerts", "events")
+PANES = (
+    "chart1",
+    "chart2",
+    "chart3",
+    "chart4",
+    "heat",
+    "ladder",
+    "tape",
+    "markets",
+    "system",
+    "alerts",
+    "events",
+    "data",
+)
 
-DIGITS = {"2": "heat", "3": "ladder", "4": "tape", "5": "markets", "6": "system", "7": "alerts", "8": "events"}
+DIGITS = {
+    "2": "heat",
+    "3": "ladder",
+    "4": "tape",
+    "5": "markets",
+    "6": "system",
+    "7": "alerts",
+    "8": "events",
+    "9": "data",
+}
 """Panes by key; `1` is the charts."""
 
 LEAST = 80, 24
@@ -40,7 +62,7 @@ class Split(NamedTuple):
 
 LEAST_OF = {
     "main": (40, 8), "chart": (36, 7), "heat": (40, 8), "ladder": (17, 8), "tape": (22, 5), "markets": (36, 4),
-    "system": (36, 5), "alerts": (36, 5), "events": (36, 4),
+    "system": (36, 5), "alerts": (36, 5), "events": (36, 4), "data": (36, 5),
 }  # fmt: skip
 """Columns and lines below which a pane is not worth its place."""
 
@@ -73,6 +95,7 @@ WIDE = {
     "solo": across(Part("main", 3), down(Part("ladder", 2), Part("tape"))),
     "book": across(Part("heat", 3), Part("ladder", cells=40), Part("tape", cells=44)),
     "engine": across(Part("system", 3), down(Part("markets", cells=-1), Part("alerts", 2), Part("events"))),
+    "data": across(Part("main", 3), Part("data", 3)),
 }
 """Layouts of a wide and high terminal; `main` is the pane in focus if it has no other place, else the chart of now."""
 
@@ -86,6 +109,7 @@ NORMAL = {
     "solo": across(Part("main", 4), Part("ladder", cells=26)),
     "book": across(Part("heat", 3), down(Part("ladder", 3), Part("tape", 2))),
     "engine": down(Part("system", 3), Part("alerts", 2), Part("events")),
+    "data": down(Part("main", 3), Part("data", 4)),
 }
 
 NARROW = {
@@ -95,6 +119,7 @@ NARROW = {
     "solo": across(Part("main")),
     "book": across(Part("heat", 3), Part("ladder", cells=19)),
     "engine": down(Part("system", 3), Part("alerts", 2)),
+    "data": down(Part("main"), Part("data", 1.2)),
 }
 
 PRESETS = tuple(WIDE)

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,8 +18,19 @@ from engine.alerts import Alert
 from engine.ports import Entry
 from engine.protocol import Series, State
 from engine.text import inert
-from engine.types import SECOND
-from engine.views import BarRow, HeatRow, MarketRow, ReplayView, TradeRow
+from engine.types import SECOND, TIMEFRAME_SECONDS, Timeframe
+from engine.views import (
+    BarRow,
+    GapsView,
+    HeatRow,
+    MarketRow,
+    PivotsView,
+    ProfileView,
+    QualityView,
+    ReplayView,
+    TradeRow,
+)
+from tradetui.console.past import Past
 from tradetui.console.series import Candles, Heat, Trades
 
 if TYPE_CHECKING:
@@ -34,6 +45,10 @@ EVENTS = 200
 
 FOLLOWED = 64
 """Series of other instruments and timeframes that are kept; the one not looked at for longest is forgotten."""
+
+
+Told: TypeAlias = PivotsView | ProfileView | QualityView | GapsView
+"""Answers to questions that are kept."""
 
 
 class Phase(StrEnum):
@@ -83,11 +98,16 @@ class News:
         self.notes: deque[Note] = deque(maxlen=EVENTS)
         self.cobs: dict[str, CobView] = {}
         self.books: dict[str, BookView] = {}
+        self.pivots: dict[tuple[str, str], PivotsView] = {}
+        self.profiles: dict[str, ProfileView] = {}
+        self.qualities: dict[str, QualityView] = {}
+        self.gaps: dict[tuple[str, str], GapsView] = {}
         self.version = 0
         """Goes up with everything that is heard."""
         self.monotonic = monotonic
         self.wall = wall
         self._candles: dict[tuple[str, str], Candles] = {}
+        self._pasts: dict[tuple[str, str], Past] = {}
         self._heats: dict[str, Heat] = {}
         self._trades: dict[str, Trades] = {}
         self._heard: dict[Want, float] = {}
@@ -155,6 +175,8 @@ class News:
         copied = copy.copy(self)
         copied.events, copied.notes, copied._heard = self.events.copy(), self.notes.copy(), self._heard.copy()
         copied.cobs, copied.books = self.cobs.copy(), self.books.copy()
+        copied.pivots, copied.profiles = self.pivots.copy(), self.profiles.copy()
+        copied.qualities, copied.gaps = self.qualities.copy(), self.gaps.copy()
         copied._candles = {key: candles.still() for key, candles in self._candles.items()}
         copied._heats = {key: heat.still() for key, heat in self._heats.items()}
         copied._trades = {key: trades.still() for key, trades in self._trades.items()}
@@ -168,6 +190,11 @@ class News:
     def candles(self, instrument: str, timeframe: str) -> Candles:
         """Return the candles of a timeframe; there may be none yet."""
         return _kept(self._candles, (instrument, timeframe), Candles)
+
+    def past(self, instrument: str, timeframe: str) -> Past:
+        """Return what is loaded of the time before the candles; a frozen screen can be scrolled, too."""
+        length_ms = TIMEFRAME_SECONDS[Timeframe(timeframe)] * 1000
+        return _kept(self._pasts, (instrument, timeframe), lambda: Past(length_ms))
 
     def heat(self, instrument: str) -> Heat:
         """Return the heat map of an instrument; it may be empty yet."""
@@ -256,6 +283,18 @@ class News:
                 self.books[news.instrument] = decode(news.data, type=BookView)
             case "replay":
                 self.replay = decode(news.data, type=ReplayView)
+
+    def told(self, want: Want, view: Told) -> None:
+        """Keep the answer to a question."""
+        match view:
+            case PivotsView():
+                self.pivots[want.instrument, want.timeframe] = view
+            case ProfileView():
+                self.profiles[want.instrument] = view
+            case QualityView():
+                self.qualities[want.instrument] = view
+            case GapsView():
+                self.gaps[want.instrument, want.timeframe] = view
 
 
 K = TypeVar("K")

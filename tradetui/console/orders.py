@@ -96,6 +96,18 @@ class Orders:
         chart = self._app.desk.chart
         chart.scale, chart.low, chart.high = name, None, None  # type: ignore[assignment]
 
+    def do_goto(self, seconds: int) -> None:
+        """Go to a moment, UTC seconds."""
+        self._app.chart_pane.go_to(seconds * 1000)
+
+    def do_range(self, seconds: int) -> None:
+        """Show so many seconds."""
+        self._app.chart_pane.show(seconds)
+
+    def do_layer(self, name: str, on: bool | None) -> None:
+        """Lay something over the candles or under them."""
+        self._app.desk.lay(name, on)
+
     def do_heikin(self, on: bool | None) -> None:
         """Draw Heikin-Ashi candles."""
         chart = self._app.desk.chart

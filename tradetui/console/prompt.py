@@ -9,13 +9,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.types import SECOND
 from tradetui.console.arguments import (
     INSTRUMENT,
+    LAYER,
+    RANGE,
     SPEED,
     SWITCH,
     TEXT,
     TIME,
     TIMEFRAME,
+    WHEN,
     Ambiguous,
     Argument,
     Known,
@@ -115,6 +119,8 @@ COMMANDS = (
         Command("Look at", name, (), f"go to the {name}", name, order="go", fixed=(name, None))
         for name in ("markets", "system", "alerts", "events")
     ),
+    Command("Look at", "quality", (), "go to the data: how good, how complete, where from", "quality", ("data",),
+        order="go", fixed=("data", None)),
     Command("Screen", "layout", (one_of("NAME", lambda known: known.layouts),), "which panes are shown, and where",
         "layout quad"),
     Command("Screen", "theme", (one_of("NAME", lambda known: known.themes, absent=(None,)),),
@@ -125,6 +131,11 @@ COMMANDS = (
     Command("Screen", "filter", (TEXT,), "show only rows of the pane that hold a text; without one: all",
         "filter binance"),
     Command("Screen", "reset", (), "the pane as at the start", "reset"),
+    Command("Charts", "goto", (WHEN,), "go to a date (UTC), or by a span from what is seen", "goto 2024-08-05 06:00"),
+    Command("Charts", "range", (RANGE,), "show a stretch of time, up to what is seen", "range 3d"),
+    Command("Charts", "layer", (LAYER, SWITCH),
+        "an indicator, pivots of a level, support and resistance, volume by price: on or off", "layer ema21 on",
+        ("indicator", "overlay")),
     Command("Charts", "scale", (words("linear", "log", "percent"),), "price scale", "scale log"),
     Command("Charts", "heikin", (SWITCH,), "Heikin-Ashi candles instead of the real ones", "heikin on"),
     Command("Charts", "glyphs", (words("eighth", "half", "box", "braille"),), "how candles are drawn", "glyphs box"),
@@ -165,7 +176,11 @@ def known_of(desk: Desk, own_themes: Path | None = None) -> Known:
     from themes.palette import names
     from tradetui.console.layout import PRESETS
 
-    return Known(tuple(desk.symbols), PRESETS, tuple(names(own_themes)), desk.replay)
+    now = desk.now() // SECOND
+    end = desk.chart.end
+    return Known(
+        tuple(desk.symbols), PRESETS, tuple(names(own_themes)), desk.replay, now if end is None else end // 1000, now
+    )
 
 
 def parse(line: str, known: Known) -> Order | Wrong:

@@ -7,7 +7,7 @@ counted and told; it is never drawn.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import isfinite
 
 import numpy as np
@@ -127,6 +127,41 @@ class Candles:
             self._values = np.resize(self._values, (more, 5))
             self._flags = np.resize(self._flags, (more, 2))
         return self._size
+
+    @classmethod
+    def of(cls, rows: Sequence[BarRow]) -> Candles:
+        """Return bars as they are, in order of time; those that are impossible are refused."""
+        sound = [row for row in rows if not wrong(row)]
+        return cls._made(
+            np.array([row.open_ms for row in sound], dtype=np.int64),
+            np.array([(row.open, row.high, row.low, row.close, row.volume) for row in sound]).reshape(-1, 5),
+            np.array([(row.closed, row.complete) for row in sound], dtype=bool).reshape(-1, 2),
+        )
+
+    @classmethod
+    def join(cls, first: Candles, second: Candles) -> Candles:
+        """Return bars and those that follow them, as they are now."""
+        return cls._made(
+            np.concatenate((first.open_ms, second.open_ms)),
+            np.concatenate((first._values[: len(first)], second._values[: len(second)])),
+            np.concatenate((first._flags[: len(first)], second._flags[: len(second)])),
+        )
+
+    def part(self, start: int, stop: int) -> Candles:
+        """Return the bars at [start, stop), as they are now."""
+        return self.where(slice(start, stop))
+
+    def where(self, which: slice | npt.NDArray[np.bool_]) -> Candles:
+        """Return some of the bars, as they are now."""
+        size = self._size
+        return self._made(self._open_ms[:size][which], self._values[:size][which], self._flags[:size][which])
+
+    @classmethod
+    def _made(cls, open_ms: Integers, values: Floats, flags: npt.NDArray[np.bool_]) -> Candles:
+        made = cls()
+        made._size = len(open_ms)
+        made._open_ms, made._values, made._flags = open_ms.copy(), values.copy(), flags.copy()
+        return made
 
     def still(self) -> Candles:
         """Return a copy that does not change any more."""

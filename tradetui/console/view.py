@@ -14,6 +14,7 @@ from engine.types import Timeframe
 from tradetui.places import contents
 
 Frame = Annotated[str, Meta(max_length=8)]
+Chosen = Annotated[str, Meta(max_length=20)]
 Price = Annotated[float, Meta(ge=-1e15, le=1e15)]
 
 CHARTS = ("1s", "1m", "1h", "1d")
@@ -26,7 +27,8 @@ class ChartView(msgspec.Struct, kw_only=True):
     """One chart.
 
     `columns` says how many columns a bar takes; below 1 a column holds several bars. `end` is the opening time, ms, of
-    the newest bar in sight, None: live. `low` and `high` hold the price scale, None: it follows the candles.
+    the newest bar in sight, None: live. `low` and `high` hold the price scale, None: it follows the candles. `lines`
+    are indicators over the candles, `study` the one below them, `marks` what else is laid over them; see `studies`.
     """
 
     timeframe: Frame = "1m"
@@ -38,6 +40,9 @@ class ChartView(msgspec.Struct, kw_only=True):
     glyphs: Literal["eighth", "half", "box", "braille"] = "eighth"
     heikin: bool = False
     volume: bool = True
+    lines: tuple[Chosen, ...] = ()
+    study: Annotated[str, Meta(max_length=20)] = ""
+    marks: tuple[Chosen, ...] = ()
 
 
 class HeatView(msgspec.Struct, kw_only=True):

@@ -63,7 +63,7 @@ async def _examine(
         "disk": partial(machine.disk, where, settings.engine.disk_low_mb),
         "terminal": partial(machine.terminal, stream, environment),
         "gpu": machine.gpu,
-        "database": partial(profile_checks.database, where.journal),
+        "database": partial(profile_checks.database, where.database),
         "credentials": partial(profile_checks.credentials, keys, environment),
         "engine": partial(profile_checks.engine, where),
         "clock": partial(network.clock, probes),

@@ -1,4 +1,4 @@
-"""Checks of a profile: journal, keys, engine."""
+"""Checks of a profile: database, keys, engine."""
 
 from __future__ import annotations
 
@@ -7,51 +7,42 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
-from engine.errors import EngineUnreachable, SettingsInvalid
+from engine.errors import EngineUnreachable, SettingsInvalid, StorageFailed
+from storage import schema
+from storage.connection import failures, open_for_reading, quick_check
 from tradetui.client import connect
 from tradetui.credentials import load_credentials
 from tradetui.doctor.checks import Check, Outcome
 from tradetui.lock import holder_of, is_held
 from tradetui.places import Places
 
-JOURNAL_MOST = 32 << 20
-"""Bytes read from the end of the journal."""
+COUNTED = ("events", "series", "rejects")
+"""Tables whose rows are told."""
 
 
-def database(journal: Path) -> Check:
-    """Whether the journal of events can be read and written, and its lines are whole."""
+def database(path: Path) -> Check:
+    """Whether the database can be read and written, hangs together, and is of this version."""
     try:
-        with journal.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(size - JOURNAL_MOST, 0))
-            lines = file.read().split(b"\n")
-    except FileNotFoundError:
-        return Check("database", Outcome.PASS, f"none yet; will be {journal}")
+        if not path.exists():
+            return Check("database", Outcome.PASS, f"none yet; will be {path}")
+        size = path.stat().st_size
     except OSError as error:
-        return Check("database", Outcome.FAIL, f"{journal}: {error.strerror or error}", f"chmod 600 {journal}")
-    if not os.access(journal, os.W_OK):
-        return Check("database", Outcome.FAIL, f"{journal} cannot be written", f"chmod 600 {journal}")
-    *whole, rest = lines[1:] if size > JOURNAL_MOST else lines
-    bad = [number for number, line in enumerate(whole, 1) if line.strip() and not _parses(line)]
-    text = f"{sum(map(bool, whole)):,} events, {size:,} bytes in {journal}"
-    if bad:
-        text += f"; {len(bad)} lines are damaged, the first is line {bad[0]}" + (
-            " of those looked at" if size > JOURNAL_MOST else ""
-        )
-        return Check("database", Outcome.WARN, text, "they are left out; a copy of the file helps a report")
-    if rest:
-        text += "; the last line is torn"
-        return Check("database", Outcome.WARN, text, "it is left out; a crash or a full disk leaves such a line")
-    return Check("database", Outcome.PASS, text)
-
-
-def _parses(line: bytes) -> bool:
+        return Check("database", Outcome.FAIL, f"{path}: {error.strerror or error}", f"chmod 700 {path.parent}")
     try:
-        return isinstance(msgspec.json.decode(line), dict)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return False
+        connection = open_for_reading(path)
+        try:
+            schema.check(connection, str(path))
+            quick_check(connection, path)
+            with failures(path):
+                counts = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in COUNTED]
+        finally:
+            connection.close()
+    except StorageFailed as error:
+        return Check("database", Outcome.FAIL, str(error), "do as it says; the engine goes on without it")
+    if not os.access(path, os.W_OK):
+        return Check("database", Outcome.FAIL, f"{path} cannot be written", f"chmod 600 {path}")
+    told = ", ".join(f"{count:,} {name}" for name, count in zip(COUNTED, counts, strict=True))
+    return Check("database", Outcome.PASS, f"{told}, {size:,} bytes in {path}")
 
 
 def credentials(file: Path | None, environment: Mapping[str, str]) -> Check:

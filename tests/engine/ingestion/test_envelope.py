@@ -17,7 +17,18 @@ from engine.ingestion.binance import Codec
 from engine.ingestion.envelope import Note
 from engine.ingestion.markets import SPOT
 from engine.ingestion.symbols import guess
-from engine.types import BarsLoaded, FeedAlive, FeedLost, FeedUp, InstrumentListed, PriceReported
+from engine.types import (
+    Bar,
+    BarsLoaded,
+    FeedAlive,
+    FeedLost,
+    FeedUp,
+    InstrumentListed,
+    PivotPoint,
+    PivotsLoaded,
+    PriceReported,
+    Timeframe,
+)
 
 TEXT = st.text(max_size=30)
 
@@ -79,10 +90,53 @@ def test_answers_come_back_as_events() -> None:
     assert envelope.to_event(Note(e="end"), known, "BTCUSDT") is None
 
 
+BARS = tuple(
+    Bar(
+        open_ms=60_000 * place, open=100, high=120, low=90 - place, close=110, volume=5, trades=trades, taker_buy=2,
+        quote_volume=quote, first_id=7, last_id=9, complete=place != 2, source=source,
+    )
+    for place, (trades, quote, source) in enumerate(
+        [(3, 550, "trades"), (3, 550, "venue"), (2, -1, "mixed"), (-1, -1, "mexc"), (-1, -1, "import")]
+    )
+)  # fmt: skip
+PIVOTS = PivotsLoaded(
+    instrument="binance:BTC/USDT",
+    timeframe=Timeframe.H1,
+    until_ms=1_700_000_000_000,
+    state=bytes(range(256)),
+    pivots=(
+        PivotPoint(
+            timeframe=Timeframe.H1, level=2, high=True, ts_ms=1, price=61837.63, confirmed_ms=3, known_at=4_000_000
+        ),
+    ),
+)
+
+
+def test_loaded_candles_and_pivots_come_back_as_they_were() -> None:
+    """Whoever served them: the source of every candle, what is not known of it, and the opaque state are kept."""
+    loaded = BarsLoaded(instrument="binance:BTC/USDT", timeframe=Timeframe.M1, bars=BARS)
+    for event, note in (
+        (loaded, envelope.of_bars(loaded, "BTCUSDT", "storage")),
+        (PIVOTS, envelope.of_pivots(PIVOTS, "BTCUSDT")),
+    ):
+        line = envelope.encode(note)
+        assert b"\n" not in line
+        assert envelope.to_event(envelope.decode(line), codec(), "BTCUSDT") == (event, "binance:rest")
+
+
 @pytest.mark.parametrize(
     "note",
     [
         Note(e="unheard of"),
+        Note(e="candles", interval="1m"),
+        Note(e="candles", interval="1m", body=msgspec.Raw(b"{}")),
+        Note(e="candles", interval="1m", body=msgspec.Raw(b"[[1,2,3]]")),
+        Note(e="candles", interval="7x", body=msgspec.Raw(b"[]")),
+        Note(e="candles", interval="1m", body=msgspec.Raw(b'[[60000,1,2,3,1,1,1,1,1,1,1,true,"venue"]]')),
+        Note(e="candles", interval="1m", body=msgspec.Raw(b'[[60001,2,2,2,2,1,1,1,1,1,1,true,"venue"]]')),
+        Note(e="pivots", interval="1m"),
+        Note(e="pivots", interval="1m", body=msgspec.Raw(b'{"until_ms":1,"state":"%","pivots":[]}')),
+        Note(e="pivots", body=msgspec.Raw(b'{"until_ms":1,"state":"","pivots":[]}')),
         Note(e="klines", interval="7x", body=msgspec.Raw(ROWS)),
         Note(e="klines", body=msgspec.Raw(ROWS)),
         Note(e="klines", interval="1m"),
@@ -107,6 +161,8 @@ def test_damaged_notes_raise_nothing_but_protocol_errors() -> None:
             Note(e="feedUp", source="binance"),
             Note(e="klines", symbol="BTCUSDT", interval="1m", body=msgspec.Raw(ROWS)),
             Note(e="exchangeInfo", symbol="BTCUSDT", body=msgspec.Raw(INFO)),
+            envelope.of_bars(BarsLoaded(instrument="", timeframe=Timeframe.M1, bars=BARS), "BTCUSDT", "venue"),
+            envelope.of_pivots(PIVOTS, "BTCUSDT"),
             Note(e="price", symbol="BTCUSDT", body=msgspec.Raw(b'{"symbol":"BTCUSDT","price":"1.5"}')),
             envelope.garbage(b"\xff\x00"),
         )

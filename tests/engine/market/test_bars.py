@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -469,18 +470,110 @@ def test_loaded_candles_join_our_own() -> None:
     assert opens == list(range(-10, 60))
     (minute,) = bars.closed[Timeframe.M1]
     assert minute.complete
-    assert (minute.open, minute.low, minute.volume, minute.trades) == (50, 50, 20 * 5 + 40, 20 * 2 + 40)
+    assert (minute.open, minute.low, minute.volume, minute.trades) == (50, 50, 21 * 5 + 39, 21 * 2 + 39)
 
 
-def test_loading_replaces_only_what_was_not_complete() -> None:
+def stand_in(second: int, close: int = 50) -> Bar:
+    return msgspec.structs.replace(venue_bar(second, close, trades=-1, taker_buy=-1, quote_volume=-1), source="mexc")
+
+
+def load(bars: Bars, timeframe: Timeframe, *rows: Bar) -> None:
+    bars.load(BarsLoaded(instrument=BTC.key, timeframe=timeframe, bars=rows))
+
+
+def sources(bars: Bars, timeframe: Timeframe = Timeframe.S1) -> dict[int, str]:
+    return {bar.open_ms // 1000 - T0: bar.source for bar in bars.closed[timeframe]}
+
+
+def test_the_venues_candle_replaces_ours_where_they_differ_and_confirms_it_where_they_do_not() -> None:
     bars = Bars(KEPT)
     bars.cover((T0 + 2) * SECOND)
     run_of(range(T0, T0 + 6), bars)
-    rows = tuple(venue_bar(second) for second in range(T0 - 1, T0 + 5))
-    bars.load(BarsLoaded(instrument=BTC.key, timeframe=Timeframe.S1, bars=rows))
-    sources = {bar.open_ms // 1000 - T0: bar.source for bar in bars.closed[Timeframe.S1]}
-    assert sources == {-1: "venue", 0: "venue", 1: "venue", 2: "venue", 3: "trades", 4: "trades"}
+    ours = bars.closed[Timeframe.S1][4]
+    same = msgspec.structs.replace(ours, source="venue", first_id=-1, last_id=-1, quote_volume=-1)
+    load(bars, Timeframe.S1, *(venue_bar(second) for second in range(T0 - 1, T0 + 4)), same)
+    assert sources(bars) == {-1: "venue", 0: "venue", 1: "venue", 2: "venue", 3: "venue", 4: "trades"}
     assert not bars.incomplete(Timeframe.S1)
+    assert (bars.confirmed, bars.differed) == (1, 1)
+    ((timeframe, before, after),) = bars.differences
+    assert (timeframe, before.open_ms, before.source, after) == (
+        Timeframe.S1,
+        after.open_ms,
+        "trades",
+        venue_bar(T0 + 3),
+    )
+    bars.drain()
+    load(bars, Timeframe.S1, *(venue_bar(second) for second in range(T0 - 1, T0 + 4)), same)
+    assert bars.drain() == ((), ())
+    assert bars.differed == 1
+
+
+def test_a_stand_in_fills_holes_only_and_gives_way_to_everything_else() -> None:
+    bars = Bars(KEPT)
+    load(bars, Timeframe.M1, venue_bar(T0), stand_in(T0, 70), stand_in(T0 + 60, 70), stand_in(T0 + 120, 70))
+    assert sources(bars, Timeframe.M1) == {0: "venue", 60: "mexc", 120: "mexc"}
+    assert bars.lacking(Timeframe.M1, (T0 + 600) * 1000) == []
+    assert bars.damage(Timeframe.M1, (T0 + 600) * 1000) == ((T0 + 60) * 1000, (T0 + 120) * 1000)
+    load(bars, Timeframe.M1, venue_bar(T0 + 60))
+    assert sources(bars, Timeframe.M1) == {0: "venue", 60: "venue", 120: "mexc"}
+    assert (bars.confirmed, bars.differed) == (0, 0)
+
+
+def test_our_own_minute_takes_the_place_of_a_stand_ins() -> None:
+    bars = Bars(KEPT)
+    bars.cover((T0 - 2) * SECOND)
+    run_of(range(T0, T0 + 5), bars)
+    load(bars, Timeframe.M1, stand_in(T0, 70))
+    run_of(range(T0 + 5, T0 + 61), bars)
+    (minute,) = bars.closed[Timeframe.M1]
+    assert (minute.source, minute.complete, minute.trades) == ("trades", True, 60)
+
+
+def test_nothing_is_built_of_a_stand_ins_candles() -> None:
+    """Five minutes of which one is a stand-in's: the longer bar is not complete, and holds none of its prices."""
+    bars = Bars(KEPT)
+    five = T0 // 300 * 300
+    bars.cover((five - 2) * SECOND)
+    run_of(range(five, five + 60), bars)
+    bars.uncover()
+    bars.cover((five + 120) * SECOND)
+    run_of(range(five + 121, five + 130), bars)
+    load(bars, Timeframe.M1, stand_in(five + 60, 9999))
+    run_of(range(five + 130, five + 301), bars)
+    assert bars.closed[Timeframe.M1][1].source == "mexc"
+    (whole,) = bars.closed[Timeframe.M5]
+    assert (whole.complete, whole.high < 9999, whole.source) == (False, True, "trades")
+
+
+def test_a_stand_ins_price_is_not_carried_into_flat_seconds() -> None:
+    bars = Bars(KEPT)
+    bars.cover((T0 - 2) * SECOND)
+    run_of(range(T0, T0 + 3), bars)
+    load(bars, Timeframe.S1, stand_in(T0 + 5, 9999))
+    bars.advance((T0 + 9) * SECOND)
+    closes = {bar.open_ms // 1000 - T0: bar.close for bar in bars.closed[Timeframe.S1]}
+    assert [closes[second] for second in (3, 4, 6, 7, 8)] == [closes[2]] * 5
+
+
+def test_a_late_trade_leaves_a_stand_ins_candle_alone() -> None:
+    bars = Bars(KEPT)
+    bars.cover((T0 - 2) * SECOND)
+    load(bars, Timeframe.M1, stand_in(T0 - 60, 70))
+    run_of(range(T0, T0 + 3), bars)
+    bars.trade(trade(900, 90, 1, (T0 - 30) * SECOND))
+    assert bars.closed[Timeframe.M1][0] == stand_in(T0 - 60, 70)
+    bars.hole((T0 - 30) * SECOND)
+    assert bars.closed[Timeframe.M1][0] == stand_in(T0 - 60, 70)
+
+
+def test_stretches_that_lack_are_told_apart() -> None:
+    bars = Bars(KEPT)
+    minutes = [venue_bar(T0 + 60 * place) for place in (0, 1, 4, 5, 9)]
+    minutes[3] = msgspec.structs.replace(minutes[3], complete=False)
+    load(bars, Timeframe.M1, *minutes)
+    found = [((a // 1000 - T0) // 60, (b // 1000 - T0) // 60) for a, b in bars.lacking(Timeframe.M1, 2**50)]
+    assert found == [(2, 3), (5, 8)]
+    assert bars.lacking(Timeframe.M1, (T0 + 300) * 1000) == [((T0 + 120) * 1000, (T0 + 180) * 1000)]
 
 
 def test_an_unknown_quote_volume_stays_unknown() -> None:

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.exchange import abroad
 from tests.support.exchange.answers import Answer, ConnectRefused, exhausted, troubled
 from tests.support.exchange.broadcast import Broadcast
+from tests.support.exchange.candle_faults import CandleFault
 from tests.support.exchange.connection import Connection
 from tests.support.exchange.fault_driver import Delivery, FaultDriver, Handshake, RestTrouble, garbage
 from tests.support.exchange.faults import FaultKind, FaultScript
@@ -65,6 +67,9 @@ class RecordedExchange:
         delta_ms = self.timeline.delta_ns // 1_000_000
         self.listings = {each: Listing(tape, each, root, delta_ms) for each in tape.instruments}
         self.frames_served = 0
+        self.candle_fault: CandleFault | None = None
+        self.candle_requests = self.abroad_requests = 0
+        self.abroad_closed = False
         self._out = Broadcast(legacy_routes=legacy_routes)
         self._rest = RestDesk(tape, self.listings, root)
         self._weights = WeightCounter()
@@ -157,7 +162,18 @@ class RecordedExchange:
                 body = self._rest.answer(market, endpoint, params, self.server_ms(), self._candles_now_ms())
         except Refusal as refusal:
             return Answer(status=refusal.status, headers=headers, body=refusal.body)
-        return Answer(status=200, headers=headers, body=body).hindered(trouble)
+        answer = Answer(status=200, headers=headers, body=body).hindered(trouble)
+        if endpoint == "klines":
+            self.candle_requests += 1
+            answer = self.candle_fault.spoil(answer) if self.candle_fault is not None else answer
+        return answer
+
+    def request_abroad(self, url: str) -> Answer | None:
+        """Answer a request for candles at one of the venues that stand in, from the candles known here."""
+        self.advance()
+        found = abroad.answer(url, lambda each, interval: self.listings[each].candles.rows(interval, self.server_ms()))
+        self.abroad_requests += found is not None
+        return found if not self.abroad_closed else None
 
     def get(self, market: Market, path: str, params: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         """Status, headers and body, whatever delay a fault would add."""

@@ -97,7 +97,10 @@ class MemoryTransport:
         address = parse(url)
         await asyncio.sleep(min(self._rest_s / 2, timeout_s))
         if not isinstance(address, RestAddress):
-            return Response(status=404, headers={}, body=b"")
+            foreign = self._exchange.request_abroad(url)
+            if foreign is None:
+                return Response(status=404, headers={}, body=b"")
+            return Response(status=foreign.status, headers=foreign.headers, body=foreign.body)
         answer = self._exchange.request(address.market, address.path, address.params)
         left_s = timeout_s - self._rest_s / 2
         way_s = self._rest_s / 2 + answer.delay_s

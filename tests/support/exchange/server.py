@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from tests.support.exchange.addresses import RestAddress, StreamAddress, parse
 from tests.support.exchange.answers import ConnectRefused
+from tests.support.exchange.candle_faults import CandleFault
 from tests.support.exchange.connection import Connection
 from tests.support.exchange.exchange import RecordedExchange
 from tests.support.exchange.pump import Pump
@@ -28,11 +29,18 @@ class _Server:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/control/state":
             return web.json_response(body=msgspec.json.encode(self._exchange.state()))
+        if request.path.startswith("/control/candles/"):
+            kind = request.path.rpartition("/")[2]
+            self._exchange.candle_fault = CandleFault(kind) if kind != "good" else None
+            return web.Response(status=204)
         address = parse(request.path_qs)
         if isinstance(address, StreamAddress) and request.headers.get("upgrade", "").lower() == "websocket":
             return await self._stream(request, address)
         if isinstance(address, RestAddress):
             return await self._rest(request, address)
+        foreign = self._exchange.request_abroad(request.path_qs)
+        if foreign is not None:
+            return web.Response(status=foreign.status, headers=foreign.headers, body=foreign.body)
         return web.Response(status=404)
 
     async def _rest(self, request: web.Request, address: RestAddress) -> web.StreamResponse:

@@ -119,10 +119,10 @@ def test_what_cannot_be_is_told_and_does_not_hold(given: dict[str, object], told
 
 
 def test_of_two_entries_the_later_gives_way() -> None:
-    held, problems = keys_of({"crosshair": "w", "volume": "w", "tint": "w"})
-    assert held == {"crosshair": "w", "tint": "w"}, "tint holds elsewhere"
+    held, problems = keys_of({"crosshair": "u", "volume": "u", "tint": "u"})
+    assert held == {"crosshair": "u", "tint": "u"}, "tint holds elsewhere"
     assert len(problems) == 1
-    assert "volume = 'w': w is 'crosshair' already" in problems[0]
+    assert "volume = 'u': u is 'crosshair' already" in problems[0]
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_keys_command(home: Path) -> None:
 def test_keys_command_tells_what_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home.parent.parent))
     home.parent.mkdir(parents=True)
-    home.write_text('[keys]\nzoom = "w"\nlayot = "l"\n')
+    home.write_text('[keys]\nzoom = "u"\nlayot = "l"\n')
     done = CliRunner().invoke(tradetui, ["keys", "--json"])
     assert done.exit_code == 2
     told = json.loads(done.stdout)

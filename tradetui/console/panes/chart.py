@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.types import MS
 from tradetui.console.keys import pressed
 from tradetui.console.panes.chart_keys import ChartKeys
+from tradetui.console.panes.layers import Layers
 from tradetui.console.panes.sight import Sight
 from tradetui.console.render import chart as drawing
+from tradetui.console.render.cells import length, stamp
 from tradetui.console.render.frame import Frame
 from tradetui.console.render.instruments import names, pair
 from tradetui.console.render.pens import FAINT, TEXT, pen
@@ -28,15 +31,20 @@ class ChartPane(ChartKeys):
     def __init__(self, desk: Desk, number: int) -> None:
         super().__init__(desk, number)
         self.DIGIT = "1" if number == 1 else ""  # type: ignore[misc]
+        self._layers = Layers(self.outlook)
+        self._said = ""
+        """The trouble with the past that was told last."""
 
     def version(self) -> object:
-        """Return what the drawing is made of."""
+        """Return what the drawing is made of. What it will lack when one scrolls on is asked for."""
         self.outlook.settle()
+        self.outlook.load(self.sight())
         desk, candles, cross = self.desk, self.outlook.candles, self.outlook.crossed
         return (
             candles, candles.version, desk.symbol, self.outlook.tick, msgspec.structs.astuple(self.chart),
             msgspec.structs.astuple(cross) if cross is not None else None,
-            desk.replay is None, None if len(candles) else desk.news.version,
+            desk.replay is None, None if len(candles) else desk.news.version, self.outlook.live.version,
+            self._layers.version(),
         )  # fmt: skip
 
     def title(self) -> str:
@@ -59,8 +67,32 @@ class ChartPane(ChartKeys):
         if sight is None:
             return ""
         room = self.size.width - len(f"{self.DIGIT} {self.title()}".strip()) - 8
-        slot = sight.cross.slot if sight.cross is not None else len(sight.slots) - 1
+        newest = sight.view.last if self.outlook.detached else len(sight.slots) - 1
+        slot = sight.cross.slot if sight.cross is not None else newest
         return drawing.legend(sight.slots, slot, self.outlook.places, room, named=sight.cross is not None)
+
+    def foot(self) -> str:
+        """Return how far the past is loaded, and who gave it, while one looks at it."""
+        past, sight = self.outlook.past, self.sight()
+        if past.asked is not None:
+            return "loading older candles \u2026"
+        if sight is None:
+            return f"history: {past.trouble}" if past.trouble else ""
+        seen = int(sight.slots.open_ms[sight.view.first])
+        live = self.outlook.live
+        back = not len(live) or seen < int(live.open_ms[0])
+        if past.trouble and (back or not sight.view.first):
+            self._tell(past.trouble)
+            return f"history: {past.trouble}; it is tried again"
+        if past.begins_ms is not None and not sight.view.first and seen - self.outlook.slot_ms < past.begins_ms:
+            return f"no data before {stamp(past.begins_ms * MS)[:16]}"
+        return f"history: {past.served}" if back and past.served else ""
+
+    def _tell(self, trouble: str) -> None:
+        """Tell a trouble once among the events, where there is room for all of it; only to one who looks back."""
+        if trouble != self._said and self.chart.end is not None:
+            self._said = trouble
+            self.desk.say(f"history of {self.desk.symbol} {self.chart.timeframe}: {trouble}")
 
     def draw(self, frame: Frame) -> None:
         """Draw the chart, or why there is none."""
@@ -68,8 +100,10 @@ class ChartPane(ChartKeys):
         if sight is None:
             self._empty(frame)
             return
-        view, candles = self.chart, self.outlook.candles
-        open_, last = float(candles.ohlc[-1, 0]), float(candles.ohlc[-1, 3])
+        view = self.chart
+        newest = self.outlook.live if len(self.outlook.live) else self.outlook.candles
+        newest_ns = int(newest.open_ms[-1]) * MS
+        open_, last = float(newest.ohlc[-1, 0]), float(newest.ohlc[-1, 3])
         chart = drawing.Chart(
             slots=sight.slots,
             view=sight.view,
@@ -82,6 +116,10 @@ class ChartPane(ChartKeys):
             base=drawing.base(sight.slots, sight.view) if view.scale == "percent" else None,
             cross=sight.cross,
             tag=self._tag(sight, frame.width),
+            year=stamp(int(sight.slots.open_ms[sight.view.first]) * MS)[:4] != stamp(newest_ns)[:4],
+            past=self.outlook.detached,
+            overlay=self._layers.overlay(sight),
+            panel=self._layers.panel(sight) if sight.parts.study else None,
         )
         drawing.draw(frame, chart, sight.parts, self.desk.look)
 
@@ -106,6 +144,12 @@ class ChartPane(ChartKeys):
     def _tag(self, sight: Sight, width: int) -> str:
         """Say how the newest bar in sight stands to the newest there is."""
         back = int((~sight.slots.gap[sight.view.last + 1 :]).sum()) * grouped(self.chart.columns)
+        if self.outlook.detached:
+            live = self.outlook.live.open_ms
+            until = int(live[-1]) if len(live) else self.desk.now() // MS
+            ago = f"{length((until - int(sight.slots.open_ms[sight.view.last])) // 1000)} back"
+            newest = pressed(self.desk.keys, "live")
+            return f" \u25c2 {ago} \u00b7 {newest}: newest " if width >= 56 else f" \u25c2 {ago} "
         if back:
             bars = f"{back:,} bar{'' if back == 1 else 's'} back"
             newest = pressed(self.desk.keys, "live")

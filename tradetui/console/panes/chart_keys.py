@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Literal
 
 from textual import events
 
+from engine.types import TIMEFRAME_SECONDS, Timeframe
 from tradetui.console.keys import pressed
 from tradetui.console.panes.pane import Pane
-from tradetui.console.panes.sight import Outlook, Sight
+from tradetui.console.panes.sight import OLDEST, Outlook, Sight
 from tradetui.console.render import chart as drawing
 from tradetui.console.render.glyphs import GLYPHS
 from tradetui.console.render.scale import shifted, stretched
-from tradetui.console.render.viewport import closer
+from tradetui.console.render.viewport import AIR, ZOOMS, closer
+from tradetui.console.spans import fitting
 from tradetui.console.view import ChartView, Cross
 
 if TYPE_CHECKING:
@@ -69,11 +71,16 @@ class ChartKeys(Pane):
         self.action_move(by * sight.view.room if sight is not None else by)
 
     def action_oldest(self) -> None:
-        """Go to the oldest bar."""
-        self.action_move(-(2**40))
+        """Go to the oldest bar that is stored; what of it is not loaded is asked for."""
+        if self.outlook.crossed is not None:
+            self.action_move(-(2**40))
+        elif len(self.outlook.candles):
+            self.chart.end = OLDEST
+            self.desk.changed()
 
     def action_live(self) -> None:
         """Go back to the newest bar, and follow it."""
+        self.chart.end = None
         sight = self.sight()
         if sight is None:
             return
@@ -137,6 +144,43 @@ class ChartKeys(Pane):
         """Go on to the next kind of scale."""
         self.chart.scale = SCALES[(SCALES.index(self.chart.scale) + 1) % len(SCALES)]
         self.desk.changed()
+
+    # Dates, ranges, layers. -----------------------------------------------------------------------------------------
+
+    def go_to(self, ms: int) -> None:
+        """Go to a moment (UTC ms); where there are no bars of then, the nearest are shown, and it is told."""
+        self.outlook.seek(ms)
+        self.outlook.sought = ms
+        self.desk.changed()
+
+    def show(self, seconds: int) -> None:
+        """Show a stretch of time up to what is seen: by the zoom, or by another timeframe where it has to be."""
+        sight = self.sight()
+        room = (sight.parts.width if sight is not None else self.size.width) - AIR
+        frames = {str(each): TIMEFRAME_SECONDS[each] for each in Timeframe}
+        name, columns = fitting(seconds, room, frames, ZOOMS, self.chart.timeframe)
+        if name != self.chart.timeframe:
+            end = self.chart.end
+            self.desk.timeframe(name)
+            self.chart.end = end
+        self.chart.columns = columns
+        self.desk.changed()
+
+    def action_date(self) -> None:
+        """Ask for a date to go to."""
+        self.desk.ask("goto ")
+
+    def action_range(self) -> None:
+        """Ask for a stretch of time to show."""
+        self.desk.ask("range ")
+
+    def action_indicators(self) -> None:
+        """Choose lines over the candles and the indicator under them."""
+        self.desk.choose("indicators")
+
+    def action_overlays(self) -> None:
+        """Choose what else is laid over the candles."""
+        self.desk.choose("overlays")
 
     # The rest. ------------------------------------------------------------------------------------------------------
 

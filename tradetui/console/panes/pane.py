@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-FIRST = ("command", "filter")
+FIRST = ("command", "filter", "date", "range")
 """Keys that open a line to type in: they hold before the next key, which may have come with them, finds its way."""
 
 
@@ -77,6 +77,10 @@ class Pane(Widget, can_focus=True):
         """Return the right side of the border: figures of now."""
         return ""
 
+    def foot(self) -> str:
+        """Return what is said quietly on the lower border; "": nothing."""
+        return ""
+
     def condition(self) -> Condition | None:
         """Tell whether what is shown is the present; None where the content says so itself, row by row."""
         return self.desk.condition()
@@ -104,7 +108,7 @@ class Pane(Widget, can_focus=True):
             return ""
         desk = self.desk
         try:
-            version: object = (self.version(), self.title(), self.told(), self.condition())
+            version: object = (self.version(), self.title(), self.told(), self.foot(), self.condition())
         except Exception as error:  # noqa: BLE001 - one pane must not take the desk with it
             version = repr(error)
         shown = (version, size, desk.look, self.has_focus, desk.picked(self))
@@ -133,10 +137,10 @@ class Pane(Widget, can_focus=True):
         desk = self.desk
         whole = Frame.blank(width, height)
         inside = whole.inside() if self.BORDERED else whole
-        title, told, urgent = self.id or "", "", False
+        title, told, foot, urgent = self.id or "", "", "", False
         try:
             condition = self.condition()
-            title, told = self.title(), self.told()
+            title, told, foot = self.title(), self.told(), self.foot()
             if inside.height > 0 and inside.width > 0:
                 self.draw(inside)
             if condition is not None and not condition.live:
@@ -155,6 +159,8 @@ class Pane(Widget, can_focus=True):
                 told, urgent = f"FROZEN {age(desk.frozen_s)}", True
             name = f"{self.DIGIT} {title}".strip()
             whole.border(name, told, heavy=self.has_focus, look=desk.look, urgent=urgent)
+            if foot and height > 1:
+                whole.text(2, height - 1, f" {foot} ", pen(FAINT), most=width - 4)
         letter = desk.letters.get(self.id or "")
         if letter:
             whole.text(0, 0, f" {letter} ", pen(ALARM_TEXT, ALARM, BOLD))

@@ -171,12 +171,13 @@ def _tag(frame: Frame, at: float, mark: str, text: str, with_pen: int) -> None:
 # Times. -------------------------------------------------------------------------------------------------------------
 
 
-def moment(ms: int, length_ms: int) -> str:
-    """Return the time of a bar of some length, as exactly as it needs."""
+def moment(ms: int, length_ms: int, *, year: bool = False) -> str:
+    """Return the time of a bar of some length, as exactly as it needs; with its `year` if that is not clear."""
     when = datetime.fromtimestamp(ms / 1000, UTC)
     if length_ms >= DAY * 1000:
         return f"{when:%d %b %Y}"
-    return f"{when:%d %b %H:%M:%S}" if length_ms < 60_000 else f"{when:%d %b %H:%M}"
+    date = f"{when:%d %b %Y}" if year else f"{when:%d %b}"
+    return f"{date} {when:%H:%M:%S}" if length_ms < 60_000 else f"{date} {when:%H:%M}"
 
 
 def step(slot_ms: int, each: int, between: int = BETWEEN) -> Step:
@@ -259,11 +260,13 @@ def _label(ms: int, chosen: Step, *, new_day: bool) -> str:
     return f"{when:%H:%M:%S}" if chosen.seconds < 60 else f"{when:%H:%M}"
 
 
-def draw_times(frame: Frame, slots: Slots, view: Viewport, slot_ms: int, taken: list[tuple[int, int]]) -> None:
+def draw_times(
+    frame: Frame, slots: Slots, view: Viewport, slot_ms: int, taken: list[tuple[int, int]], *, year: bool = False
+) -> None:
     """Draw the time axis into a row; `taken` are columns (from, to) of it that hold something else.
 
     On the left stands the day (or year) of the oldest bar in sight, so that there always is one; it is not said twice.
-    A narrow axis of dates begins with a date, too: it has room for few.
+    A narrow axis of dates begins with a date, too: it has room for few. With `year` that day has its year.
     """
     if not len(slots) or frame.height < 1:
         return
@@ -273,9 +276,10 @@ def draw_times(frame: Frame, slots: Slots, view: Viewport, slot_ms: int, taken: 
     when = datetime.fromtimestamp(int(slots.open_ms[view.first]) / 1000, UTC)
     chosen = _step(slot_ms, view)
     dated = chosen.seconds < DAY or (_dated(chosen) and view.width < NARROW)
-    here = f"{when:%d %b}" if dated else f"{when:%Y}"
+    day = f"{when:%d %b}"
+    here = f"{when:%Y}" if not dated else f"{day} {when:%Y}" if year else day
     new_days, others = time_ticks(slots, view, slot_ms)
-    for tick in (Tick(0, here), *(tick for tick in new_days if tick.text != here), *others):
+    for tick in (Tick(0, here), *(tick for tick in new_days if tick.text not in (here, day)), *others):
         stop = tick.at + len(tick.text)
         if tick.at >= 0 and stop <= frame.width and free[max(tick.at - 1, 0) : stop + 1].all():
             frame.text(tick.at, 0, tick.text, pen(FAINT))

@@ -16,7 +16,7 @@ from tradetui.console.render.viewport import Viewport
 from tradetui.console.series import Floats, Integers
 
 GAP = "\u250a"
-"""Fills a slot for which there are no bars."""
+"""Fills a slot that stands for a long gap."""
 
 FAINTEST = "\u2591"
 """A rising volume of less than half a cell, where there are few colours."""
@@ -66,7 +66,7 @@ def draw_candles(frame: Frame, slots: Slots, view: Viewport, scale: Scale, glyph
             chars = np.where(inner, " ", chars)
         _lines(chars, at, lines, look, crossed=middle)
         _put(frame, lefts + column, chars, pens | attributes)
-    _gaps(frame, lefts[slots.gap[seen]] + view.body // 2, look)
+    _breaks(frame, lefts[slots.broken[seen]] + view.body // 2, look)
 
 
 def draw_volume(frame: Frame, slots: Slots, view: Viewport, most: float, look: Look) -> None:
@@ -142,7 +142,7 @@ def _put(frame: Frame, columns: Integers, chars: Glyphs, pens: Pens) -> None:
     frame.pens[:, columns] = np.where(chars == " ", frame.pens[:, columns], pens)
 
 
-def _gaps(frame: Frame, columns: Integers, look: Look) -> None:
+def _breaks(frame: Frame, columns: Integers, look: Look) -> None:
     columns = columns[(columns >= 0) & (columns < frame.width)]
     frame.glyphs[:, columns] = ":" if look.ascii else GAP
     frame.pens[:, columns] = pen(AXIS)

@@ -1,4 +1,4 @@
-"""A chart put together: candles, volume, axes, tags and crosshair, each in its part of a frame."""
+"""A chart put together: candles, what lies over and under them, axes, tags, crosshair, each in its part of a frame."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tradetui.console.render import overlay as overlays
+from tradetui.console.render import study
 from tradetui.console.render.axes import (
     cross_tag,
     draw_prices,
@@ -16,10 +18,11 @@ from tradetui.console.render.axes import (
     nice,
     price_ticks,
 )
-from tradetui.console.render.candles import draw_candles, draw_volume
+from tradetui.console.render.candles import GAP, draw_candles, draw_volume
 from tradetui.console.render.cells import amount, length
 from tradetui.console.render.frame import Frame
 from tradetui.console.render.look import Look
+from tradetui.console.render.overlay import Overlay
 from tradetui.console.render.pens import (
     AXIS,
     BORDER,
@@ -29,11 +32,13 @@ from tradetui.console.render.pens import (
     SELECT,
     SELECT_TEXT,
     TEXT,
+    WARN,
     pen,
     with_back,
 )
 from tradetui.console.render.scale import Scale
 from tradetui.console.render.slots import Slots
+from tradetui.console.render.study import Panel
 from tradetui.console.render.viewport import Viewport
 from tradetui.console.series import Floats
 
@@ -41,19 +46,28 @@ RUNNING = "\u25b4"
 """Stands under the bar that is still running."""
 
 
+ABSENT = "\u254c"
+"""Stands above the axis where a bar is missing."""
+
+
 class Layout(NamedTuple):
-    """Parts of a chart: `width` and `rows` of the plot, `strip` rows of volume below it, `axis` columns of prices."""
+    """Parts of a chart.
+
+    `width` and `rows` of the plot, `strip` rows of volume below it, `study` rows of an indicator below that, `axis`
+    columns of prices.
+    """
 
     width: int
     rows: int
     strip: int
     axis: int
     times: int
+    study: int = 0
 
     @property
     def bottom(self) -> int:
         """The row of the time axis."""
-        return self.rows + self.strip
+        return self.rows + self.strip + self.study
 
 
 class Cross(NamedTuple):
@@ -81,14 +95,27 @@ class Chart(NamedTuple):
     base: float | None
     cross: Cross | None
     tag: str
+    past: bool = False
+    """Whether the slots end before now."""
+    year: bool = False
+    """Whether the year has to be said: it is another one than now."""
+    overlay: Overlay = Overlay()
+    panel: Panel | None = None
+
+    @property
+    def told(self) -> int:
+        """The slot whose figures are told: the crosshair's, or the newest one (of the past: in sight)."""
+        newest = self.view.last if self.past else len(self.slots) - 1
+        return self.cross.slot if self.cross is not None else newest
 
 
-def layout(width: int, height: int, label: int, *, volume: bool) -> Layout:
+def layout(width: int, height: int, label: int, *, volume: bool, study: bool = False) -> Layout:
     """Return the parts of a chart in a frame of this size; `label` is the width of a price. Small frames have fewer."""
     axis = label + 2 if width >= label + 14 else 0
     times = 1 if height >= 4 else 0
     strip = 0 if not volume or height < 8 else 2 if height < 16 else 3 if height < 28 else 4
-    return Layout(max(width - axis, 1), max(height - times - strip, 0), strip, axis, times)
+    panel = 0 if not study or height < 12 else 3 if height < 18 else 4 if height < 28 else 6
+    return Layout(max(width - axis, 1), max(height - times - strip - panel, 0), strip, axis, times, panel)
 
 
 def in_sight(slots: Slots, view: Viewport) -> tuple[float, float]:
@@ -117,11 +144,20 @@ def draw(frame: Frame, chart: Chart, parts: Layout, look: Look) -> None:
     prices = frame.part(parts.width, 0, parts.axis, parts.rows)
     if parts.rows:
         draw_candles(plot, chart.slots, chart.view, chart.scale, chart.glyphs, look)
+        overlays.draw(plot, chart.overlay, chart.slots, chart.view, chart.scale, chart.places, look)
+        if chart.overlay.legend:
+            overlays.draw_legend(plot, chart.overlay, chart.told, chart.places, look)
         if parts.axis:
             draw_prices(prices, price_ticks(chart.scale, parts.rows, chart.places, chart.base))
             last_tag(prices, chart.scale, chart.last, chart.change, chart.places)
     if parts.strip:
         _volume(frame, chart, parts, look)
+    if parts.study and chart.panel is not None:
+        below = parts.rows + parts.strip
+        side = frame.part(parts.width, below, parts.axis, parts.study)
+        study.draw(frame.part(0, below, parts.width, parts.study), side, chart.panel, chart.view, chart.told, look)
+    if parts.rows:
+        _absent(frame, chart, parts)
     if parts.times:
         _times(frame, chart, parts)
     if chart.cross is not None and parts.rows:
@@ -138,13 +174,37 @@ def _volume(frame: Frame, chart: Chart, parts: Layout, look: Look) -> None:
         side.right(side.width, 0, f"vol {round_amount(most)}" if most else "no vol", pen(FAINT))
 
 
+def _absent(frame: Frame, chart: Chart, parts: Layout) -> None:
+    """Mark the columns of bars that are missing, above the axis of times."""
+    slots, view = chart.slots, chart.view
+    seen = slice(view.first, view.stop)
+    lefts = view.lefts()[slots.gap[seen] & ~slots.broken[seen]]
+    row = parts.rows + parts.strip - 1
+    for column in range(view.each):
+        columns = lefts + column
+        columns = columns[(columns >= 0) & (columns < parts.width)]
+        columns = columns[frame.glyphs[row, columns] == " "]
+        frame.glyphs[row, columns], frame.pens[row, columns] = ABSENT, pen(WARN)
+
+
+def _breaks(frame: Frame, chart: Chart, taken: list[tuple[int, int]]) -> None:
+    """Write the length of each break under it."""
+    slots, view = chart.slots, chart.view
+    for slot in (view.first + np.flatnonzero(slots.broken[view.first : view.stop])).tolist():
+        text = f"{GAP}{length(int(slots.end_ms[slot] - slots.open_ms[slot]) // 1000)}"
+        at = view.middle(slot)
+        if at >= 0 and at + len(text) <= frame.width and not any(a <= at + len(text) and at <= b for a, b in taken):
+            frame.text(at, 0, text, pen(WARN))
+            taken.append((at, at + len(text)))
+
+
 def _times(frame: Frame, chart: Chart, parts: Layout) -> None:
     row, view = frame.part(0, parts.bottom, frame.width, 1), chart.view
     taken = []
     if parts.axis:
         row.text(parts.width, 0, "\u2502", pen(BORDER))
     start = frame.width - len(chart.tag)
-    live = view.live
+    live = view.live and not chart.past
     if not live or start > parts.width:
         row.text(max(start, 0), 0, chart.tag, pen(TEXT) if live else pen(SELECT_TEXT, SELECT))
         taken.append((start - 1, frame.width))
@@ -153,14 +213,16 @@ def _times(frame: Frame, chart: Chart, parts: Layout) -> None:
         row.text(view.middle(newest), 0, RUNNING, pen(AXIS))
         taken.append((view.middle(newest), view.middle(newest) + 1))
     times = row.part(0, 0, parts.width, 1)
+    if chart.cross is None:
+        _breaks(times, chart, taken)
     if chart.cross is not None:
-        text = f" {moment(int(chart.slots.open_ms[chart.cross.slot]), chart.slot_ms)} "
+        text = f" {moment(int(chart.slots.open_ms[chart.cross.slot]), chart.slot_ms, year=chart.year)} "
         at = min(max(view.middle(chart.cross.slot) - len(text) // 2, 0), max(times.width - len(text), 0))
         taken.append((at, at + len(text)))
-        draw_times(times, chart.slots, view, chart.slot_ms, taken)
+        draw_times(times, chart.slots, view, chart.slot_ms, taken, year=chart.year)
         times.text(at, 0, text, pen(CROSS_TEXT, CROSS))
     else:
-        draw_times(times, chart.slots, view, chart.slot_ms, taken)
+        draw_times(times, chart.slots, view, chart.slot_ms, taken, year=chart.year)
 
 
 def _crosshair(frame: Frame, chart: Chart, cross: Cross, parts: Layout, look: Look) -> None:
@@ -202,7 +264,10 @@ def legend(slots: Slots, slot: int, places: int, room: int, *, named: bool = Fal
     then are some given up, the close never.
     """
     if slots.gap[slot]:
-        return f"no bars for {length(int(slots.end_ms[slot] - slots.open_ms[slot]) // 1000)}"
+        since, until = slots.hole(slot)
+        told = f"no bars for {length((until - since) // 1000)}"
+        more = f"{told}, from {moment(since, 60_000 if (until - since) % 60_000 == 0 else 1000)}"
+        return more if len(more) <= room else told
     ohlc, volume = slots.ohlc[slot].tolist(), f"{amount(float(slots.volume[slot])):>5}"
     open_, close = ohlc[0], ohlc[3]
     mark = "\u25b2" if close > open_ else "\u25bc" if close < open_ else "="

@@ -13,6 +13,11 @@ ALWAYS = ("help", "command", "leave")
 FIRST = ("symbol", "longer", "zoom", "filter", "layout", "freeze", "palette", "jump", "engine")
 """The order of the keys that hold everywhere; lists have use for the filter, and none for a timeframe."""
 
+LATER = ("date", "indicators")
+"""Keys of a pane that get a place only after those of everywhere that one cannot do without."""
+
+NEEDED = ("symbol", "longer")
+
 PAUSE = "pause"
 """What the key that freezes the screen does in a replay."""
 
@@ -26,7 +31,8 @@ PAIRS = {
 def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> tuple[tuple[str, str], ...]:
     """Return the keys that have room in `width` cells, as they are shown, and their hints.
 
-    Each takes ` shown hint `. Help, command and quit come first to their place, then the pane's own, then the others.
+    Each takes ` shown hint `. Help, command and quit come first to their place, then the pane's own, then the others;
+    how they stand is the order of their tables.
     """
     replay = "replay" in kinds
     known = [key._replace(hint=PAUSE) if replay and key.id == "freeze" else key for key in keys if key.hint]
@@ -37,7 +43,10 @@ def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> t
     others.sort(key=lambda key: order.index(key.id) if key.id in order else len(order))
     told = {key.id: pressed(keys, *PAIRS.get(key.id, (key.id,))) for key in known}
     kept, room = set(), width
-    for key in (*always, *own, *others):
+    late = [key for key in own if key.id in LATER]
+    first = [key for key in own if key.id not in LATER]
+    needed = [key for key in others if key.id in NEEDED]
+    for key in (*always, *first, *needed, *late, *(key for key in others if key.id not in NEEDED)):
         size = len(told[key.id]) + len(key.hint) + 3
         if size <= room:
             kept.add(key.id)

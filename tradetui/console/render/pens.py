@@ -16,7 +16,11 @@ from themes.palette import LEVELS, RAMPS, ROLES
     GROUND, BAR, PANEL, TEXT, FAINT, STALE, BORDER, FOCUS, TITLE, UP, DOWN, FLAT, BID, ASK,
     MID, AXIS, CROSS, CROSS_TEXT, SELECT, SELECT_TEXT, GOOD, WARN, BAD, OWN, ALARM,
     ALARM_TEXT, LIVE, REPLAY, PAPER, MODE_TEXT, UP_FAINT, DOWN_FAINT, TAG_TEXT, UNKNOWN, KEY,
+    LINE1, LINE2, LINE3, LINE4, LINE5,
 ) = range(len(ROLES))  # fmt: skip
+
+LINES = (LINE1, LINE2, LINE3, LINE4, LINE5)
+"""What is drawn over candles."""
 
 HEAT, HEAT_BID, HEAT_ASK, BALANCE = (64 + LEVELS * place for place in range(len(RAMPS)))
 """The first roles of the ramps, each of `LEVELS` steps."""

@@ -1,7 +1,7 @@
-"""Slots: what stands side by side on a chart. One for every bar, or for a fixed stretch of time, and one for every gap.
+"""Slots: what stands side by side on a chart. One for every bar, or for a fixed stretch of time; gaps have theirs, too.
 
 Groups of bars lie on multiples of their length since 1970, not on a count from the newest bar: a column keeps its bars
-when a new one comes.
+when a new one comes. A gap takes the room of the bars it lacks; a long one is a break, one slot wide.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from tradetui.console.series import Candles, Floats, Integers
 
 Bools = npt.NDArray[np.bool_]
 
+LONG = 20
+"""Missing slots from which on a gap is a break."""
+
 _SEED_TERMS = 64
 """Terms of the Heikin-Ashi mean that are summed: the next one weighs less than a rounding error."""
 
@@ -24,7 +27,8 @@ class Slots:
     """Slots, oldest first; arrays of one length.
 
     Units: `open_ms` inclusive to `end_ms` exclusive, UTC ms; `ohlc` in quote units, shape [slots, 4], NaN in a gap;
-    `volume` in base asset. `partial`: not every trade is known to be in it. `running`: it goes on.
+    `volume` in base asset. `gap`: there are no bars; `broken`: it stands for a long gap, longer than a slot. `partial`:
+    not every trade is known to be in it. `running`: it goes on.
     """
 
     open_ms: Integers
@@ -32,6 +36,7 @@ class Slots:
     ohlc: Floats
     volume: Floats
     gap: Bools
+    broken: Bools
     partial: Bools
     running: Bools
 
@@ -47,15 +52,24 @@ class Slots:
         """Return the slot that holds a moment, or the one next to it."""
         return max(int(np.searchsorted(self.open_ms, ms, side="right")) - 1, 0)
 
+    def hole(self, slot: int) -> tuple[int, int]:
+        """Return from when to when there are no bars round a slot of a gap, UTC ms."""
+        bars = np.flatnonzero(~self.gap)
+        after = int(np.searchsorted(bars, slot))
+        return int(self.end_ms[bars[after - 1]]), int(self.open_ms[bars[after]])
 
-def slots(candles: Candles, length_ms: int, group: int = 1, *, heikin: bool = False) -> Slots:
-    """Return the slots of a series; `length_ms` is a bar's length, `group` the number of bars in a column."""
+
+def slots(candles: Candles, length_ms: int, group: int = 1, *, heikin: bool = False, past: bool = False) -> Slots:
+    """Return the slots of a series.
+
+    `length_ms` is a bar's length, `group` the number of bars in a column; `past`: the series ends before now.
+    """
     span = length_ms * group
     opens = candles.open_ms
     if not len(opens):
         nothing = np.zeros(0)
         whole, no = nothing.astype(np.int64), nothing.astype(bool)
-        return Slots(whole, whole, np.zeros((0, 4)), nothing, no, no, no)
+        return Slots(whole, whole, np.zeros((0, 4)), nothing, no, no, no, no)
     ohlc, volume, closed, complete = candles.ohlc, candles.volume, candles.closed, candles.complete
     numbers = opens // span
     starts = np.r_[0, np.flatnonzero(numbers[1:] != numbers[:-1]) + 1]
@@ -72,7 +86,7 @@ def slots(candles: Candles, length_ms: int, group: int = 1, *, heikin: bool = Fa
     partial = np.logical_or.reduceat(closed & ~complete, starts) | (stops - starts < group)
     running = np.zeros(len(starts), dtype=bool)
     ended = int(opens[-1]) + length_ms >= (int(numbers[-1]) + 1) * span
-    running[-1] = not (closed[-1] and ended)
+    running[-1] = not past and not (closed[-1] and ended)
     if running[-1]:
         # What is still to come is not missing; a hole in what has been is.
         first, expected = int(starts[-1]), int(opens[-1] - numbers[-1] * span) // length_ms + 1
@@ -84,25 +98,32 @@ def slots(candles: Candles, length_ms: int, group: int = 1, *, heikin: bool = Fa
 
 
 def _with_gaps(opens: Integers, span: int, ohlc: Floats, volume: Floats, partial: Bools, running: Bools) -> Slots:
-    """Put one slot into every hole in time, however long it is."""
-    before = np.r_[False, np.diff(opens) > span]
-    place = np.arange(len(opens)) + np.cumsum(before)
+    """Put slots into every hole in time: as many as are missing, or one that stands for all of them."""
+    missing = np.r_[0, np.diff(opens) // span - 1]
+    taken = np.where(missing < LONG, missing, 1)
+    place = np.arange(len(opens)) + np.cumsum(taken)
     total = int(place[-1]) + 1
     gap = np.ones(total, dtype=bool)
     gap[place] = False
 
-    def spread(values: Floats, missing: float) -> Floats:
-        out = np.full((total, *values.shape[1:]), missing, dtype=values.dtype)
+    def spread(values: Floats, absent: float) -> Floats:
+        out = np.full((total, *values.shape[1:]), absent, dtype=values.dtype)
         out[place] = values
         return out
 
-    open_ms, end_ms = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
-    open_ms[place], end_ms[place] = opens, opens + span
+    open_ms = np.zeros(total, dtype=np.int64)
+    open_ms[place] = opens
+    # The n-th slot of a gap begins n slots after the end of the bar before it.
+    before = np.maximum.accumulate(np.where(gap, 0, np.arange(total)))
     holes = np.flatnonzero(gap)
-    open_ms[holes], end_ms[holes] = end_ms[holes - 1], open_ms[holes + 1]
+    open_ms[holes] = open_ms[before[holes]] + (holes - before[holes]) * span
+    end_ms = np.r_[open_ms[1:], opens[-1] + span]
     flags = np.zeros((2, total), dtype=bool)
     flags[:, place] = partial, running
-    return Slots(open_ms, end_ms, spread(ohlc, np.nan), spread(volume, 0.0), gap, flags[0], flags[1])
+    return Slots(
+        open_ms, end_ms, spread(ohlc, np.nan), spread(volume, 0.0), gap, gap & (end_ms - open_ms > span), flags[0],
+        flags[1],
+    )  # fmt: skip
 
 
 def _heikin_ashi(ohlc: Floats) -> Floats:

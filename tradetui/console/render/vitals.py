@@ -10,7 +10,7 @@ from tradetui.console.render.pens import BAD, BOLD, GOOD, OWN, TEXT, WARN, pen
 from tradetui.console.render.table import PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
 
 if TYPE_CHECKING:
-    from engine.health import ConnectionView, HealthView, LatencyView
+    from engine.health import ConnectionView, HealthView, HistoryView, LatencyView
     from tradetui.console.news import News
 
 MB = 1_000_000
@@ -38,6 +38,12 @@ QUEUES = (
 BUDGETS = (
     Column("requests", 9, 22), Column("used", 8, 24), Column("now", 5, right=True), Column("limit", 6, right=True),
     Column("back in", 7, right=True, rank=1), Column("waits", 6, right=True),
+)  # fmt: skip
+
+HISTORY = (
+    Column("candles of", 12, 24, end=True), Column("from", 7, 10), Column("timeframes", 10, 22, rank=1),
+    Column("took ms", 7, right=True, rank=2), Column("nowhere", 7, right=True, rank=3),
+    Column("what failed", 12, 200, rank=4),
 )  # fmt: skip
 
 PARTS = (
@@ -177,6 +183,26 @@ def budgets(health: HealthView) -> list[Row]:
             age(each.reset_s) if each.reset_s > 0 else NOTHING, waits,
         )  # fmt: skip
         found.append(Row(("budget", each.venue), cells, columns=BUDGETS))
+    return found
+
+
+def history(health: HealthView) -> list[Row]:
+    """Return who serves the candles of the past: a row for each instrument and source."""
+    groups: dict[tuple[str, str, str], list[HistoryView]] = {}
+    for each in health.history:
+        groups.setdefault((each.instrument, each.stand_in or each.source, each.failed), []).append(each)
+    found = [heading(HISTORY)]
+    for (instrument, source, failed), views in groups.items():
+        if not source and not failed:
+            continue
+        poor = bool(failed or views[0].stand_in)
+        nowhere = sum(view.missing for view in views)
+        timeframes = " ".join(view.timeframe for view in views)
+        cells: tuple[Cell, ...] = (
+            instrument, (source or NOTHING, pen(WARN) if poor else pen(TEXT)), timeframes,
+            figure(max(view.ms for view in views)), (count(nowhere, 7), pen(WARN)) if nowhere else "0", failed,
+        )  # fmt: skip
+        found.append(Row(("history", instrument, source, failed), cells, columns=HISTORY))
     return found
 
 

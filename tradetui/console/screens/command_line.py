@@ -48,7 +48,7 @@ class CommandLine(Widget):
         self.prefix = ":"
         self.known = known
         self._when_entered, self._when_changed, self._when_closed = entered, changed, closed
-        self._first = ""
+        self._first = self._refused = ""
         self._lines: dict[str, list[str]] = {":": [], "/": []}
         self._mark = Static(":", classes="prefix", markup=False)
         self._input = LineInput(self)
@@ -77,6 +77,7 @@ class CommandLine(Widget):
         """Say what is wrong with the line, above it."""
         self._said.update(drawn(self.app, told))
         self._said.add_class("wrong")
+        self._refused = self._input.value
 
     @property
     def refused(self) -> bool:
@@ -108,8 +109,8 @@ class CommandLine(Widget):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what can be typed, or tell what is to be filtered."""
         event.stop()
-        if not self.open:
-            return
+        if not self.open or event.value != self._input.value or (self.refused and event.value == self._refused):
+            return  # keys of a burst: what was typed has been entered meanwhile
         self._hint(event.value)
         self._when_changed(self.prefix, event.value)
 

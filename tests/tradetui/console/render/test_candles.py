@@ -125,11 +125,11 @@ def test_a_doji_is_a_line_with_its_wicks(glyphs: str, look: Look) -> None:
 
 
 def test_nothing_is_drawn_where_nothing_is_known() -> None:
-    with_gap = slots(candles([row(MONDAY, (5, 6, 4, 5)), row(MONDAY + 9 * MINUTE, (5, 6, 4, 5))]), MINUTE)
+    with_gap = slots(candles([row(MONDAY, (5, 6, 4, 5)), row(MONDAY + 90 * MINUTE, (5, 6, 4, 5))]), MINUTE)
     frame = drawn(with_gap)
     assert column(frame, 1) == GAP * 10
     assert GAP not in column(frame, 0) + column(frame, 2)
-    nan = dataclasses.replace(with_gap, ohlc=np.full((3, 4), np.nan), gap=np.zeros(3, dtype=bool))
+    nan = dataclasses.replace(with_gap, ohlc=np.full((3, 4), np.nan), gap=np.zeros(3, bool), broken=np.zeros(3, bool))
     assert set("".join(drawn(nan).lines())) == {" "}
 
 

@@ -171,13 +171,14 @@ def test_a_running_bar_under_the_crosshair_keeps_its_four_prices() -> None:
 def test_the_legend_tells_the_direction_and_what_is_special() -> None:
     rows = [
         row(MONDAY, (4, 4, 2, 2), complete=False), row(MONDAY + MINUTE, (4, 4, 4, 4)),
-        row(MONDAY + 14 * MINUTE, (2, 3, 2, 3), closed=False),
+        row(MONDAY + 74 * MINUTE, (2, 3, 2, 3), closed=False),
     ]  # fmt: skip
     made = slots(candles(rows), MINUTE)
     assert "\u25bc-50.00%" in legend(made, 0, 1, 80, named=True)
     assert legend(made, 0, 1, 80, named=True).endswith("partial")
     assert "= 0.00%" in legend(made, 1, 1, 80, named=True)
-    assert legend(made, 2, 1, 80, named=True) == "no bars for 12m"
+    assert legend(made, 2, 1, 80, named=True) == "no bars for 72m, from 05 Aug 00:02"
+    assert legend(made, 2, 1, 20, named=True) == "no bars for 72m"
     assert legend(made, 3, 1, 80, named=True).endswith(f" {RUNNING}")
     assert not legend(made, 3, 1, 80).endswith(RUNNING)
 

@@ -260,7 +260,7 @@ def test_many_instruments_are_counted() -> None:
     assert "+58" in tab_line(tabs_of(told), 120)
     assert "[COIN30]" in tab_line(tabs_of(told), 200)
     assert "+55" in tab_line(tabs_of(told), 200)
-    assert tab_line(tabs_of(told), 80).rstrip().endswith("8 Events"), "there is no room behind the panes"
+    assert tab_line(tabs_of(told), 80).rstrip().endswith("9 Data"), "there is no room behind the panes"
     assert "no instrument" in tab_line(tabs_of(Told()), 200)
 
 
@@ -328,12 +328,12 @@ def test_in_a_replay_the_key_that_freezes_pauses() -> None:
 
 def test_lines_name_the_persons_own_keys(tmp_path: Path) -> None:
     file = tmp_path / "keys.toml"
-    file.write_text('[keys]\nsymbol = "n"\nlayout = "o"\nlonger = "f9"\nslower = "f4"\nengine = "G"\n')
+    file.write_text('[keys]\nsymbol = "n"\nlayout = "u"\nlonger = "f9"\nslower = "f4"\nengine = "G"\n')
     table = load_keys(file).table
     told = Told().attached()
     own = tabs_of(told)._replace(keys=table)
     assert "(n)" in tab_line(own, 200)
-    assert "layout desk (o)" in tab_line(own, 200)
+    assert "layout desk (u)" in tab_line(own, 200)
     frame = Frame.blank(200, 1)
     tabs.draw_replay(frame, playing(), table)
     assert "F4 ) speed" in frame.lines()[0]

@@ -1,4 +1,4 @@
-"""Slots: columns keep their bars, gaps are one slot, what is not whole says so."""
+"""Slots: columns keep their bars, gaps take the room of what is missing, what is not whole says so."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.recorded_past import read
 from tests.tradetui.console.render.rows import CRASH, MINUTE, MONDAY, candles, crash, row, series
-from tradetui.console.render.slots import slots
+from tradetui.console.render.slots import LONG, slots
 
 FLAT = (10.0, 10.0, 10.0, 10.0)
 
@@ -59,8 +60,10 @@ def test_time_never_goes_back_and_nothing_overlaps(minutes: list[int], group: in
     made = slots(candles([row(MONDAY + minute * MINUTE, FLAT) for minute in minutes]), MINUTE, group)
     assert (made.open_ms[1:] == made.end_ms[:-1]).all()
     assert (made.open_ms < made.end_ms).all()
-    assert not (made.gap[1:] & made.gap[:-1]).any()
     assert not made.gap[[0, -1]].any()
+    assert ((made.end_ms - made.open_ms)[~made.broken] == group * MINUTE).all()
+    assert (made.gap | ~made.broken).all()
+    assert not (made.broken[1:] & made.gap[:-1]).any(), "a break stands for all of its gap"
     assert made.volume.sum() == len(minutes)
     for minute in minutes:
         slot = made.at(MONDAY + minute * MINUTE)
@@ -68,9 +71,23 @@ def test_time_never_goes_back_and_nothing_overlaps(minutes: list[int], group: in
         assert not made.gap[slot]
 
 
-def test_a_hole_in_time_takes_one_slot_however_long_it_is() -> None:
+@pytest.mark.parametrize("missing", [1, 2, LONG - 1])
+def test_a_short_hole_takes_a_slot_for_each_bar_that_is_missing(missing: int) -> None:
+    made = slots(candles([row(MONDAY, FLAT), row(MONDAY + (missing + 1) * MINUTE, FLAT)]), MINUTE)
+    assert made.gap.tolist() == [False, *[True] * missing, False]
+    assert not made.broken.any()
+    assert np.isnan(made.ohlc[1:-1]).all()
+    assert (np.diff(made.open_ms) == MINUTE).all()
+    for slot in range(1, missing + 1):
+        assert made.hole(slot) == (MONDAY + MINUTE, MONDAY + (missing + 1) * MINUTE)
+        assert made.at(MONDAY + slot * MINUTE) == slot
+
+
+def test_a_long_hole_in_time_takes_one_slot_however_long_it_is() -> None:
     made = slots(candles([row(MONDAY + place * MINUTE, FLAT) for place in (0, 1, 500, 501)]), MINUTE)
     assert made.gap.tolist() == [False, False, True, False, False]
+    assert made.broken.tolist() == made.gap.tolist()
+    assert made.hole(2) == (MONDAY + 2 * MINUTE, MONDAY + 500 * MINUTE)
     assert (made.open_ms[2], made.end_ms[2]) == (MONDAY + 2 * MINUTE, MONDAY + 500 * MINUTE)
     assert np.isnan(made.ohlc[2]).all()
     assert made.at(MONDAY + 300 * MINUTE) == 2
@@ -96,6 +113,27 @@ def test_what_was_not_wholly_heard_is_partial_and_the_running_bar_only_runs() ->
     made = slots(candles(rows), MINUTE)
     assert made.partial.tolist() == [True, False, False]
     assert made.running.tolist() == [False, False, True]
+
+
+def test_the_outage_of_april_2021_is_a_break_of_its_length(recordings_root_path: Path) -> None:
+    names = ("open_ms", "open", "high", "low", "close", "volume")
+    every = read(recordings_root_path / "candles-1m-binance-spot/2021-04_05/ETH_USDT-1m.json").select(names)
+    opens = every["open_ms"].to_numpy()
+    (hole,) = np.flatnonzero(np.diff(opens) > MINUTE)
+    near = every.slice(int(hole) - 100, 200)
+    made = slots(candles([row(int(at), ohlcv[:4], ohlcv[4]) for at, *ohlcv in near.iter_rows()]), MINUTE)
+    (slot,) = np.flatnonzero(made.broken)
+    assert made.hole(int(slot)) == (opens[hole] + MINUTE, opens[hole + 1])
+    assert (made.end_ms[slot] - made.open_ms[slot]) // MINUTE == 284
+    assert len(made) == 201
+
+
+def test_a_stretch_of_the_past_has_no_running_bar() -> None:
+    rows = [row(MONDAY + place * MINUTE, FLAT) for place in range(6)]
+    assert slots(candles(rows), MINUTE, 4).running.tolist() == [False, True]
+    made = slots(candles(rows), MINUTE, 4, past=True)
+    assert not made.running.any()
+    assert made.partial.tolist() == [False, True]
 
 
 def test_heikin_ashi_is_the_recursion_over_the_whole_series(recordings_root_path: Path) -> None:

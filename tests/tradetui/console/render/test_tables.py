@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.health import LatencyView
+from engine.health import HistoryView, LatencyView
 from engine.ports import Entry
 from engine.types import SECOND
 from tests.tradetui.console.told import ALERTS, EVIL, NOW, Told, fit, playing, troubled
@@ -279,6 +280,19 @@ def test_everything_of_the_health_is_told() -> None:
         "3 ms late", "36 kB/s",
     ):  # fmt: skip
         assert words in text, words
+
+
+def test_who_serves_the_candles_of_the_past_is_told() -> None:
+    def series(timeframe: str, source: str, **told: object) -> HistoryView:
+        plain = {"rows": 1500, "ms": 81.0, "at": 1, "failed": "", "again_s": None, "missing": 0, "stand_in": ""}
+        return HistoryView(instrument="binance:ETH/USDT", timeframe=timeframe, source=source, **(plain | told))
+
+    failed = {"failed": "venue: HTTP 503", "stand_in": "mexc", "missing": 4}
+    views = (series("1s", ""), series("1m", "venue"), series("5m", "venue"), series("1h", "mexc", **failed))
+    text = "\n".join(lines(all_rows(Told().attached(fit(history=views))), 198))
+    assert re.search(r"binance:ETH/USDT +venue +1m 5m +81 +0", text)
+    assert re.search(r"binance:ETH/USDT +mexc +1h +81 +4 +venue: HTTP 503", text)
+    assert "candles of" not in "\n".join(lines(all_rows(Told().attached(fit(history=views[:1]))), 198))
 
 
 def test_a_small_pane_tells_the_worst_first() -> None:

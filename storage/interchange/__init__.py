@@ -1,0 +1,1 @@
+"""Data from elsewhere and to elsewhere: files read into typed batches, merged into storage, and written out again."""

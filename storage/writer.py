@@ -1,0 +1,477 @@
+"""The store: one connection that writes, in a thread of its own, and two lanes that lead to it.
+
+The journal lane carries what must not be lost: its work is committed with synchronous FULL before the caller goes on,
+and goes before everything that waits. The bulk lane takes the market's rows and never blocks: they are written at 100
+rows or after 5 s. While the database refuses they wait in memory, in their order, and are tried again after 1, 2, 4 ...
+60 s; when more than `most_waiting` rows wait, the oldest are dropped and counted, for the newest can no longer be had
+from anybody else, while old ones may be healed from the venue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from engine.errors import SchemaUnknown, StorageFailed
+from engine.health import LatencyView
+from engine.keep import Keep
+from engine.latency import Latency
+from storage import recovery, schema
+from storage.catalogue import Catalogue
+from storage.changes import Changes
+from storage.connection import Line, failed, is_environment, quick_check
+from storage.ingest import REJECTS, Ingest, Written, size
+from storage.minutes import Minutes
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+BATCH = 20_000
+"""Rows of one bulk transaction at most, so that the journal lane waits a fraction of a second for it."""
+
+AGAIN_S = 1.0
+"""Pause before an opening or a write that failed is tried again; it doubles."""
+
+RETRY_MOST_S = 60.0
+
+AHEAD_S = 0.5
+"""Bulk rows are written so long before their time is over, so that they are on disk by then."""
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How the bulk lane is written: at so many rows or after so many seconds; at most so many rows wait."""
+
+    rows: int = 100
+    seconds: float = 5.0
+    most_waiting: int = 500_000
+
+
+class StoreView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the store does.
+
+    `error` is what keeps it from writing, or "". `rows` were written, `rejected` refused by validation, `lost` dropped
+    because too many waited, `waiting` are not on disk yet. `file_bytes`, `wal_bytes` are sizes on disk; `flushed` is
+    when bulk rows were last written (UTC ns).
+    """
+
+    path: str
+    open: bool
+    error: str
+    rows: int
+    rejected: int
+    lost: int
+    waiting: int
+    flushes: int
+    commits: int
+    flushed: int
+    flush: LatencyView
+    commit: LatencyView
+    file_bytes: int
+    wal_bytes: int
+
+
+class _Job:
+    """Work of the journal lane or of upkeep, and who waits for it."""
+
+    __slots__ = ("began", "future", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+        self.work = work
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.began = time.perf_counter_ns()
+
+
+class Writer:
+    """The one writer of a database. It can be made, and given rows, before it is open.
+
+    `changes` tells readers in this process what was written; `error` is what keeps it from writing, or "".
+    """
+
+    def __init__(
+        self, path: Path, pace: Pace | None = None, *, clock: Callable[[], int] = time.time_ns, engine: bool = True
+    ) -> None:
+        """`clock` gives UTC ns. `engine`: it writes what it follows; what it misses between two runs is a gap."""
+        self.path = path
+        self.pace = pace or Pace()
+        self.changes = Changes()
+        self.error = ""
+        self.unknown = False
+        self.lost = self.rows = self.rejected = self.flushes = self.commits = self.flushed = 0
+        self._clock = clock
+        self._wait = max(self.pace.seconds - AHEAD_S, self.pace.seconds / 2)
+        self._engine = engine
+        self._line: Line | None = None
+        self._ingest = Ingest(Catalogue(), Minutes(), recovery.Holes(), self.changes)
+        self._waiting: deque[Keep] = deque()
+        self._count = 0
+        self._since = 0.0
+        self._pause = 0.0
+        self._again = 0.0
+        self._journal: deque[_Job] = deque()
+        self._upkeep: deque[_Job] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+        self._commit = Latency()
+        self._flush = Latency()
+
+    # Opening and closing. ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._line is not None
+
+    async def open(self) -> None:
+        """Open the database, bring it up to date, note what is missing since the last engine, begin to write.
+
+        Raises:
+            StorageFailed: It cannot be opened or written; nothing was begun, and it can be tried again.
+            SchemaUnknown: A newer version or another program wrote it; nothing was touched.
+        """
+        if self._line is not None:
+            return
+        connection = Line(self.path)
+        try:
+            await connection
+            noted = await connection.call(self._prepare)
+        except BaseException as error:
+            await connection.end()
+            if isinstance(error, sqlite3.Error | OSError):
+                error = failed(self.path, error)
+            self.error, self.unknown = str(error), isinstance(error, SchemaUnknown)
+            raise error from None
+        for each in noted:
+            log.info("%s: %s", self.path.name, each)
+        self._line, self.error, self._closing, self.unknown = connection, "", False, False
+        self._pause = self._again = 0.0
+        self._task = asyncio.create_task(self._write(connection), name="storage")
+
+    def _prepare(self, connection: sqlite3.Connection) -> list[str]:
+        taken = schema.migrate(connection, str(self.path))
+        for step in taken:
+            log.info("%s: schema %d", self.path.name, step)
+        quick_check(connection, self.path)
+        self._ingest.minutes.recall(connection)
+        return recovery.begin(connection, self._clock()) if self._engine else []
+
+    async def run(self) -> None:
+        """Keep the store open until cancelled: what cannot be opened is tried again, what failed is told.
+
+        Raises:
+            Exception: The writing ended by a fault of ours.
+        """
+        pause = AGAIN_S
+        while True:
+            try:
+                await self.open()
+            except StorageFailed as error:
+                log.warning("%s; tried again in %.0f s", error, pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, RETRY_MOST_S)
+                continue
+            task, pause = self._task, AGAIN_S
+            assert task is not None
+            await asyncio.shield(task)
+            if self._closing:
+                await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Write what waits, as far as the database takes it, and close; never raises."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        connection, self._line = self._line, None
+        self._give_up()
+        if connection is None:
+            return
+        try:
+            if self._engine and not self._count:
+                await connection.call(recovery.end)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("%s", failed(self.path, error))
+        finally:
+            await connection.end()
+
+    def _give_up(self) -> None:
+        """Tell those who wait that nobody writes any more."""
+        for job in (*self._journal, *self._upkeep):
+            if not job.future.done():
+                job.future.set_exception(StorageFailed(f"{self.path}: it is closed"))
+        self._journal.clear()
+        self._upkeep.clear()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    # The two lanes. ---------------------------------------------------------------------------------------------------
+
+    def put(self, keep: Keep) -> None:
+        """Take the news of one instrument; they are on disk a few seconds later."""
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.append(keep)
+        self._count += size(keep)
+        while self._count > self.pace.most_waiting and len(self._waiting) > 1:
+            dropped = size(self._waiting.popleft())
+            self._count -= dropped
+            self.lost += dropped
+        if self._count >= self.pace.rows:
+            self._wake.set()
+
+    async def commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do a piece of work on the journal lane; when this returns it is committed and on disk.
+
+        `work` runs in the writer's thread, in a transaction that it must neither begin nor end; when it raises, what
+        it did is taken back, and the error is the caller's.
+
+        Raises:
+            StorageFailed: It could not be written; nothing of it is there.
+        """
+        return await self._ask(self._journal, work)
+
+    async def record(self, kind: str, client_key: str, body: bytes | str, *, mode: str, ts: int) -> bool:
+        """Keep a record (JSON) for good; return False if one of this key is there already, which then stands.
+
+        Raises:
+            StorageFailed: It could not be written.
+        """
+        text = body.decode() if isinstance(body, bytes) else body
+        row = (kind, mode, client_key, ts, text)
+
+        def work(connection: sqlite3.Connection) -> bool:
+            statement = "INSERT INTO records (kind, mode, client_key, ts, body) VALUES (?, ?, ?, ?, ?)"
+            return connection.execute(f"{statement} ON CONFLICT (client_key) DO NOTHING", row).rowcount == 1
+
+        return await self.commit(work)
+
+    async def upkeep(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do a piece of work when neither lane has anything to write; it begins and ends its own transactions.
+
+        Raises:
+            StorageFailed: The database refused.
+        """
+        return await self._ask(self._upkeep, work)
+
+    async def _ask(self, lane: deque[_Job], work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._line is None or self._closing:
+            raise StorageFailed(self.error or f"{self.path}: it is not open")
+        job = _Job(work)
+        lane.append(job)
+        self._wake.set()
+        result: T = await asyncio.shield(job.future)
+        return result
+
+    async def flush(self) -> None:
+        """Write what waits now, as far as the database takes it."""
+        if self._line is not None and not self._closing:
+            while self._count and not self.error:
+                self._since = 0.0
+                await self.upkeep(_nothing)
+
+    # Writing. ---------------------------------------------------------------------------------------------------------
+
+    async def _write(self, connection: Line) -> None:
+        """Serve the lanes until closed: first the journal, then bulk rows that are due, then upkeep."""
+        try:
+            while True:
+                if self._journal:
+                    await self._commit_journal(connection)
+                elif self._due() or (self._closing and self._count and not self.error):
+                    await self._flush_bulk(connection)
+                elif self._closing:
+                    return
+                elif self._upkeep:
+                    await self._do(connection, self._upkeep.popleft())
+                else:
+                    self._wake.clear()
+                    with_in = max(0.0, max(self._since + self._wait, self._again) - time.monotonic())
+                    try:
+                        await asyncio.wait_for(self._wake.wait(), with_in if self._waiting else self.pace.seconds)
+                    except TimeoutError:
+                        continue
+        finally:
+            if not self._closing:  # a fault of ours: the supervisor begins again
+                self._line = None
+                self._give_up()
+                await connection.end()
+
+    def _due(self) -> bool:
+        now = time.monotonic()
+        ready = self._count >= self.pace.rows or now - self._since >= self._wait
+        return bool(self._waiting) and ready and now >= self._again
+
+    async def _commit_journal(self, connection: Line) -> None:
+        jobs = list(self._journal)
+        self._journal.clear()
+        try:
+            results = await connection.call(_together, [job.work for job in jobs])
+        except (sqlite3.Error, OSError) as error:
+            results = [failed(self.path, error)] * len(jobs)
+            self._refused(error)
+        except BaseException:
+            self._journal.extendleft(reversed(jobs))  # they are told that nobody writes
+            raise
+        else:
+            self._works()
+        now = time.perf_counter_ns()
+        for job, result in zip(jobs, results, strict=True):
+            self._commit.add(now - job.began)
+            self.commits += 1
+            if job.future.done():
+                continue
+            if isinstance(result, Exception):
+                known = isinstance(result, sqlite3.Error | OSError)
+                job.future.set_exception(failed(self.path, result) if known else result)
+            else:
+                job.future.set_result(result)
+
+    async def _do(self, connection: Line, job: _Job) -> None:
+        try:
+            result = await connection.call(job.work)
+        except BaseException as error:
+            told = failed(self.path, error) if isinstance(error, sqlite3.Error | OSError) else error
+            if not job.future.done():
+                job.future.set_exception(told)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            if not job.future.done():
+                job.future.set_result(result)
+
+    async def _flush_bulk(self, connection: Line) -> None:
+        batch, rows = self._taken()
+        began = time.perf_counter_ns()
+        try:
+            written = await connection.call(self._bulk, batch)
+        except (sqlite3.Error, OSError) as error:
+            self._waiting.extendleft(reversed(batch))
+            self._count += rows
+            self._pause = min(2 * self._pause, RETRY_MOST_S) if self._pause else AGAIN_S
+            self._again = time.monotonic() + self._pause
+            self._refused(error)
+            return
+        self._flush.add(time.perf_counter_ns() - began)
+        self.flushes += 1
+        self.rows += written.rows
+        self.rejected += written.rejected
+        self.flushed = self._clock()
+        self._pause = self._again = 0.0
+        self._since = time.monotonic()
+        self.changes.touch(written.touched)
+        self._works()
+
+    def _taken(self) -> tuple[list[Keep], int]:
+        """Take the oldest rows out of the queue before anything is awaited: what comes meanwhile goes behind them."""
+        batch, rows = [], 0
+        while self._waiting and rows < BATCH:
+            keep = self._waiting.popleft()
+            batch.append(keep)
+            rows += size(keep)
+        self._count -= rows
+        return batch, rows
+
+    def _bulk(self, connection: sqlite3.Connection, batch: list[Keep]) -> Written:
+        """Write a batch; if a row of it is impossible, second by second, so that only that second is refused."""
+        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            return self._ingest.write(connection, batch)
+        except Exception as error:
+            if is_environment(error):
+                raise
+            log.exception("%s: a batch of %d seconds cannot be written", self.path.name, len(batch))
+            return self._apart(connection, batch)
+
+    def _apart(self, connection: sqlite3.Connection, batch: list[Keep]) -> Written:
+        whole = Written()
+        for keep in batch:
+            try:
+                one = self._ingest.write(connection, [keep])
+            except Exception as error:
+                if is_environment(error):
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                connection.execute(REJECTS, (keep.known_at, "keep", keep.instrument.key, reason, repr(keep)[:4000]))
+                whole.rejected += size(keep)
+            else:
+                whole.rows += one.rows
+                whole.rejected += one.rejected
+                whole.touched = whole.touched + one.touched
+        return whole
+
+    def _refused(self, error: Exception) -> None:
+        told = str(failed(self.path, error))
+        if not self.error:
+            log.warning("%s; rows wait in memory", told)
+        self.error = told
+
+    def _works(self) -> None:
+        if self.error:
+            log.info("%s can be written again", self.path)
+        self.error = ""
+
+    # What others see. -------------------------------------------------------------------------------------------------
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not on disk yet."""
+        return self._count
+
+    def view(self) -> StoreView:
+        """Return how it does."""
+        return StoreView(
+            path=str(self.path), open=self.is_open, error=self.error, rows=self.rows, rejected=self.rejected,
+            lost=self.lost, waiting=self._count, flushes=self.flushes, commits=self.commits, flushed=self.flushed,
+            flush=self._flush.view(), commit=self._commit.view(), file_bytes=_bytes(self.path),
+            wal_bytes=_bytes(self.path.with_name(self.path.name + "-wal")),
+        )  # fmt: skip
+
+
+def _nothing(_connection: sqlite3.Connection) -> None:
+    """Wait for one's turn."""
+
+
+def _together(connection: sqlite3.Connection, works: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+    """Do pieces of work in one transaction that is on disk at the end; one that fails harms no other."""
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    results: list[Any] = []
+    try:
+        for work in works:
+            connection.execute("SAVEPOINT piece")
+            try:
+                results.append(work(connection))
+            except Exception as error:
+                if isinstance(error, sqlite3.Error | OSError) and is_environment(error):
+                    raise
+                connection.execute("ROLLBACK TO piece")
+                results.append(error)
+            connection.execute("RELEASE piece")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return results
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

@@ -1,0 +1,267 @@
+"""Storage: rows in through the writer's own path and by attached files, reads on 10 M bars, sizes of what is packed.
+
+`python -m tests.bench.storage [--rows 10000000] [--folder DIR]` prints JSON. What is written was recorded; to have enough
+of it, it is tiled: ids go on, stamps are shifted by a constant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import json
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from engine.keep import Keep
+from engine.replay import Recording, Replay
+from engine.types import MS, SECOND, Bar, Instrument, Timeframe
+from storage import schema
+from storage.archive import StoredArchive
+from storage.connection import open_for_reading, open_for_writing
+from storage.retention import Days, Policy, Retention
+from storage.writer import Pace, Writer
+from tests.support.exchange import recordings_root
+
+DAY = 86_400 * SECOND
+KINDS = ("bars", "trades", "cob_1s", "cob_1m", "imbalances", "book_snapshots")
+
+
+def recorded(root: Path) -> list[Keep]:
+    """What the engine keeps of the recorded minutes of BTC/USDT and ETH/USDT."""
+    folder = root / "hftbacktest-binance-ws" / "spot"
+    replay = Replay(Recording(sorted(folder.glob("*.gz"))))
+    keeps: list[Keep] = []
+    replay.commands = lambda commands: keeps.extend(each for each in commands if isinstance(each, Keep))
+    replay.run()
+    return keeps
+
+
+def shifted(keep: Keep, seconds: int, ids: int) -> Keep:
+    """The same, so much later: stamps and ids go on."""
+    column = keep.column
+    if column is not None:
+        column = msgspec.structs.replace(column, second=column.second + seconds)
+    return msgspec.structs.replace(
+        keep,
+        known_at=keep.known_at + seconds * SECOND,
+        bars=tuple((t, msgspec.structs.replace(b, open_ms=b.open_ms + seconds * 1000)) for t, b in keep.bars),
+        trades=tuple(
+            msgspec.structs.replace(t, id=t.id + ids, ts_exch=t.ts_exch + seconds * SECOND) for t in keep.trades
+        ),
+        column=column,
+    )
+
+
+def tiled(keeps: list[Keep], times: int, span: int = 86_400) -> list[list[Keep]]:
+    return [[shifted(keep, n * span, n * 1_000_000) for keep in keeps] for n in range(1, times + 1)]
+
+
+async def through_the_writer(path: Path, batches: list[list[Keep]]) -> dict[str, float]:
+    """Rows a second from `put` until they are on disk."""
+    async with Writer(path, Pace(most_waiting=10**9), engine=False) as writer:
+        began, cpu = time.perf_counter(), time.process_time()
+        for batch in batches:
+            for keep in batch:
+                writer.put(keep)
+            await writer.flush()
+        took, used = time.perf_counter() - began, time.process_time() - cpu
+        view = writer.view()
+    assert view.lost == 0
+    return {"rows": view.rows, "rows_per_s": view.rows / took, "cpu_s_per_million": used / view.rows * 1e6}
+
+
+def minute_bars(root: Path) -> list[tuple[Any, ...]]:
+    """Recorded one-minute candles: opening time and values."""
+    import polars as pl
+
+    table = pl.read_csv(root / "candles-1m-binance-spot" / "2022" / "ETHUSDT_1m.csv", try_parse_dates=True)
+    stamps = table["timestamp"].cast(pl.Datetime("ms")).to_physical()
+    return list(zip(stamps, *(table[n] for n in ("open", "high", "low", "close", "volume")), strict=True))
+
+
+def staged(path: Path, rows: list[tuple[Any, ...]], first_ms: int, length_ms: int, count: int) -> None:
+    """A file with so many bars of a second, as an import makes it."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute(
+        "CREATE TABLE bars (series_id, open_ms, open, high, low, close, volume, quote_volume, taker_buy, trades,"
+        " complete, known_at, sequence)"
+    )
+
+    def tiles() -> Iterator[tuple[Any, ...]]:
+        for number in range(count):
+            _, *values = rows[number % len(rows)]
+            at = first_ms + number * length_ms
+            yield (1, at, *values, None, None, None, 1, (at + length_ms) * MS, -1)
+
+    connection.execute("BEGIN")
+    connection.executemany("INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", tiles())
+    connection.execute("COMMIT")
+    connection.close()
+
+
+async def attached(path: Path, rows: list[tuple[Any, ...]], total: int) -> dict[str, float]:
+    """Rows a second of attached files, one transaction each, until the database has `total` bars of a second."""
+    each, took, done, first = 1_000_000, 0.0, 0, 1_500_000_000_000
+    async with Writer(path, engine=False) as writer:
+        await writer.commit(_one_series)
+        while done < total:
+            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                file = Path(folder) / "staged.db"
+                staged(file, rows, first + done * 1000, 1000, each)
+
+                def merge(connection: sqlite3.Connection, file: Path = file) -> None:
+                    connection.execute("ATTACH ? AS staged", (str(file),))
+                    connection.execute("BEGIN IMMEDIATE")
+                    connection.execute("INSERT INTO bars SELECT * FROM staged.bars WHERE true ON CONFLICT DO NOTHING")
+                    connection.execute("COMMIT")
+                    connection.execute("DETACH staged")
+
+                began = time.perf_counter()
+                await writer.upkeep(merge)
+                took += time.perf_counter() - began
+                done += each
+    return {"rows": done, "rows_per_s": done / took}
+
+
+def _one_series(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "INSERT INTO instruments (key, venue, symbol, base, quote, price_decimals, size_decimals, tick, contract_size)"
+        " VALUES ('binance:ETH/USDT', 'binance', 'ETHUSDT', 'ETH', 'USDT', 2, 4, 1, 0)"
+    )
+    connection.execute("INSERT INTO series VALUES (1, 1, '1s', 'import:tiled', 30, 0, 0)")
+
+
+def timed(work: Callable[[], Any], times: int = 20) -> dict[str, float]:
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        work()
+        took.append((time.perf_counter() - began) * 1000)
+    return {"median_ms": median(took), "worst_ms": max(took)}
+
+
+def reads(path: Path, total: int) -> dict[str, Any]:
+    """How long reads take on the large file; each stretch is asked for the first time."""
+    archive = StoredArchive(path, path.parent / "cold")
+    key, s1 = "binance:ETH/USDT", Timeframe.S1
+    first, dice = 1_500_000_000_000, np.random.default_rng(7)
+    somewhere = iter((first + dice.integers(0, total - 4000, 400) * 1000).tolist())
+    begin = time.perf_counter()
+    archive.candles(key, s1, limit=1500)
+    cold = (time.perf_counter() - begin) * 1000
+
+    def one() -> None:
+        at = next(somewhere)
+        assert len(archive.candles(key, s1, end_ms=at + 1, limit=1)) == 1
+
+    def known() -> None:
+        at = next(somewhere)
+        assert len(archive.candles(key, s1, limit=300, known_at=at * MS)) == 300
+
+    def hour() -> None:
+        at = next(somewhere)
+        assert len(archive.candles(key, s1, start_ms=at, end_ms=at + 3_600_000)) == 3600
+
+    found = {
+        "latest_1500_first_ms": cold,
+        "latest_1500": timed(lambda: archive.candles(key, s1, limit=1500)),
+        "one_timestamp": timed(one),
+        "300_known_by_a_time": timed(known),
+        "one_hour_of_1s": timed(hour),
+        "series_list_ms": timed(archive.series, 1)["median_ms"],
+        "cache": msgspec.to_builtins(archive.cache()),
+    }
+    archive.close()
+    return found
+
+
+async def packed(path: Path, root: Path, keeps: list[Keep]) -> dict[str, float]:
+    """Bytes of packed trades and bars, against the messages and candles of the venue that they came from."""
+    now = max(keep.known_at for keep in keeps) + 30 * DAY
+    async with Writer(path, Pace(most_waiting=10**9), engine=False) as writer:
+        for keep in keeps:
+            writer.put(keep)
+        await writer.flush()
+        archive = StoredArchive(path, path.parent / "cold")
+        policy = Policy(days=dict.fromkeys(KINDS, Days(pack=1, keep=3650)), prune_below_mb=0)
+        await Retention(writer, archive.cold, policy, clock=lambda: now).once()
+    connection = open_for_reading(path)
+    bytes_of = dict(connection.execute("SELECT kind, sum(bytes) FROM cold_files GROUP BY 1"))
+    rows_of = dict(connection.execute("SELECT kind, sum(rows) FROM cold_files GROUP BY 1"))
+    connection.close()
+    messages = sum(
+        len(line.partition(b" ")[2].strip())
+        for file in (root / "hftbacktest-binance-ws" / "spot").glob("*.gz")
+        for line in gzip.open(file)
+        if b"@trade" in line
+    )
+    candles = sum(len(kline(keep.instrument, bar)) for keep in keeps for t, bar in keep.bars if t is Timeframe.S1)
+    archive.close()
+    return {
+        **{f"{kind}_bytes_per_row": bytes_of[kind] / rows_of[kind] for kind in bytes_of},
+        "trades_share_of_messages": bytes_of["trades"] / messages,
+        "bars_share_of_klines": bytes_of["bars"] / candles,
+    }
+
+
+def kline(instrument: Instrument, bar: Bar) -> bytes:
+    """A candle as the venue's REST answers write it."""
+    price, size = instrument.price_scale, instrument.size_scale
+
+    def text(value: int, scale: int) -> str:
+        return f"{value / scale:.8f}"
+
+    return json.dumps(
+        [
+            bar.open_ms, *(text(v, price) for v in (bar.open, bar.high, bar.low, bar.close)), text(bar.volume, size),
+            bar.open_ms + 999, text(bar.quote_volume, price * size), bar.trades, text(bar.taker_buy, size),
+            text(bar.taker_buy * bar.close, price * size), "0",
+        ],
+        separators=(",", ":"),
+    ).encode()  # fmt: skip
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--rows", type=int, default=10_000_000)
+    arguments.add_argument("--folder", type=Path, default=None)
+    chosen = arguments.parse_args()
+    root = recordings_root()
+    if root is None:
+        sys.exit("no recordings: set TRADETUI_RECORDINGS")
+    folder = Path(tempfile.mkdtemp(dir=chosen.folder, prefix="bench-storage-"))
+    try:
+        keeps = recorded(root)
+        slim = [msgspec.structs.replace(each, column=None, book=None, averages=()) for each in keeps]
+        found: dict[str, Any] = {"schema": schema.latest(), "sqlite": sqlite3.sqlite_version}
+        found["writer_bars_and_trades"] = asyncio.run(through_the_writer(folder / "slim.db", tiled(slim, 20)))
+        found["writer_everything"] = asyncio.run(through_the_writer(folder / "all.db", tiled(keeps, 5)))
+        open_for_writing(folder / "large.db").close()
+        found["attached_files"] = asyncio.run(attached(folder / "large.db", minute_bars(root), chosen.rows))
+        found["file_bytes_per_bar"] = (folder / "large.db").stat().st_size / chosen.rows
+        found["reads"] = reads(folder / "large.db", chosen.rows)
+        day = [each for batch in tiled(keeps, 20, 660) for each in batch]
+        found["packed"] = asyncio.run(packed(folder / "packed" / "market.db", root, day))
+        found["packed_one_recording_alone"] = asyncio.run(packed(folder / "packed1" / "market.db", root, keeps))
+        for share in ("trades_share_of_messages",):
+            found["packed"][share] /= 20
+        print(json.dumps(found, indent=2))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""An engine's own process, over sockets: its venue's candle requests fail, MEXC's stand in, and `status` says so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes import BlockingClient, EngineProcess, until
+
+SERIES = "binance:BTC/USDT", "1m"
+
+
+@contextmanager
+def exchange(root: Path) -> Iterator[str]:
+    """The recorded exchange in a process of its own; gives its address."""
+    tape = root / "hftbacktest-binance-ws" / "spot"
+    command = [sys.executable, "-m", "tests.support.exchange", "--recordings", str(tape), "--symbols", "BTCUSDT"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["address"]
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def candles(address: str, kind: str) -> None:
+    urllib.request.urlopen(f"{address}/control/candles/{kind}", timeout=5).close()
+
+
+def serving(engine: EngineProcess) -> dict[str, Any]:
+    with BlockingClient(engine.places.socket) as client:
+        health = client.ask(type="get", id=1, topic="health")["data"]
+    found = [each for each in health["history"] if (each["instrument"], each["timeframe"]) == SERIES]
+    return found[0] if found else {"source": "", "rows": 0, "stand_in": "", "failed": ""}
+
+
+def test_status_says_who_serves_the_candles(recordings_root_path: Path, tmp_path: Path) -> None:
+    with exchange(recordings_root_path) as address:
+        candles(address, "object")
+        config = tmp_path / "config.toml"
+        config.write_text(
+            f'[data_provider]\nsymbols = ["BTC/USDT"]\ntimeframes = ["1m"]\nstand_ins = ["mexc"]\n'
+            f'[venues.binance]\nrest = ["{address}/spot"]\nws = ["{address.replace("http", "ws", 1)}/spot"]\n'
+            f'[venues.mexc]\nrest = ["{address}/mexc"]\n'
+        )
+        engine = EngineProcess(tmp_path, config)
+        try:
+            engine.ready(1)
+            until(lambda: serving(engine)["source"] == "mexc", "a stand-in", 30)
+            found = serving(engine)
+            assert (found["source"], found["rows"] >= 999, found["missing"]) == ("mexc", True, 0)
+            assert found["failed"].startswith("venue: klines answer")
+            told = subprocess.run(
+                [sys.executable, "-m", "tradetui", "status"],
+                capture_output=True, text=True, env=engine.environment, check=False, timeout=30,
+            )  # fmt: skip
+            assert "candles binance:BTC/USDT 1m from mexc: " in told.stdout, told
+            assert "HISTORY_FALLBACK" in told.stdout
+        finally:
+            engine.stop()

@@ -1,0 +1,119 @@
+"""What the command line has a running engine do with storage, as the engine is the one writer.
+
+Such work may take longer than a client waits for an answer: the first asking begins it, every asking says how far it
+is, and the one after its end takes the result away. What the work needs is loaded with it, not at the engine's start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.errors import ImportRefused, RequestDenied, StorageFailed
+from engine.server import Action
+from tradetui.places import Places
+from tradetui.stored import Stored
+
+Args = Mapping[str, str | int | float | bool]
+
+
+class Works:
+    """Pieces of work by name, until their results are taken away."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+
+    def ask(self, name: str, work: Callable[[], Coroutine[Any, Any, Any]]) -> str:
+        """Begin a piece of work, or say how far it is; the answer is JSON."""
+        task = self._tasks.get(name)
+        if task is None:
+            task = self._tasks[name] = asyncio.create_task(work(), name=name)
+        if not task.done():
+            return '{"state":"running"}'
+        del self._tasks[name]
+        error = task.exception()
+        if error is None:
+            return msgspec.json.encode({"state": "done", "result": task.result()}).decode()
+        if not isinstance(error, ImportRefused | StorageFailed):
+            raise error
+        return msgspec.json.encode({"state": "failed", "kind": type(error).__name__, "reason": str(error)}).decode()
+
+
+def data_commands(stored: Stored, places: Places) -> dict[str, Action]:
+    """Return the commands about storage, by name."""
+    works, writer = Works(), stored.writer
+
+    async def merge(path: Path) -> Any:
+        from storage.interchange import staging
+
+        merged = await writer.upkeep(partial(staging.merge, path=path, now=time.time_ns()))
+        writer.changes.touch(merged.touched)
+        return msgspec.to_builtins(merged.report)
+
+    async def data_import(arguments: Args) -> str:
+        path = Path(_text(arguments, "path"))
+        if path.parent != places.temporary or not path.name.startswith("import-"):
+            raise RequestDenied(
+                "invalid_argument", f"path {str(path)!r}: expected a file that an import has made ready"
+            )
+        return works.ask(f"import {path.name}", partial(merge, path))
+
+    async def structures() -> int:
+        from engine.market.pivots import DISTANCE
+        from storage.interchange import swings
+
+        loop = asyncio.get_running_loop()
+
+        def write(work: Callable[[Any], Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(writer.upkeep(work), loop).result()
+
+        due = await writer.upkeep(swings.due)
+        for key, timeframe in due:
+            build = partial(swings.build, stored.archive, write, key, timeframe, DISTANCE, time.time_ns())
+            await asyncio.to_thread(build)
+        return len(due)
+
+    async def data_pivots(arguments: Args) -> str:
+        del arguments
+        return works.ask("pivots", structures)
+
+    async def retain() -> Any:
+        return msgspec.to_builtins(await stored.retention.once())
+
+    async def data_prune(arguments: Args) -> str:
+        if not arguments:
+            return works.ask("prune", retain)
+        from storage.interchange import pruning
+
+        chosen = pruning.Chosen(
+            instrument=_text(arguments, "instrument"),
+            timeframe=_text(arguments, "timeframe"),
+            source=_text(arguments, "source"),
+        )
+
+        async def remove() -> Any:
+            gone = await writer.upkeep(partial(pruning.remove, chosen=chosen))
+            writer.changes.everything()
+            return msgspec.to_builtins(gone)
+
+        return works.ask(f"prune {chosen}", remove)
+
+    return {"data_import": data_import, "data_pivots": data_pivots, "data_prune": data_prune}
+
+
+def _text(arguments: Args, name: str) -> str:
+    """Return an argument that is a text.
+
+    Raises:
+        RequestDenied: It is missing, or none.
+    """
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value:
+        raise RequestDenied("invalid_argument", f"{name} {value!r}: expected a text")
+    return value
