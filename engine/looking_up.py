@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from engine.archive import Archive, StoredBook, StoredColumn
 from engine.gathering import stored_parts
 from engine.market.assembly import build, reached
+from engine.market.columns import Columns
 from engine.market.inputs import TIMEFRAMES, ModelInput
 from engine.market.outputs import ModelOutput
 from engine.market.track import PIVOTS
 from engine.ohlcv import OHLCV
 from engine.provided import Context
-from engine.types import MS, SECOND, PivotPoint, Timeframe
+from engine.types import MS, SECOND, Instrument, PivotPoint, Timeframe
 
 
 def newest(archive: Archive, key: str) -> int | None:
@@ -67,6 +68,12 @@ def books(
     if aggregation == "1s":
         return (), tuple(archive.columns(key, start_s=second - limit + 1, end_s=second, known_at=as_of))
     return (), tuple(archive.minutes(key, start_s=second - 60 * limit + 1, end_s=second, known_at=as_of))
+
+
+def columns(archive: Archive, instrument: Instrument, start_s: int, end_s: int) -> Columns:
+    """Return the COB seconds in [start_s, end_s] as arrays."""
+    found = archive.columns(instrument.key, start_s=start_s, end_s=end_s)
+    return Columns.of([(each.column, each.bucket) for each in found], instrument)
 
 
 def pivots(archive: Archive, key: str, as_of: int | None) -> dict[Timeframe, list[PivotPoint]]:

@@ -7,7 +7,9 @@ import logging
 import threading
 from math import inf
 
+from engine.core import Commands
 from engine.errors import RecordingUnusable, RequestDenied
+from engine.keep import Keep
 from engine.player import Player
 from engine.replay import Recording, Replay, iso
 from engine.runtime import Engine
@@ -65,6 +67,7 @@ class Playback:
         self.player = Player(Replay(recording, settings), speed)
         self.player.until = until
         self.player.progress = self._moved
+        self.player.replay.commands = self._keep
         self.clock = ReplayClock(self.player)
         self.engine = Engine(self.clock, settings)
         self.engine.companions.append(Part(name="replay", run=self.run))
@@ -74,6 +77,14 @@ class Playback:
         if seek:
             self.player.seek(seek)
         self._moved()
+
+    def _keep(self, commands: Commands) -> None:
+        """Hand on what is to be kept; what is asked of a venue is in the recording already."""
+        store = self.engine.store
+        if store is not None:
+            for command in commands:
+                if isinstance(command, Keep):
+                    store.put(command)
 
     def _moved(self) -> None:
         """Have the engine show what the replay holds."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 import msgspec
 
 from engine.alerts import Alert
-from engine.types import Bar, Instrument, Timeframe
+from engine.types import Bar, Instrument, PivotsLoaded, Timeframe
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +86,13 @@ class CandleSource(Protocol):
         Raises:
             FeedError: No usable answer.
         """
+
+
+class StructureSource(Protocol):
+    """Where the market structure of what is stored can be had."""
+
+    def load(self, instrument: Instrument) -> AsyncIterator[PivotsLoaded]:
+        """Yield the structure of each timeframe of which anything is stored; never raises."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,13 +1,42 @@
-"""What the data provider answers with."""
+"""What the data provider is asked with, and what it answers with."""
 
 from __future__ import annotations
+
+from datetime import datetime
+from typing import TypeAlias
 
 import msgspec
 
 from engine.archive import StoredBook, StoredColumn
+from engine.errors import SettingsInvalid
+from engine.latency import Latency
 from engine.market.inputs import ModelInput
 from engine.ohlcv import OHLCV
-from engine.types import Timeframe, Trade
+from engine.types import SECOND, Timeframe, Trade
+from engine.views import ReadsView
+
+Time: TypeAlias = datetime | int | str | None
+"""UTC ns, a datetime with a zone, its ISO text, or the present: None or "latest"."""
+
+
+def moment(time: Time) -> int | None:
+    """Return a time as UTC ns, down to the whole second; None for the present.
+
+    Raises:
+        SettingsInvalid: It is no time, or has no zone.
+    """
+    if time is None or time == "latest":
+        return None
+    if isinstance(time, str):
+        try:
+            time = datetime.fromisoformat(time)
+        except ValueError as error:
+            raise SettingsInvalid(f"{time!r} is no time; as in 2024-08-09T00:00:00Z") from error
+    if isinstance(time, datetime):
+        if time.tzinfo is None:
+            raise SettingsInvalid(f"{time.isoformat()} has no time zone; times are UTC")
+        return int(time.timestamp()) * SECOND
+    return time // SECOND * SECOND
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -62,3 +91,26 @@ class OrderBookData(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     source: str
     query_latency_ms: float
     reason: str = ""
+
+
+class Reads:
+    """How questions of one kind went: how long they took, and how many memory had the answer to."""
+
+    __slots__ = ("hits", "latency", "misses")
+
+    def __init__(self) -> None:
+        self.hits = self.misses = 0
+        self.latency = Latency()
+
+    def view(self, name: str) -> ReadsView:
+        """Return the figures."""
+        taken = self.latency.view()
+        return ReadsView(
+            name=name,
+            count=taken.samples,
+            hits=self.hits,
+            misses=self.misses,
+            p50_ms=taken.p50_ms,
+            p95_ms=taken.p95_ms,
+            p99_ms=taken.p99_ms,
+        )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import datetime
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import Literal, TypeVar
 
@@ -21,14 +21,14 @@ from engine.archive import Archive, StoredBook, StoredColumn
 from engine.errors import SettingsInvalid, StorageFailed
 from engine.gathering import NO_OUTPUTS, live_parts
 from engine.ingestion.symbols import full_key
-from engine.latency import Latency
 from engine.market.assembly import Parts, build
-from engine.market.cob import Averages, Cob, Heatmap
+from engine.market.cob import SECONDS, Averages, Cob, Heatmap
+from engine.market.columns import Columns
 from engine.market.inputs import ModelInput
 from engine.market.outputs import ModelOutput
 from engine.market.quality import LEAST_SCORE
 from engine.ohlcv import OHLCV
-from engine.provided import Context, InferenceData, OrderBookData, TimeframesData
+from engine.provided import Context, InferenceData, OrderBookData, Reads, Time, TimeframesData, moment
 from engine.settings import REFERENCES
 from engine.snapshot import CobView, cob_view, is_live
 from engine.state import EngineState, MarketState
@@ -36,9 +36,6 @@ from engine.types import MS, SECOND, Instrument, PivotPoint, Timeframe
 from engine.views import ReadsView
 
 Aggregation = Literal["raw", "1s", "1m"]
-Time = datetime | int | str | None
-"""UTC ns, a datetime with a zone, or the present: None or "latest"."""
-
 LAG_S = 2
 """Seconds by which the newest closed bar may lag: bars close when a later trade comes, or half a second of silence."""
 
@@ -54,16 +51,6 @@ READERS = 2
 METRICS = {"imbalance": "imbalance", "volume": "size", "spread": "spread"}
 
 T = TypeVar("T")
-
-
-class Reads:
-    """How questions of one kind went."""
-
-    __slots__ = ("hits", "latency", "misses")
-
-    def __init__(self) -> None:
-        self.hits = self.misses = 0
-        self.latency = Latency()
 
 
 class DataProvider:
@@ -99,6 +86,7 @@ class DataProvider:
         self._references = references
         self._outputs = outputs or (lambda _: NO_OUTPUTS)
         self._inputs: OrderedDict[tuple[str, int], ModelInput] = OrderedDict()
+        self._before: dict[str, Columns] = {}
         self._reads: dict[str, Reads] = {}
         self._turns = asyncio.Semaphore(READERS)
 
@@ -116,7 +104,7 @@ class DataProvider:
         began = perf_counter_ns()
         try:
             key = full_key(symbol)
-            asked = self._time(timestamp)
+            asked = moment(timestamp)
             data = await self._inference(key, asked)
         except (SettingsInvalid, StorageFailed) as error:
             data = InferenceData(
@@ -133,6 +121,8 @@ class DataProvider:
 
     async def _inference(self, key: str, asked: int | None) -> InferenceData:
         market = self._market(key)
+        if market is not None and market.frames.as_of:
+            await self._recall(market)
         if market is not None and market.frames.as_of and asked in (None, market.frames.as_of):
             given = self.live_input(key)
             return self._judged(key, given.as_of, given, "cache")
@@ -162,7 +152,24 @@ class DataProvider:
             KeyError: The engine does not follow the instrument.
         """
         assert self._state is not None
-        return live_parts(self._state(), key, self._references, self._outputs(key))
+        parts = live_parts(self._state(), key, self._references, self._outputs(key))
+        before = self._before.get(key)
+        if before is None or not len(before):
+            return parts
+        first = int(parts.columns.seconds[0]) if len(parts.columns) else parts.as_of // SECOND + 1
+        both = Columns.join([before.take(before.seconds < first), parts.columns])
+        return msgspec.structs.replace(parts, columns=both)
+
+    async def _recall(self, market: MarketState) -> None:
+        """Read, once, the COB seconds of the last minutes before this engine's own: those of the one before it."""
+        key, held = market.instrument.key, market.frames.columns.last()
+        if key in self._before or self.archive is None:
+            return
+        first = int(held.seconds[0]) if len(held) else market.frames.as_of // SECOND + 1
+        self._before[key] = held.take(held.seconds < 0)
+        with suppress(StorageFailed):  # the market stays on screen
+            wanted = looking_up.columns, self.archive, market.instrument, first - SECONDS, first - 1
+            self._before[key] = await self._read(*wanted)
 
     def live_input(self, key: str) -> ModelInput:
         """Return the input at the engine's last boundary; it is built once, whoever asks.
@@ -177,7 +184,7 @@ class DataProvider:
         held = self._inputs.get(place)
         if held is not None and held.outputs == outputs:
             return held
-        given = build(live_parts(state, key, self._references, outputs))
+        given = build(self.live_parts(key))
         self._hold(place, given)
         return given
 
@@ -251,7 +258,7 @@ class DataProvider:
         """Return the newest `limit` closed bars of each timeframe, all as known at the same time."""
         began = perf_counter_ns()
         try:
-            key, wanted, asked = full_key(symbol), [Timeframe(each) for each in timeframes], self._time(timestamp)
+            key, wanted, asked = full_key(symbol), [Timeframe(each) for each in timeframes], moment(timestamp)
             market = self._market(key)
             if market is not None and market.frames.as_of and asked in (None, market.frames.as_of):
                 tracks = market.frames.tracks
@@ -299,7 +306,7 @@ class DataProvider:
             raise ValueError(f"no aggregation {aggregation!r}; there are raw, 1s, 1m")
         began = perf_counter_ns()
         try:
-            key, asked = full_key(symbol), self._time(timestamp)
+            key, asked = full_key(symbol), moment(timestamp)
             market = self._market(key)
             if market is not None and market.frames.as_of and asked in (None, market.frames.as_of):
                 columns = tuple(_live_columns(market)[-limit:])
@@ -378,7 +385,7 @@ class DataProvider:
         self, symbol: str, timestamp: Time = None
     ) -> dict[Timeframe, list[PivotPoint]]:
         """Return the newest confirmed pivots of every level, in order of confirmation, by timeframe."""
-        key, asked = full_key(symbol), self._time(timestamp)
+        key, asked = full_key(symbol), moment(timestamp)
         market = self._market(key)
         if market is not None and asked in (None, market.frames.as_of):
             return {each: list(track.pivots) for each, track in market.frames.tracks.items()}
@@ -393,46 +400,13 @@ class DataProvider:
 
     def reads(self) -> tuple[ReadsView, ...]:
         """Return how long questions took, by kind, and how many memory could answer."""
-        found = []
-        for name, reads in self._reads.items():
-            view = reads.latency.view()
-            found.append(
-                ReadsView(
-                    name=name,
-                    count=view.samples,
-                    hits=reads.hits,
-                    misses=reads.misses,
-                    p50_ms=view.p50_ms,
-                    p95_ms=view.p95_ms,
-                    p99_ms=view.p99_ms,
-                )
-            )
-        return tuple(found)
+        return tuple(reads.view(name) for name, reads in self._reads.items())
 
     def _market(self, key: str) -> MarketState | None:
         return self._state().markets.get(key) if self._state is not None else None
 
     def _clock(self, market: MarketState | None) -> int:
         return self._now() if self._now is not None else market.frames.as_of if market is not None else 0
-
-    def _time(self, timestamp: Time) -> int | None:
-        """Return a time as UTC ns, down to the whole second; None for the present.
-
-        Raises:
-            SettingsInvalid: It is no time, or a datetime without a zone.
-        """
-        if timestamp is None or timestamp == "latest":
-            return None
-        if isinstance(timestamp, str):
-            try:
-                timestamp = datetime.fromisoformat(timestamp)
-            except ValueError as error:
-                raise SettingsInvalid(f"{timestamp!r} is no time; as in 2024-08-09T00:00:00Z") from error
-        if isinstance(timestamp, datetime):
-            if timestamp.tzinfo is None:
-                raise SettingsInvalid(f"{timestamp.isoformat()} has no time zone; times are UTC")
-            return int(timestamp.timestamp()) * SECOND
-        return timestamp // SECOND * SECOND
 
     async def _settle(self, as_of: int) -> None:
         """See that what was known by a time is on disk."""

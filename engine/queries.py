@@ -19,6 +19,7 @@ from engine.ohlcv import OHLCV
 from engine.protocol import Asked, raw
 from engine.provided import InferenceData
 from engine.provider import DataProvider
+from engine.snapshot import is_live
 from engine.state import EngineState
 from engine.types import MS, Instrument, Timeframe
 from engine.views import (
@@ -109,9 +110,9 @@ class Queries:
             case "pivots":
                 return await self.pivots(key, Timeframe(asked.timeframe))
             case "profile":
-                return self.profile(key)
+                return await self.profile(key)
             case "depth":
-                return self.depth(key)
+                return await self.depth(key)
             case "quality":
                 return await self.quality(key)
             case "model_input":
@@ -216,14 +217,33 @@ class Queries:
         price = told.last_price(data.candles)
         return await asyncio.to_thread(told.pivots, key, timeframe, data, points, price)
 
-    def profile(self, key: str) -> ProfileView:
+    async def profile(self, key: str) -> ProfileView:
         """Return the volume by price since 00:00 UTC; what was traded before the start comes from 1m bars."""
         market = self._state().markets.get(key)
-        return told.profile(key, market)
+        if market is None or market.profile is None:
+            return told.no_profile(key, "not followed by this engine" if market is None else "no trade has come yet")
+        track = market.frames.tracks[Timeframe.M1]
+        minutes = OHLCV.join([track.candles(track.kept)])
+        return await asyncio.to_thread(told.profile, market.instrument, market.profile.kept(), minutes)
 
-    def depth(self, key: str) -> DepthView:
+    async def depth(self, key: str) -> DepthView:
         """Return what the live book amounts to."""
-        return told.depth(self._state(), key, self._now())
+        state = self._state()
+        market = state.markets.get(key)
+        if market is None or market.cob is None or not is_live(state, market, self._now()):
+            reason = "not followed by this engine" if market is None else "the book is not live"
+            return told.no_depth(key, state.seq, reason)
+        book, known = market.sync.book, (market.sync.low, market.sync.high)
+        return await asyncio.to_thread(
+            told.depth,
+            market.instrument,
+            state.seq,
+            dict(book.bids),
+            dict(book.asks),
+            known,
+            market.cob.column(0, book, *known),
+            market.cob.bucket,
+        )
 
     # Model input. -----------------------------------------------------------------------------------------------------
 

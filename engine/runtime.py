@@ -293,17 +293,17 @@ class Engine:
     @property
     def data_maintenance_active(self) -> bool:
         """Whether it runs."""
-        return any(feed.maintains for feed in self.feeds)
+        return any(feed.loader.maintains for feed in self.feeds)
 
     def start_automatic_data_maintenance(self) -> None:
         """Begin it; an engine begins with it."""
         for feed in self.feeds:
-            feed.maintains = True
+            feed.loader.maintains = True
 
     def stop_automatic_data_maintenance(self) -> None:
         """End it; missing bars are still asked for."""
         for feed in self.feeds:
-            feed.maintains = False
+            feed.loader.maintains = False
 
     # Queries. -----------------------------------------------------------------------------------------------------
 

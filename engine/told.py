@@ -10,19 +10,17 @@ import numpy as np
 from engine.archive import SpanView
 from engine.market.bounds import pivot_bounds
 from engine.market.buckets import Buckets
-from engine.market.cob import WINDOWS, spread_bps
+from engine.market.cob import WINDOWS, Column
 from engine.market.depth import depth as bands_of
 from engine.market.depth import liquidity
 from engine.market.heat import WALL, Heat, Point
 from engine.market.inputs import Frame, ModelInput
-from engine.market.profile import VolumeProfile
+from engine.market.profile import ProfileKept, VolumeProfile
 from engine.market.quality import FRAMES, validate
 from engine.market.structure import floor_pivots_at
 from engine.market.track import swings_of
 from engine.ohlcv import OHLCV, SOURCES
 from engine.provided import InferenceData, TimeframesData
-from engine.snapshot import is_live
-from engine.state import EngineState, MarketState
 from engine.types import MS, Instrument, PivotPoint, Timeframe
 from engine.views import (
     NOBODY_HAS,
@@ -174,25 +172,25 @@ def base_asset(instrument: Instrument, lots: float, price: float) -> float:
     return instrument.size(lots) * instrument.contract_size / instrument.price(price)
 
 
-def profile(key: str, market: MarketState | None) -> ProfileView:
-    """Return the volume by price of the day."""
-    held = market.profile if market is not None else None
-    if market is None or held is None:
-        reason = "not followed by this engine" if market is None else "no trade has come yet"
-        return ProfileView(
-            instrument=key, since_ms=0, until_ms=0, price=0.0, size=0.0, volumes=(), total=0.0, control=None,
-            value_low=None, value_high=None, approximate=False, reason=reason,
-        )  # fmt: skip
-    day = VolumeProfile.of(held.kept())
+def no_profile(key: str, reason: str) -> ProfileView:
+    """Return that there is no volume by price, and why."""
+    return ProfileView(
+        instrument=key, since_ms=0, until_ms=0, price=0.0, size=0.0, volumes=(), total=0.0, control=None,
+        value_low=None, value_high=None, approximate=False, reason=reason,
+    )  # fmt: skip
+
+
+def profile(instrument: Instrument, kept: ProfileKept, minutes: OHLCV) -> ProfileView:
+    """Return the volume by price of the day; what was traded before the profile begins comes from 1m bars."""
+    day = VolumeProfile.of(kept)
     if not day.whole:
-        track = market.frames.tracks[Timeframe.M1]
-        day.fill(track.candles(track.kept), market.instrument)
-    instrument, size = market.instrument, day.bucket
+        day.fill(minutes, instrument)
+    size = day.bucket
     volumes = {k: base_asset(instrument, lots, (k + 0.5) * size) for k, lots in day.volumes().items()}
     area = day.value_area()
     first, last = (min(volumes), max(volumes)) if volumes else (0, -1)
     return ProfileView(
-        instrument=key,
+        instrument=instrument.key,
         since_ms=day.since_ms,
         until_ms=day.until_ms,
         price=instrument.price(first * size),
@@ -207,21 +205,28 @@ def profile(key: str, market: MarketState | None) -> ProfileView:
     )
 
 
-def depth(state: EngineState, key: str, now: int) -> DepthView:
-    """Return what the book amounts to."""
-    market = state.markets.get(key)
-    if market is None or market.cob is None or not is_live(state, market, now):
-        reason = "not followed by this engine" if market is None else "the book is not live"
-        return DepthView(
-            instrument=key, seq=state.seq, live=False, mid=None, spread_bps=None, liquidity=None, bands=(), top=(),
-            walls=(), partial_buckets=None, reason=reason,
-        )  # fmt: skip
-    instrument, book, sync, cob = market.instrument, market.sync.book, market.sync, market.cob
-    bands = bands_of(book.bids, book.asks, sync.low, sync.high)
-    score = liquidity(book.bids, book.asks, bands, instrument)
-    mid = (book.best_bid + book.best_ask) / 2
-    column = cob.column(0, book, sync.low, sync.high)
-    heat = Heat.of(Buckets.of_column(column, cob.bucket))
+def no_depth(key: str, seq: int, reason: str) -> DepthView:
+    """Return that there is no live book, and why."""
+    return DepthView(
+        instrument=key, seq=seq, live=False, mid=None, spread_bps=None, liquidity=None, bands=(), top=(), walls=(),
+        partial_buckets=None, reason=reason,
+    )  # fmt: skip
+
+
+def depth(
+    instrument: Instrument,
+    seq: int,
+    bids: Mapping[int, int],
+    asks: Mapping[int, int],
+    known: tuple[int, int],
+    column: Column,
+    bucket: int,
+) -> DepthView:
+    """Return what a live book amounts to: its levels, their known range, and its COB column."""
+    bands = bands_of(bids, asks, *known)
+    score = liquidity(bids, asks, bands, instrument)
+    mid = (column.best_bid + column.best_ask) / 2
+    heat = Heat.of(Buckets.of_column(column, bucket))
 
     def wall(point: Point, *, bid: bool) -> WallView:
         return WallView(
@@ -235,11 +240,11 @@ def depth(state: EngineState, key: str, now: int) -> DepthView:
     largest = sorted(sides, key=lambda each: -each[0].volume)
     top = [each for bid in (True, False) for each in [one for one in largest if one[1] is bid][:TOP]]
     return DepthView(
-        instrument=key,
-        seq=state.seq,
+        instrument=instrument.key,
+        seq=seq,
         live=True,
         mid=instrument.price(mid),
-        spread_bps=spread_bps(book.best_bid, book.best_ask),
+        spread_bps=column.spread_bps,
         liquidity=score.score if score is not None else None,
         bands=tuple(
             BandView(

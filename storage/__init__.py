@@ -1,1 +1,1 @@
-"""SQLite, Parquet and retention. Nothing is built here yet."""
+"""The database: one writer, many readers, packed old days, copies; data from elsewhere and to elsewhere."""

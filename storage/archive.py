@@ -1,13 +1,12 @@
 """Reads what is stored, for the engine's `Archive` port: read-only, one connection a thread, columns out.
 
-Candle stretches that were read lately are kept in memory and given again while nothing was written into them.
+Candle stretches that were read lately are kept in memory (`stretches.py`).
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,19 +18,20 @@ import numpy as np
 from engine.archive import SpanView, StoredBook, StoredColumn
 from engine.errors import StorageFailed
 from engine.market.cob import Column
-from engine.ohlcv import COLUMNS, OHLCV, Ints
+from engine.ohlcv import OHLCV
 from engine.types import MS, Instrument, PivotPoint, Timeframe, Trade
 from storage import candles as rows
 from storage import schema
-from storage.candles import SHORTER, Stretch
-from storage.changes import Changes, chunk_ms
+from storage.candles import SHORTER
+from storage.changes import Changes
 from storage.cold import KINDS, Cold
 from storage.connection import failures, open_for_reading
 from storage.ingest import averages_of
-from storage.rollup import merged, missing, rolled_up
+from storage.rollup import missing
+from storage.stretches import CacheView, Stretches, frozen
 
-REMEMBERED = 512
-"""Stretches of candles that are kept in memory, about 50 MB."""
+CLOSE_S = 5.0
+"""How long closing waits for those who read."""
 
 LEVELS = (1, 2, 3, 4, 5)
 """Of pivots."""
@@ -52,9 +52,6 @@ FROM (
 _ints = msgspec.json.Decoder(tuple[int, ...]).decode
 _levels = msgspec.json.Decoder(tuple[tuple[int, int], ...]).decode
 
-Place = tuple[str, str, int]
-"""Instrument, timeframe, number of the stretch."""
-
 
 class SeriesView(msgspec.Struct, frozen=True, kw_only=True):
     """A stored series, for a list: opening times UTC ms; `gaps` stretches and `missing` bars inside it."""
@@ -72,15 +69,6 @@ class SeriesView(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: int
 
 
-class CacheView(msgspec.Struct, frozen=True, kw_only=True):
-    """What memory served: stretches found there, read from disk, given up for newer ones, and held now."""
-
-    hits: int
-    misses: int
-    evictions: int
-    held: int
-
-
 class StoredArchive:
     """The archive of one database. `changes` is the writer's, if it is in this process; else every write is asked for.
 
@@ -90,29 +78,48 @@ class StoredArchive:
     def __init__(self, path: Path, cold: Path, changes: Changes | None = None) -> None:
         self.path = path
         self.cold = Cold(cold)
-        self._changes = changes
+        self._stretches = Stretches(self.cold, changes)
         self._mine = threading.local()
         self._lock = threading.Lock()
+        self._idle = threading.Condition()
+        self._readers = 0
+        self._closed = False
         self._connections: list[sqlite3.Connection] = []
-        self._stretches: OrderedDict[Place, tuple[tuple[int, int], Stretch]] = OrderedDict()
-        self._hits = self._misses = self._evictions = 0
 
     def close(self) -> None:
-        """Close what was opened; nobody may be reading any more."""
+        """Close what was opened, when those who are reading have their answer."""
+        with self._idle:
+            self._closed = True
+            if not self._idle.wait_for(lambda: not self._readers, CLOSE_S):
+                return  # the process is about to end; a connection in use must not be taken away
         with self._lock:
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
             self._mine = threading.local()
-            self._stretches.clear()
+            self._stretches.forget()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         """Give this thread's connection.
 
         Raises:
-            StorageFailed: The database is not there, is of another schema, or cannot be read.
+            StorageFailed: The database is not there, is of another schema, or cannot be read; or it was closed.
         """
+        with self._idle:
+            if self._closed:
+                raise StorageFailed(f"{self.path}: it is closed")
+            self._readers += 1
+        try:
+            with self._given() as connection:
+                yield connection
+        finally:
+            with self._idle:
+                self._readers -= 1
+                self._idle.notify_all()
+
+    @contextmanager
+    def _given(self) -> Iterator[sqlite3.Connection]:
         with failures(self.path):
             connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
             if connection is None:
@@ -147,85 +154,13 @@ class StoredArchive:
         start, wanted = start_ms or 0, limit if limit is not None else _NEVER
         parts: list[OHLCV] = []
         with self._reading() as connection:
-            for part in self._backwards(connection, instrument, timeframe, start, end, known_at):
+            for part in self._stretches.backwards(connection, instrument, timeframe, start, end, known_at):
                 if wanted <= 0:
                     break
                 parts.append(part[max(len(part) - wanted, 0) :])
                 wanted -= len(part)
         found = [part for part in reversed(parts) if len(part)]
-        return _frozen(OHLCV.join(found) if found else OHLCV.empty(timeframe))
-
-    def _backwards(
-        self, connection: sqlite3.Connection, key: str, timeframe: Timeframe, start: int, end: int, known_at: int | None
-    ) -> Iterator[OHLCV]:
-        """Yield the candles that open in [start, end), ms, by stretches, newest first; empty ones are passed over."""
-        length = chunk_ms(timeframe)
-        while end > start:
-            newest = rows.newest_before(connection, key, timeframe, end, revised=known_at is not None)
-            if newest is None or newest < start:
-                return
-            chunk = newest // length
-            part = self._chunk(connection, key, timeframe, chunk, known_at)
-            low, high = np.searchsorted(part.open_ms, (start, end))
-            yield part[int(low) : int(high)]
-            end = chunk * length
-
-    def _chunk(
-        self, connection: sqlite3.Connection, key: str, timeframe: Timeframe, chunk: int, known_at: int | None
-    ) -> OHLCV:
-        """Return the candles of one stretch, from memory if it is there and nothing was written into it."""
-        place = (key, str(timeframe), chunk)
-        generation = self._generation(connection, place)
-        with self._lock:
-            held = self._stretches.get(place)
-            if held is not None and held[0] == generation and (known_at is None or held[1].plain):
-                self._hits += 1
-                self._stretches.move_to_end(place)
-                return rows.known_by(held[1].candles, known_at)
-            self._misses += 1
-        length = chunk_ms(timeframe)
-        found = self._read(connection, key, timeframe, chunk * length, (chunk + 1) * length, known_at)
-        if known_at is None:
-            with self._lock:
-                self._stretches[place] = (generation, Stretch(_frozen(found.candles), found.plain))
-                while len(self._stretches) > REMEMBERED:
-                    self._stretches.popitem(last=False)
-                    self._evictions += 1
-        return found.candles
-
-    def _generation(self, connection: sqlite3.Connection, place: Place) -> tuple[int, int]:
-        if self._changes is not None:
-            return self._changes.generation(*place)
-        return (-1, int(connection.execute("PRAGMA data_version").fetchone()[0]) * 1_000_003 + id(connection))
-
-    def _read(
-        self, connection: sqlite3.Connection, key: str, timeframe: Timeframe, start: int, end: int, known_at: int | None
-    ) -> Stretch:
-        series = rows.series_of(connection, key, timeframe)
-        direct = rows.stretch(connection, self.cold, series, timeframe, start, end, known_at)
-        holes = missing(direct.candles.open_ms, start, end, _ms(timeframe))
-        built = self._build(connection, key, timeframe, holes, known_at)
-        if not len(built):
-            return direct
-        both = OHLCV.join([direct.candles, built])
-        return Stretch(merged(both, np.repeat([0, 1], [len(direct.candles), len(built)])), plain=False)
-
-    def _build(
-        self, connection: sqlite3.Connection, key: str, timeframe: Timeframe, holes: Ints, known_at: int | None
-    ) -> OHLCV:
-        """Return those of the missing candles that shorter ones make."""
-        if not len(holes) or not SHORTER[timeframe]:
-            return OHLCV.empty(timeframe)
-        shorter, length = SHORTER[timeframe][-1], _ms(timeframe)
-        first, last = int(holes[0]), int(holes[-1]) + length
-        parts = list(self._backwards(connection, key, shorter, first, last, known_at))
-        if not parts:
-            return OHLCV.empty(timeframe)
-        whole = OHLCV.join(parts[::-1])
-        whole = whole.take(np.isin(whole.open_ms // length * length, holes))
-        newest_end = rows.newest_before(connection, key, shorter, _NEVER) or 0
-        built = rows.ends_by(rolled_up(whole, timeframe), newest_end + _ms(shorter))
-        return rows.known_by(built, known_at)
+        return frozen(OHLCV.join(found) if found else OHLCV.empty(timeframe))
 
     def bounds(self, instrument: str, timeframe: Timeframe) -> tuple[int, int] | None:
         """Return the opening times of the first and the last stored candle, UTC ms, or None."""
@@ -255,7 +190,7 @@ class StoredArchive:
                 return ()
             first, last = max(extent[0], -(-start_ms // length) * length), min(extent[1], end_ms - 1)
             holes = missing(opens, first, last + 1, length)
-            built = self._build(connection, instrument, timeframe, holes, None)
+            built = self._stretches.build(connection, instrument, timeframe, holes, None)
             holes = holes[~np.isin(holes, built.open_ms)]
             noted = connection.execute(
                 "SELECT g.first_ms, g.last_ms, g.reason FROM gaps g JOIN instruments i ON i.id = g.instrument_id"
@@ -343,7 +278,7 @@ class StoredArchive:
             StorageFailed: The database cannot be read, or the instrument came without scales.
         """
         scales = self.instrument(instrument)
-        found = self._rows("trades", instrument, start, end - 1, known_at)
+        found = self._rows("trades", instrument, start, end - 1, known_at, limit)
         if not found:
             return []
         if scales is None:
@@ -362,28 +297,31 @@ class StoredArchive:
         trades.sort(key=lambda trade: trade.id)
         return trades if limit is None else trades[max(len(trades) - limit, 0) :]
 
-    def _rows(self, table: str, instrument: str, first: int, last: int, known_at: int | None) -> list[tuple[Any, ...]]:
-        """Return the rows of a table with first <= time <= last, warm and cold, oldest first, each once."""
+    def _rows(
+        self, table: str, instrument: str, first: int, last: int, known_at: int | None, limit: int | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Return the rows of a table with first <= time <= last, warm and cold, oldest first, each once.
+
+        With a `limit` among them are the newest so many, of trades those of each kind.
+        """
         kind = KINDS[table]
+        until, most = _NEVER if known_at is None else known_at, -1 if limit is None else limit
+        query = (
+            f"SELECT {', '.join(kind.columns)} FROM {table} WHERE instrument_id = ? AND {kind.time} BETWEEN ? AND ?"
+            f" AND known_at <= ? %s ORDER BY {kind.time} DESC LIMIT ?"
+        )
+        kinds = ("AND aggregate = 0", "AND aggregate = 1") if table == "trades" and limit is not None else ("",)
         with self._reading() as connection:
             number = connection.execute("SELECT id FROM instruments WHERE key = ?", (instrument,)).fetchone()
             if number is None:
                 return []
-            found = connection.execute(
-                f"SELECT {', '.join(kind.columns)} FROM {table} WHERE instrument_id = ? AND {kind.time} BETWEEN ? AND ?"
-                f" ORDER BY {kind.time}",
-                (number[0], first, last),
-            ).fetchall()
-            packed = self.cold.rows(connection, table, number[0], first, last)
-        if packed:
-            at, known = kind.columns.index(kind.time), kind.columns.index("known_at")
-            identity = 2 if table == "trades" else 1
-            once = {tuple(row[:identity]) if table == "trades" else row[at]: row for row in (*packed, *found)}
-            found = sorted(once.values(), key=lambda row: (row[at], row[known]))
-        if known_at is not None:
-            known = kind.columns.index("known_at")
-            found = [row for row in found if row[known] <= known_at]
-        return found
+            found: list[tuple[Any, ...]] = []
+            for each in kinds:
+                found += connection.execute(query % each, (number[0], first, last, until, most)).fetchall()
+            packed = self.cold.rows(connection, table, number[0], first, last, limit)
+        at, known = kind.columns.index(kind.time), kind.columns.index("known_at")
+        once = {row[:2] if table == "trades" else row[at]: row for row in (*packed, *found) if row[known] <= until}
+        return sorted(once.values(), key=lambda row: row[at])
 
     def columns(self, instrument: str, *, start_s: int, end_s: int, known_at: int | None = None) -> list[StoredColumn]:
         """Return the COB seconds in [start_s, end_s], oldest first."""
@@ -422,7 +360,7 @@ class StoredArchive:
         query = """
             SELECT level, high, ts_ms, price, confirmed_ms, known_at FROM pivots
             WHERE instrument_id = (SELECT id FROM instruments WHERE key = ?) AND timeframe = ? AND level = ?
-            AND known_at <= ? ORDER BY confirmed_ms DESC, ts_ms DESC LIMIT ?
+            AND known_at <= ? ORDER BY confirmed_ms DESC, ts_ms DESC, high DESC LIMIT ?
         """
         until = _NEVER if known_at is None else known_at
         found: list[PivotPoint] = []
@@ -449,8 +387,7 @@ class StoredArchive:
 
     def cache(self) -> CacheView:
         """Return what memory served so far."""
-        with self._lock:
-            return CacheView(hits=self._hits, misses=self._misses, evictions=self._evictions, held=len(self._stretches))
+        return self._stretches.view()
 
 
 def _column(row: tuple[Any, ...], averages: tuple[Any, ...]) -> StoredColumn:
@@ -461,12 +398,6 @@ def _column(row: tuple[Any, ...], averages: tuple[Any, ...]) -> StoredColumn:
         partial=tuple([bool(each) for each in _ints(partial)]),
     )  # fmt: skip
     return StoredColumn(column=column, bucket=bucket, averages=averages, known_at=row[-1])
-
-
-def _frozen(candles: OHLCV) -> OHLCV:
-    for name in COLUMNS:
-        getattr(candles, name).flags.writeable = False
-    return candles
 
 
 def _ms(timeframe: Timeframe) -> int:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 LEVEL = 9
 """Of zstd."""
 
-FRAMES = 8
-"""Files whose content is kept in memory."""
+HELD_BYTES = 48 << 20
+"""Of the contents of files that are kept in memory."""
 
 SLICE = 2000
 """Rows made into columns at once: it holds up the process's other threads for about a millisecond."""
@@ -140,27 +140,40 @@ class Cold:
         return parts
 
     def rows(
-        self, connection: sqlite3.Connection, table: str, instrument: int, first: int, last: int
+        self,
+        connection: sqlite3.Connection,
+        table: str,
+        instrument: int,
+        first: int,
+        last: int,
+        enough: int | None = None,
     ) -> list[tuple[Any, ...]]:
-        """Return the packed rows of an instrument with first <= time <= last, without its number, in no order."""
+        """Return the packed rows of an instrument with first <= time <= last, without its number, in no order.
+
+        The newest files are read until there are `enough` rows, among them the newest so many.
+        """
         import polars as pl
 
         kind = KINDS[table]
         rows: list[tuple[Any, ...]] = []
         for frame in self._overlapping(connection, table, "instrument_id", instrument, first, last):
+            if enough is not None and len(rows) >= enough:
+                break
             found = _between(frame, kind.time, first, last)
             rows += found.with_columns(pl.selectors.decimal().cast(pl.Float64)).select(kind.columns).rows()
         return rows
 
     def _overlapping(
         self, connection: sqlite3.Connection, kind: str, owner: str, number: int, first: int, last: int
-    ) -> list[pl.DataFrame]:
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the contents of the files that reach into a stretch, the newest first."""
         found = connection.execute(
             f"SELECT path, sha256 FROM cold_files WHERE kind = ? AND {owner} = ? AND first <= ? AND last >= ?"
-            " ORDER BY first",
+            " ORDER BY first DESC",
             (kind, number, last, first),
         ).fetchall()
-        return [self._frame(path, digest) for path, digest in found]
+        for path, digest in found:
+            yield self._frame(path, digest)
 
     def _frame(self, path: str, digest: str) -> pl.DataFrame:
         import polars as pl
@@ -179,14 +192,14 @@ class Cold:
             ) from error
         with self._lock:
             self._frames[path, digest] = frame
-            while len(self._frames) > FRAMES:
+            while len(self._frames) > 1 and sum(each.estimated_size() for each in self._frames.values()) > HELD_BYTES:
                 self._frames.popitem(last=False)
         return frame
 
     # Writing. ---------------------------------------------------------------------------------------------------------
 
     def write(
-        self, kind: Kind, batches: Sequence[Sequence[tuple[Any, ...]]], path: str, scales: tuple[int, int] | None
+        self, kind: Kind, batches: Iterable[Sequence[tuple[Any, ...]]], path: str, scales: tuple[int, int] | None
     ) -> Packed:
         """Write rows of a table (`kind.columns`) to a file, which is read again and compared before it has its name.
 
@@ -248,7 +261,7 @@ def _floats(column: pl.Series) -> np.ndarray[Any, np.dtype[np.float64]]:
     return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _framed(kind: Kind, batches: Sequence[Sequence[tuple[Any, ...]]]) -> pl.DataFrame:
+def _framed(kind: Kind, batches: Iterable[Sequence[tuple[Any, ...]]]) -> pl.DataFrame:
     import polars as pl
 
     types: dict[str, Any] = dict.fromkeys(kind.columns, pl.Int64)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import aiosqlite
 
 from engine.errors import StorageFailed
+from storage import schema
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,10 +23,11 @@ T = TypeVar("T")
 BUSY_MS = 5000
 """How long is waited for another process's lock."""
 
-CACHE_KIB = 16_384
-"""Pages in memory, a connection."""
+WRITER_KIB = 8192
+"""Pages in memory of the writer."""
 
-MMAP_BYTES = 256 << 20
+READER_KIB = 4096
+"""Pages in memory of each reader; there is one a thread."""
 
 WAL_BYTES = 64 << 20
 """The write-ahead log is cut to this size when it was longer."""
@@ -58,15 +60,18 @@ def open_for_writing(path: Path, *, busy_ms: int = BUSY_MS) -> sqlite3.Connectio
 
     Raises:
         StorageFailed: It cannot be opened; the message says why and what to do.
+        SchemaUnknown: A newer version or another program wrote it; nothing was touched.
     """
     with failures(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False)
         try:
-            if not path.stat().st_size:
+            if path.stat().st_size:
+                schema.refuse_unknown(connection, str(path))
+            else:
                 _set(connection, auto_vacuum="INCREMENTAL")
-            _set(connection, foreign_keys="ON")
+            _set(connection, cache_size=-WRITER_KIB, foreign_keys="ON")
             mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
             _set(connection, synchronous="FULL", journal_size_limit=WAL_BYTES)
         except BaseException:
@@ -92,7 +97,7 @@ def open_for_reading(path: Path, *, busy_ms: int = BUSY_MS) -> sqlite3.Connectio
             address, uri=True, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False
         )
         try:
-            _set(connection, query_only="ON")
+            _set(connection, cache_size=-READER_KIB, query_only="ON")
         except BaseException:
             connection.close()
             raise
@@ -100,8 +105,7 @@ def open_for_reading(path: Path, *, busy_ms: int = BUSY_MS) -> sqlite3.Connectio
 
 
 def _set(connection: sqlite3.Connection, **options: str | int) -> None:
-    wanted = {"cache_size": -CACHE_KIB, "mmap_size": MMAP_BYTES, "temp_store": "MEMORY", **options}
-    for name, value in wanted.items():
+    for name, value in {"mmap_size": 0, "temp_store": "MEMORY", **options}.items():
         connection.execute(f"PRAGMA {name} = {value}")
 
 
@@ -177,4 +181,5 @@ def _checked(connection: sqlite3.Connection, path: Path, check: str) -> None:
     with failures(path):
         found = [str(row[0]) for row in connection.execute(f"PRAGMA {check}")]
     if found != ["ok"]:
-        raise StorageFailed(f"{path} is damaged ({'; '.join(found)}); it is left as it is: `tradetui data restore`")
+        told = "; ".join(found).replace("\n", "; ")
+        raise StorageFailed(f"{path} is damaged ({told}); it is left as it is: `tradetui data restore`")

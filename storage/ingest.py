@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -232,7 +233,6 @@ class Ingest:
         )  # fmt: skip
 
     def _reject(self, at: int, kind: str, instrument: Instrument, reason: str, body: object) -> None:
-        log.warning("%s: a row of %s was refused: %s", instrument.key, kind, reason)
         self._rejects.append((at, kind, instrument.key, reason, _text(body).decode()))
 
     def _send(self, connection: sqlite3.Connection) -> None:
@@ -251,6 +251,11 @@ class Ingest:
                 values.clear()
 
     def _refuse(self, connection: sqlite3.Connection) -> None:
+        kinds = Counter((key, kind) for _, kind, key, _, _ in self._rejects)
+        for _, kind, key, reason, _ in self._rejects:
+            count = kinds.pop((key, kind), 0)
+            if count:
+                log.warning("%s: %d rows of %s were refused; the first: %s", key, count, kind, reason)
         connection.executemany(REJECTS, self._rejects)
         connection.execute("DELETE FROM rejects WHERE id <= (SELECT max(id) FROM rejects) - ?", (REJECTS_KEPT,))
 

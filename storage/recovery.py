@@ -19,7 +19,11 @@ SELECT s.instrument_id, s.timeframe, max((SELECT max(open_ms) FROM bars b WHERE 
 FROM series s WHERE s.timeframe = ? AND s.rank NOT BETWEEN ? AND ? GROUP BY 1
 """
 
-NOTE = "INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING"
+NOTE = """
+INSERT INTO gaps VALUES (?, ?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE
+SET last_ms = excluded.last_ms, missing = excluded.missing, noted_at = excluded.noted_at, healed_at = NULL
+WHERE excluded.last_ms > last_ms
+"""
 
 COUNT = """
 SELECT count(DISTINCT b.open_ms) FROM series s JOIN bars b ON b.series_id = s.id AND b.open_ms BETWEEN ? AND ?

@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+BEGIN_S = 60.0
+"""Seconds before the first pass: a start has other things to do."""
+
 EVERY_S = 3600.0
 """Seconds between two passes."""
 
@@ -100,6 +103,7 @@ class Retention:
 
     async def run(self) -> None:
         """Make a pass every hour until cancelled; one that fails is logged, the next one tries again."""
+        await asyncio.sleep(BEGIN_S)
         while True:
             if self.writer.is_open:
                 try:
@@ -185,16 +189,17 @@ class Retention:
             f"SELECT {kind.time} FROM {kind.table} WHERE {whose} ORDER BY {kind.time} LIMIT 1 OFFSET ?",
             (heap.owner, day, end, FILE_ROWS),
         ).fetchone()
-        first = connection.execute(f"SELECT min({kind.time}) FROM {kind.table} WHERE {whose}", (heap.owner, day, end))
-        if cut is not None and cut[0] > first.fetchone()[0]:
+        query = f"SELECT min({kind.time}) FROM {kind.table} WHERE {whose}"
+        first = connection.execute(query, (heap.owner, day, end)).fetchone()[0]
+        if first is None:
+            return None, False
+        if cut is not None and cut[0] > first:
             end, more = cut[0], True
         rows = connection.execute(
             f"SELECT {', '.join(kind.columns)} FROM {kind.table} WHERE {whose} ORDER BY {kind.time}",
             (heap.owner, day, end),
         )
-        batches = list(iter(lambda: rows.fetchmany(SLICE), []))
-        if not batches:
-            return None, False
+        batches = iter(lambda: rows.fetchmany(SLICE), [])
         date = _date(kind, day)
         used = connection.execute("SELECT count(*) FROM cold_files WHERE path LIKE ?", (f"{heap.place}/{date}.%",))
         path = f"{heap.place}/{date}.{used.fetchone()[0] + 1}.parquet"

@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 
@@ -24,11 +24,13 @@ from engine.errors import SchemaUnknown, StorageFailed
 from engine.health import LatencyView
 from engine.keep import Keep
 from engine.latency import Latency
+from engine.types import Timeframe
 from storage import recovery, schema
 from storage.catalogue import Catalogue
 from storage.changes import Changes
 from storage.connection import Line, failed, is_environment, quick_check
 from storage.ingest import REJECTS, Ingest, Written, size
+from storage.lanes import Job, nothing, together
 from storage.minutes import Minutes
 
 log = logging.getLogger(__name__)
@@ -79,17 +81,6 @@ class StoreView(msgspec.Struct, frozen=True, kw_only=True):
     wal_bytes: int
 
 
-class _Job:
-    """Work of the journal lane or of upkeep, and who waits for it."""
-
-    __slots__ = ("began", "future", "work")
-
-    def __init__(self, work: Callable[[sqlite3.Connection], Any]) -> None:
-        self.work = work
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.began = time.perf_counter_ns()
-
-
 class Writer:
     """The one writer of a database. It can be made, and given rows, before it is open.
 
@@ -116,8 +107,8 @@ class Writer:
         self._since = 0.0
         self._pause = 0.0
         self._again = 0.0
-        self._journal: deque[_Job] = deque()
-        self._upkeep: deque[_Job] = deque()
+        self._journal: deque[Job] = deque()
+        self._upkeep: deque[Job] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
@@ -194,6 +185,8 @@ class Writer:
             self._task = None
         connection, self._line = self._line, None
         self._give_up()
+        if self._count:
+            log.error("%s: %d rows could not be written and are lost: %s", self.path, self._count, self.error)
         if connection is None:
             return
         try:
@@ -260,6 +253,23 @@ class Writer:
 
         return await self.commit(work)
 
+    async def save_structure(self, instrument: str, timeframe: Timeframe, until_ms: int, state: bytes) -> None:
+        """Keep the state of a market structure that has seen every bar up to the one that opened at `until_ms`.
+
+        Raises:
+            StorageFailed: It could not be written.
+        """
+        row = (str(timeframe), until_ms, state, self._clock(), instrument)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT OR REPLACE INTO pivot_states (instrument_id, timeframe, until_ms, state, known_at)"
+                " SELECT id, ?, ?, ?, ? FROM instruments WHERE key = ?",
+                row,
+            )
+
+        await self.commit(work)
+
     async def upkeep(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do a piece of work when neither lane has anything to write; it begins and ends its own transactions.
 
@@ -268,10 +278,10 @@ class Writer:
         """
         return await self._ask(self._upkeep, work)
 
-    async def _ask(self, lane: deque[_Job], work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _ask(self, lane: deque[Job], work: Callable[[sqlite3.Connection], T]) -> T:
         if self._line is None or self._closing:
             raise StorageFailed(self.error or f"{self.path}: it is not open")
-        job = _Job(work)
+        job = Job(work)
         lane.append(job)
         self._wake.set()
         result: T = await asyncio.shield(job.future)
@@ -282,7 +292,7 @@ class Writer:
         if self._line is not None and not self._closing:
             while self._count and not self.error:
                 self._since = 0.0
-                await self.upkeep(_nothing)
+                await self.upkeep(nothing)
 
     # Writing. ---------------------------------------------------------------------------------------------------------
 
@@ -320,7 +330,7 @@ class Writer:
         jobs = list(self._journal)
         self._journal.clear()
         try:
-            results = await connection.call(_together, [job.work for job in jobs])
+            results = await connection.call(together, [job.work for job in jobs])
         except (sqlite3.Error, OSError) as error:
             results = [failed(self.path, error)] * len(jobs)
             self._refused(error)
@@ -341,7 +351,7 @@ class Writer:
             else:
                 job.future.set_result(result)
 
-    async def _do(self, connection: Line, job: _Job) -> None:
+    async def _do(self, connection: Line, job: Job) -> None:
         try:
             result = await connection.call(job.work)
         except BaseException as error:
@@ -440,34 +450,6 @@ class Writer:
             flush=self._flush.view(), commit=self._commit.view(), file_bytes=_bytes(self.path),
             wal_bytes=_bytes(self.path.with_name(self.path.name + "-wal")),
         )  # fmt: skip
-
-
-def _nothing(_connection: sqlite3.Connection) -> None:
-    """Wait for one's turn."""
-
-
-def _together(connection: sqlite3.Connection, works: list[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
-    """Do pieces of work in one transaction that is on disk at the end; one that fails harms no other."""
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    results: list[Any] = []
-    try:
-        for work in works:
-            connection.execute("SAVEPOINT piece")
-            try:
-                results.append(work(connection))
-            except Exception as error:
-                if isinstance(error, sqlite3.Error | OSError) and is_environment(error):
-                    raise
-                connection.execute("ROLLBACK TO piece")
-                results.append(error)
-            connection.execute("RELEASE piece")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return results
 
 
 def _bytes(path: Path) -> int:

@@ -20,7 +20,7 @@ from engine.ingestion.sources import Storage, Venue
 from engine.ingestion.standins import StandIn
 from engine.ingestion.symbols import full_key, symbol_of
 from engine.keep import Keep
-from engine.ports import Transport
+from engine.ports import StructureSource, Transport
 from engine.replay import Observer
 from engine.runtime import Engine, EngineClock
 from engine.types import MS, Bar, Instrument, Timeframe
@@ -39,6 +39,7 @@ def build_engine(
     dice: Callable[[], float] = random.random,
     store: Store | None = None,
     archive: Archive | None = None,
+    structures: StructureSource | None = None,
 ) -> Engine:
     """Return an engine that follows instruments live.
 
@@ -53,6 +54,7 @@ def build_engine(
         dice: Uniform in [0, 1), for delays.
         store: Takes what is to be kept; nothing is kept without.
         archive: What was kept, the first source of past candles.
+        structures: Gives the market structure of what was kept, before the past candles come.
 
     Raises:
         SettingsInvalid: An instrument or an address is wrong.
@@ -94,6 +96,7 @@ def build_engine(
             storage=storage,
             stand_ins=substitutes,
             keep=keeper(store) if store is not None else None,
+            structures=structures,
         )
         engine.feeds.append(feed)
     return engine

@@ -39,12 +39,12 @@ def commands(
         return playback
 
     async def stop(arguments: Args) -> str:
-        _only(arguments)
+        only(arguments)
         asyncio.get_running_loop().call_later(0.05, end, "a client asked for it")
         return f"the engine (pid {os.getpid()}) is stopping"
 
     async def log_level(arguments: Args) -> str:
-        _only(arguments, "level")
+        only(arguments, "level")
         level = arguments.get("level")
         if not isinstance(level, str) or level.lower() not in ("debug", "info", "warning", "error"):
             raise RequestDenied("invalid_argument", f"level {level!r}: expected debug, info, warning or error")
@@ -54,7 +54,7 @@ def commands(
         return f"log level {logged.level} (was {before})"
 
     async def acknowledge(arguments: Args) -> str:
-        _only(arguments, "alert")
+        only(arguments, "alert")
         number = arguments.get("alert")
         if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
             raise RequestDenied("invalid_argument", f"alert {number!r}: expected the number of an alert")
@@ -63,15 +63,15 @@ def commands(
         return f"{alerts.acknowledge(number)} acknowledged"
 
     async def replay_pause(arguments: Args) -> str:
-        _only(arguments)
+        only(arguments)
         return replay().pause()
 
     async def replay_resume(arguments: Args) -> str:
-        _only(arguments)
+        only(arguments)
         return replay().resume()
 
     async def replay_step(arguments: Args) -> str:
-        _only(arguments, "frames")
+        only(arguments, "frames")
         played = replay()
         frames = _number(arguments, "frames", 1)
         if frames != int(frames) or not 1 <= frames <= STEPS_MOST:
@@ -79,7 +79,7 @@ def commands(
         return played.step(int(frames))
 
     async def replay_speed(arguments: Args) -> str:
-        _only(arguments, "speed")
+        only(arguments, "speed")
         played = replay()
         speed = _number(arguments, "speed")
         if not 0 <= speed <= FASTEST:
@@ -89,7 +89,7 @@ def commands(
         return played.set_speed(speed or inf)
 
     async def replay_seek(arguments: Args) -> str:
-        _only(arguments, "to", "by_s")
+        only(arguments, "to", "by_s")
         played = replay()
         if ("to" in arguments) == ("by_s" in arguments):
             raise RequestDenied("invalid_argument", "expected either to (UTC ns) or by_s (seconds)")
@@ -127,7 +127,7 @@ def _number(arguments: Args, name: str, usual: float | None = None) -> float:
     return value
 
 
-def _only(arguments: Args, *known: str) -> None:
+def only(arguments: Args, *known: str) -> None:
     """Deny arguments that mean nothing: with a misspelt one a command would do more than was meant."""
     for name in arguments:
         if name not in known:

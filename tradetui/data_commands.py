@@ -17,6 +17,7 @@ import msgspec
 
 from engine.errors import ImportRefused, RequestDenied, StorageFailed
 from engine.server import Action
+from tradetui.commands import only
 from tradetui.places import Places
 from tradetui.stored import Stored
 
@@ -47,64 +48,69 @@ class Works:
 
 def data_commands(stored: Stored, places: Places) -> dict[str, Action]:
     """Return the commands about storage, by name."""
-    works, writer = Works(), stored.writer
-
-    async def merge(path: Path) -> Any:
-        from storage.interchange import staging
-
-        merged = await writer.upkeep(partial(staging.merge, path=path, now=time.time_ns()))
-        writer.changes.touch(merged.touched)
-        return msgspec.to_builtins(merged.report)
+    works = Works()
 
     async def data_import(arguments: Args) -> str:
+        only(arguments, "path")
         path = Path(_text(arguments, "path"))
         if path.parent != places.temporary or not path.name.startswith("import-"):
             raise RequestDenied(
                 "invalid_argument", f"path {str(path)!r}: expected a file that an import has made ready"
             )
-        return works.ask(f"import {path.name}", partial(merge, path))
-
-    async def structures() -> int:
-        from engine.market.pivots import DISTANCE
-        from storage.interchange import swings
-
-        loop = asyncio.get_running_loop()
-
-        def write(work: Callable[[Any], Any]) -> Any:
-            return asyncio.run_coroutine_threadsafe(writer.upkeep(work), loop).result()
-
-        due = await writer.upkeep(swings.due)
-        for key, timeframe in due:
-            build = partial(swings.build, stored.archive, write, key, timeframe, DISTANCE, time.time_ns())
-            await asyncio.to_thread(build)
-        return len(due)
+        return works.ask(f"import {path.name}", partial(_merge, stored, path))
 
     async def data_pivots(arguments: Args) -> str:
-        del arguments
-        return works.ask("pivots", structures)
-
-    async def retain() -> Any:
-        return msgspec.to_builtins(await stored.retention.once())
+        only(arguments)
+        return works.ask("pivots", partial(_structures, stored))
 
     async def data_prune(arguments: Args) -> str:
+        only(arguments, "instrument", "timeframe", "source")
         if not arguments:
-            return works.ask("prune", retain)
-        from storage.interchange import pruning
-
-        chosen = pruning.Chosen(
-            instrument=_text(arguments, "instrument"),
-            timeframe=_text(arguments, "timeframe"),
-            source=_text(arguments, "source"),
-        )
-
-        async def remove() -> Any:
-            gone = await writer.upkeep(partial(pruning.remove, chosen=chosen))
-            writer.changes.everything()
-            return msgspec.to_builtins(gone)
-
-        return works.ask(f"prune {chosen}", remove)
+            return works.ask("prune", partial(_retain, stored))
+        whose = tuple(_text(arguments, name) for name in ("instrument", "timeframe", "source"))
+        return works.ask(f"prune {' '.join(whose)}", partial(_remove, stored, *whose))
 
     return {"data_import": data_import, "data_pivots": data_pivots, "data_prune": data_prune}
+
+
+async def _merge(stored: Stored, path: Path) -> Any:
+    from storage.interchange import staging
+
+    merged = await stored.writer.upkeep(partial(staging.merge, path=path, now=time.time_ns()))
+    stored.writer.changes.touch(merged.touched)
+    return msgspec.to_builtins(merged.report)
+
+
+async def _structures(stored: Stored) -> int:
+    from engine.market.pivots import DISTANCE
+    from storage.interchange import swings
+
+    loop, writer = asyncio.get_running_loop(), stored.writer
+
+    def write(work: Callable[[Any], Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(writer.upkeep(work), loop).result()
+
+    due = await writer.upkeep(swings.due)
+    for key, timeframe in due:
+        await asyncio.to_thread(swings.build, stored.archive, write, key, timeframe, DISTANCE, time.time_ns())
+    return len(due)
+
+
+async def _retain(stored: Stored) -> Any:
+    return msgspec.to_builtins(await stored.retention.once())
+
+
+async def _remove(stored: Stored, instrument: str, timeframe: str, source: str) -> Any:
+    from storage.interchange import pruning
+
+    chosen = pruning.Chosen(instrument=instrument, timeframe=timeframe, source=source)
+    files = await stored.writer.upkeep(partial(pruning.begin, chosen=chosen))
+    rows, more = 0, True
+    while more:  # each piece by itself, so that the journal never waits for all of them
+        gone, more = await stored.writer.upkeep(partial(pruning.piece, chosen=chosen))
+        rows += gone
+    stored.writer.changes.everything()
+    return {"rows": rows, "files": files}
 
 
 def _text(arguments: Args, name: str) -> str:

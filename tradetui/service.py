@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from engine.alerts import Alert, Alerts, Cause
+from engine.clock import Clock
 from engine.collector import give_back
 from engine.errors import ConsoleError, EngineFailed, StorageFailed
 from engine.monitor import REPLAY, Identity, LogView, Monitor
@@ -25,6 +26,7 @@ from engine.pulse import Resources
 from engine.replay import Observer
 from engine.runtime import Engine
 from engine.server import Server
+from engine.structures import Structures
 from engine.supervisor import Part
 from engine.text import inert
 from engine.topics import Topics
@@ -166,7 +168,19 @@ class Service:
         self._clean()
         stored, playback = self.stored, self.playback
         journal = EventJournal(stored.writer, old=self.places.journal)
-        engine = playback.engine if playback else bootstrap.build_engine(self.settings, [], observer=observer)
+        if playback is not None:
+            engine = playback.engine
+        else:
+            clock, kept = Clock(), self.settings.data_provider.cache.candles_per_timeframe
+            engine = bootstrap.build_engine(
+                self.settings,
+                [],
+                observer=observer,
+                clock=clock,
+                store=stored.writer,
+                archive=stored.archive,
+                structures=Structures(stored.archive, kept, clock.now, stored.writer.save_structure),
+            )
         self.engine = engine
         engine.store = stored.writer
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -24,23 +24,20 @@ from engine.ingestion import envelope
 from engine.ingestion.binance import Codec
 from engine.ingestion.budget import Breaker
 from engine.ingestion.connection import Connection, Sink, Wiring
-from engine.ingestion.coverage import Wanted
-from engine.ingestion.history import COMPARE_SHARE, History, Keeper
+from engine.ingestion.history import History, Keeper
+from engine.ingestion.loader import CandleLoader
 from engine.ingestion.markets import Market
 from engine.ingestion.rest import Rest
 from engine.ingestion.session import FeedSettings
 from engine.ingestion.sources import Storage, Venue
 from engine.ingestion.standins import StandIn
 from engine.ingestion.symbols import entry_of, instruments
-from engine.ports import Transport
+from engine.ports import StructureSource, Transport
 from engine.types import (
-    Bar,
-    BarsLoaded,
     FetchBars,
     FetchSnapshot,
     Instrument,
     InstrumentListed,
-    Timeframe,
 )
 
 log = logging.getLogger(__name__)
@@ -52,15 +49,6 @@ RETRY_MOST_S = 10.0
 
 PACE_S = 0.1
 """First pause between snapshot requests of one symbol in quick succession."""
-
-
-BARS_TRIES = 5
-"""Times a request for candles is tried before others have their turn; it is tried again after `AGAIN_S`."""
-
-AGAIN_S = 60.0
-
-STAND_IN_AT = 2
-"""The failed try after which other venues stand in; one failure is mostly that of one address."""
 
 
 RELIST_S = 60.0
@@ -98,6 +86,7 @@ class VenueFeed:
         storage: Storage | None = None,
         stand_ins: Sequence[StandIn] = (),
         keep: Keeper | None = None,
+        structures: StructureSource | None = None,
     ) -> None:
         market.depth_stream(settings.update_speed)
         self.market = market
@@ -121,19 +110,15 @@ class VenueFeed:
         self.history = History(
             Venue(self.rest), storage=storage, stand_ins=stand_ins, now=sink.now, monotonic=monotonic, keep=keep
         )
-        self.maintains = True
-        """Whether closed bars are compared with the venue's own."""
+        self.troubles: dict[str, Trouble] = {}
+        self.loader = CandleLoader(self.history, sink, self._source, self, monotonic=monotonic, structures=structures)
         self.breaker = Breaker()
         self.connections: list[Connection] = []
         self.settings = settings
         self._symbol_of: dict[str, str] = {}
-        self._instrument_of: dict[str, Instrument] = {}
         self._snapshots: dict[str, asyncio.Task[None]] = {}
         self._asked: dict[str, int] = {}
         self._paces: dict[str, tuple[float, float]] = {}
-        self._bars: asyncio.Queue[FetchBars] = asyncio.Queue(maxsize=1000)
-        self._comparing: set[tuple[str, Timeframe]] = set()
-        self.troubles: dict[str, Trouble] = {}
         self.missing: list[str] = []
         self._relist_after = 0.0
         self._tasks: asyncio.TaskGroup | None = None
@@ -149,7 +134,7 @@ class VenueFeed:
             self._wire()
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                tasks.create_task(self._load_bars())
+                tasks.create_task(self.loader.run())
                 for connection in self.connections:
                     tasks.create_task(connection.run())
         finally:
@@ -194,10 +179,19 @@ class VenueFeed:
 
     async def _troubled(self, what: str, error: FeedError, pause: float) -> None:
         """Remember what fails, and wait until it is time for the next try."""
-        self._trouble(what, error, pause)
+        self.note(what, error, pause)
         await asyncio.sleep(pause)
 
-    def _trouble(self, what: str, error: FeedError, pause: float) -> None:
+    def has(self, what: str) -> bool:
+        """Tell whether a kind of request fails."""
+        return what in self.troubles
+
+    def over(self, what: str) -> None:
+        """A kind of request works."""
+        self.troubles.pop(what, None)
+
+    def note(self, what: str, error: FeedError, pause: float) -> None:
+        """Remember that a kind of request fails, and is tried again after `pause` seconds."""
         old = self.troubles.get(what)
         # What a throttled request says of the time to wait is true only now.
         text = str(error).partition(";")[0] if isinstance(error, VenueThrottled) else str(error)
@@ -246,7 +240,7 @@ class VenueFeed:
     def _listed(self, symbol: str, instrument: Instrument, entry: bytes) -> None:
         self.codec.add(instrument)
         self._symbol_of[instrument.key] = symbol
-        self._instrument_of[instrument.key] = instrument
+        self.loader.add(instrument)
         stamp = self.sink.stamp()
         event = InstrumentListed(instrument=instrument, trade_stream=self.market.trade_stream)
         note = envelope.Note(
@@ -306,72 +300,8 @@ class VenueFeed:
         await self._insistently(f"depth of {symbol}", attempt)
 
     def fetch_bars(self, command: FetchBars) -> None:
-        """Ask for candles, one request after the other; when too many wait, the newest is dropped and asked later."""
-        if command.compare and (not self.maintains or (command.instrument, command.timeframe) in self._comparing):
-            return
-        with contextlib.suppress(asyncio.QueueFull):
-            self._bars.put_nowait(command)
-            if command.compare:
-                self._comparing.add((command.instrument, command.timeframe))
-
-    async def _load_bars(self) -> None:
-        while True:
-            command = await self._bars.get()
-            wanted = Wanted(
-                self._instrument_of[command.instrument], command.timeframe, command.start_ms, command.end_ms + 1
-            )
-            if command.compare:
-                await self._compare(wanted)
-            else:
-                await self._load(wanted, command)
-
-    async def _compare(self, wanted: Wanted) -> None:
-        """Ask for the venue's own candles; what fails or finds no room is asked for again when the next are due."""
-        weight = self.market.kline_weight(min(len(wanted.missing), self.market.kline_limit))
-        try:
-            if self.rest.budget.wait(weight, self.monotonic(), COMPARE_SHARE) <= 0:
-                await self._hand_over(wanted, self.history.own(wanted, compare=True))
-        except FeedError as error:
-            log.info("%s: candles to compare: %s", self.market.venue, error)
-        finally:
-            self._comparing.discard((wanted.instrument.key, wanted.timeframe))
-
-    async def _load(self, wanted: Wanted, command: FetchBars) -> None:
-        """Ask storage, then the venue until it answers; others stand in meanwhile, and for what it does not have."""
-        await self._hand_over(wanted, self.history.stored(wanted))
-        for tries in range(1, BARS_TRIES + 1):
-            if not wanted.missing:
-                return
-            try:
-                await self._hand_over(wanted, self.history.own(wanted))
-            except FeedError as error:
-                log.warning("%s: klines: %s", self.market.venue, error)
-                if tries == STAND_IN_AT or "klines" in self.troubles or isinstance(error, VenueThrottled):
-                    await self._hand_over(wanted, self.history.stand_in(wanted))
-                # With other candles in place the venue's own can wait until everything else has been asked for.
-                served = not wanted.nowhere() and not self._bars.empty()
-                pause = error.retry_after_s if isinstance(error, VenueThrottled) else RETRY_S * 2 ** (tries - 1)
-                if tries == BARS_TRIES or served:
-                    asyncio.get_running_loop().call_later(AGAIN_S, self.fetch_bars, command)
-                    if self._bars.empty():
-                        self._trouble("klines", error, AGAIN_S)
-                        return
-                await self._troubled("klines", error, RETRY_S if served else pause)
-                if served:
-                    return
-            else:
-                if self.history.venue.serves(wanted.instrument, wanted.timeframe):
-                    self.troubles.pop("klines", None)
-                await self._hand_over(wanted, self.history.stand_in(wanted))
-                return
-
-    async def _hand_over(self, wanted: Wanted, answers: AsyncIterator[tuple[Bar, ...]]) -> None:
-        """Deliver candles as they come, and record them."""
-        instrument, timeframe = wanted.instrument, wanted.timeframe
-        async for bars in answers:
-            event = BarsLoaded(instrument=instrument.key, timeframe=timeframe, bars=bars)
-            note = envelope.of_bars(event, instrument.symbol, self.history.serving(wanted).source)
-            self.sink.deliver(self.sink.stamp(), self._source, event, b"", [instrument.key], note)
+        """Ask for candles."""
+        self.loader.fetch(command)
 
     async def fetch_price(self, key: str) -> None:
         """Ask for the last price, behind a circuit breaker.

@@ -17,7 +17,7 @@ from engine.health import GapView, HistoryView
 from engine.ingestion.coverage import Wanted, runs
 from engine.ingestion.sources import Storage, Venue
 from engine.ingestion.standins import StandIn
-from engine.ohlcv import OHLCV
+from engine.ohlcv import COLUMNS, OHLCV
 from engine.types import MS, Bar, Instrument, Timeframe
 
 log = logging.getLogger(__name__)
@@ -189,9 +189,13 @@ class History:
                 bars = wanted.stand(found) if other else wanted.take(found)
                 if patient and not bars and source is not self.storage:
                     self._note_absent(place)
+                if not bars:
+                    continue
                 rows += len(bars)
-                if bars:
-                    yield bars
+                if serves:
+                    serving.source, serving.rows, serving.at = source.name, rows, self._now()
+                    serving.ms = (self._monotonic() - began) * 1000
+                yield bars
         except FeedError as error:
             serving.failing, serving.failed = source.name, f"{source.name}: {error}"
             raise
@@ -199,11 +203,9 @@ class History:
             if windows and serving.failing == source.name:
                 serving.failing = serving.failed = ""
         finally:
-            ms = (self._monotonic() - began) * 1000
             if rows and serves:
-                serving.source, serving.rows, serving.ms, serving.at = source.name, rows, ms, self._now()
                 series = f"{wanted.instrument.key} {wanted.timeframe}"
-                log.info("%s: %d candles from %s in %.0f ms", series, rows, source.name, ms)
+                log.info("%s: %d candles from %s in %.0f ms", series, rows, source.name, serving.ms)
 
     def _note_absent(self, place: tuple[str, str, Timeframe, int, int]) -> None:
         times = self._absent.pop(place, (0, 0.0))[0] + 1
@@ -274,9 +276,12 @@ class History:
         if fresh and self._keep is not None:
             self._keep(instrument, timeframe, sorted(fresh, key=lambda bar: bar.open_ms))
         ordered = [bars[open_ms] for open_ms in sorted(bars)]
+        ohlcv = OHLCV.of_bars(timeframe, ordered, instrument)
+        for name in COLUMNS:
+            getattr(ohlcv, name).flags.writeable = False  # all who asked at once are given the same arrays
         reason = "; ".join(failed)
         return HistoryAnswer(
-            ohlcv=OHLCV.of_bars(timeframe, ordered, instrument),
+            ohlcv=ohlcv,
             served=tuple(served),
             gaps=tuple(self._gaps(wanted, reason, first_ms=ordered[0].open_ms if reached and ordered else 0)),
             reached_start=reached,

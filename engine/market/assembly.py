@@ -75,7 +75,7 @@ def reached(candles: Mapping[Timeframe, OHLCV]) -> int:
 
 
 def build(parts: Parts) -> ModelInput:
-    """Return the input; the same parts give the same input, bit by bit."""
+    """Return the input; the same parts give the same input, bit by bit. It is shared: its arrays are read-only."""
     end_ms = reached(parts.candles)
     frames = {each: _frame(parts.candles[each], each, end_ms, parts.contract_size) for each in TIMEFRAMES}
     seconds = frames[Timeframe.S1]
@@ -86,7 +86,7 @@ def build(parts: Parts) -> ModelInput:
     pivots = {
         each: _pivots(parts.swings[each], parts.candles[Timeframe.D1], micro["price"], at_ms) for each in TIMEFRAMES
     }
-    return ModelInput(
+    given = ModelInput(
         symbol=parts.symbol,
         reference=parts.reference,
         as_of=parts.as_of,
@@ -104,6 +104,20 @@ def build(parts: Parts) -> ModelInput:
         outputs={name: output for name, output in parts.outputs.items() if output.known_at <= parts.as_of},
         quality=quality(facts_of(parts.as_of, frames, reference, cob, pivots)),
     )
+    _freeze(given)
+    return given
+
+
+def _freeze(value: object) -> None:
+    """Make all arrays in an input read-only; answers of models are their own affair."""
+    if isinstance(value, np.ndarray):
+        value.flags.writeable = False
+    elif isinstance(value, dict):
+        for each in value.values():
+            _freeze(each)
+    elif isinstance(value, ModelInput | Frame | SoFar | IndicatorInput | CobInput | PivotInput):
+        for name in value.__struct_fields__:
+            _freeze(getattr(value, name))
 
 
 # Bars. --------------------------------------------------------------------------------------------------------------

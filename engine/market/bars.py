@@ -286,21 +286,22 @@ class Bars:
                 self.touched[timeframe, bar.open_ms] = None
                 taken = True
         own = [bar for bar in loaded.bars if bar.source not in STAND_INS]
-        if timeframe is Timeframe.S1 and own:
-            self._catch_up(max(own, key=lambda bar: bar.open_ms))
+        caught = timeframe is Timeframe.S1 and bool(own) and self._catch_up(max(own, key=lambda bar: bar.open_ms))
         if taken:
             self.closed[timeframe] = deque(sorted(kept.values(), key=lambda bar: bar.open_ms), maxlen=self.kept)
-        if taken or timeframe is Timeframe.S1:
+        if taken or caught:
             self._rebuild()
 
-    def _catch_up(self, last: Bar) -> None:
-        """The venue has perhaps closed the second that we were building, and some after it."""
+    def _catch_up(self, last: Bar) -> bool:
+        """Go on after the second that we were building, if others have closed it; tell whether they have."""
         candle, last_s = self._second, last.open_ms // 1000
-        if candle is None or candle.open_s <= last_s:
-            self.last_close = last.close
-            self._certain = self._covered is not None and last_s + 1 >= self._covered
-            if candle is not None:
-                self._second = Candle(last_s + 1)
+        if candle is not None and candle.open_s > last_s:
+            return False
+        self.last_close = last.close
+        self._certain = self._covered is not None and last_s + 1 >= self._covered
+        if candle is not None:
+            self._second = Candle(last_s + 1)
+        return True
 
     def _rebuild(self) -> None:
         """Build the running bars again from the closed shorter ones, after some of those have changed."""

@@ -6,7 +6,7 @@ quote units: base asset is that value over the bucket's mean price.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import msgspec
@@ -62,6 +62,11 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def take(self, places: npt.NDArray[np.intp] | Flags | slice) -> Self:
         """Return the seconds at places, or where a mask is true."""
         return type(self)(**{name: getattr(self, name)[places] for name in _SHAPES})
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Return stretches as one; they follow one another in time."""
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in _SHAPES})
 
     @classmethod
     def of(cls, columns: Iterable[tuple[Column, int]], instrument: Instrument) -> Self:

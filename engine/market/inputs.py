@@ -27,10 +27,10 @@ no bar the row is nan and `there` is False, so a stream shorter than 300 is mask
 | `pivots[t].trend`, `support`, `resistance` | [5] | by level; trend 1 up, 0 sideways, -1 down |
 | `micro` | by `MICRO` | figures of book and trades |
 
-Volumes are base asset on inverse markets, too: contracts x contract size / the mean price of the bar. `vwap`, `obv` of the
-1s stream count the day's closed 1m bars and the 1s bars of the running minute: the day's seconds are more than are in
-memory. Everything is as known at `as_of`, a whole second: bars, pivots and answers of models with `known_at` later than
-that are not in it, running bars only as `so_far`.
+Volumes are base asset on inverse markets, too: contracts x contract size / the mean price of the bar. `vwap` and `obv`
+of the 1s stream count the day's closed 1m bars and the 1s bars of the running minute: the day's seconds are more than
+are in memory. Everything is as known at `as_of`, a whole second: bars, pivots and answers of models with `known_at`
+later than that are not in it, running bars only as `so_far`.
 """
 
 from __future__ import annotations

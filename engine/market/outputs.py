@@ -30,7 +30,7 @@ class Action(StrEnum):
     HOLD = "HOLD"
 
 
-class ModelOutput(msgspec.Struct, frozen=True, kw_only=True):
+class ModelOutput(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """One answer of one model.
 
     `as_of` (UTC ns) is the time of the input that it was given, `known_at` when the answer was there: nothing may use

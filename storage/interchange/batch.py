@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.ohlcv import OHLCV, Flags, Floats, Ints
-from engine.types import Timeframe
+from engine.types import Instrument, Timeframe
 
 KEPT_PER_FILE = 1000
 """Refused rows of one file that are kept aside word for word; all are counted."""
@@ -138,9 +138,12 @@ class Trades(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Parsed:
-    """All that was read of one file: `rows` = taken + repeated + refused + left out (`skipped`: why and how many)."""
+    """All that was read of one file: `rows` = taken + repeated + refused + left out (`skipped`: why and how many).
 
-    __slots__ = ("candles", "format", "notes", "refusals", "rows", "skipped", "trades")
+    `instruments` are those whose scales the file tells, by key.
+    """
+
+    __slots__ = ("candles", "format", "instruments", "notes", "refusals", "rows", "skipped", "trades")
 
     def __init__(self, format: str) -> None:
         self.format = format
@@ -150,6 +153,7 @@ class Parsed:
         self.refusals = Refusals()
         self.skipped: Counter[str] = Counter()
         self.notes: list[str] = []
+        self.instruments: dict[str, Instrument] = {}
 
     def note(self, text: str) -> None:
         """Say something about the file; once."""

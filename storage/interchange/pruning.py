@@ -18,7 +18,7 @@ from storage.retention import Policy
 
 DAY = 86_400 * SECOND
 
-PIECE = 100_000
+PIECE = 20_000
 """Rows deleted in one transaction."""
 
 
@@ -75,29 +75,45 @@ def count(connection: sqlite3.Connection, chosen: Chosen) -> Removed:
 def remove(connection: sqlite3.Connection, chosen: Chosen) -> Removed:
     """Remove an imported series, and what is remembered of its files, so that they can be imported again.
 
-    Its rows go in pieces: removal that is broken off goes on when it is asked for again.
+    Raises:
+        ImportRefused: There is no such import.
+    """
+    files, rows, more = begin(connection, chosen), 0, True
+    while more:
+        gone, more = piece(connection, chosen)
+        rows += gone
+    return Removed(rows=rows, files=files)
+
+
+def begin(connection: sqlite3.Connection, chosen: Chosen) -> int:
+    """Forget the files of an import, before its rows go; return how many. What is broken off may begin again.
 
     Raises:
         ImportRefused: There is no such import.
     """
-    table, where, given = _rows(connection, chosen)
+    _rows(connection, chosen)
     files = _files(connection, chosen)
     with transaction(connection):
         connection.executemany("DELETE FROM imports WHERE sha256 = ? AND said = ?", files)
         if chosen.timeframe != "trades":
             swings.note(connection, [(chosen.instrument, chosen.timeframe)])
+    return len(files)
+
+
+def piece(connection: sqlite3.Connection, chosen: Chosen) -> tuple[int, bool]:
+    """Delete some rows of an import; return how many, and whether there are more.
+
+    Raises:
+        ImportRefused: There is no such import.
+    """
+    table, where, given = _rows(connection, chosen)
     identity = "series_id, open_ms" if table == "bars" else "instrument_id, aggregate, trade_id"
-    rows = 0
-    while True:
-        with transaction(connection):
-            piece = f"SELECT {identity} FROM {table} WHERE {where} LIMIT {PIECE}"
-            done = connection.execute(f"DELETE FROM {table} WHERE ({identity}) IN ({piece})", given).rowcount
-            rows += done
-            if done < PIECE:
-                if table == "bars":
-                    connection.execute("DELETE FROM series WHERE id = ?", given)
-                break
-    return Removed(rows=rows, files=len(files))
+    with transaction(connection):
+        some = f"SELECT {identity} FROM {table} WHERE {where} LIMIT {PIECE}"
+        rows = connection.execute(f"DELETE FROM {table} WHERE ({identity}) IN ({some})", given).rowcount
+        if rows < PIECE and table == "bars":
+            connection.execute("DELETE FROM series WHERE id = ?", given)
+    return rows, rows == PIECE
 
 
 def _rows(connection: sqlite3.Connection, chosen: Chosen) -> tuple[str, str, tuple[object, ...]]:

@@ -8,7 +8,7 @@ from storage.interchange.batch import Parsed, Refusal
 
 
 class Conflict(msgspec.Struct, frozen=True, kw_only=True):
-    """A value told first by storage (or earlier in the file), then otherwise: the first stays. `at`: UTC ms or an id."""
+    """A value told first by storage (or earlier in a file), then otherwise: the first stays. `at`: UTC ms or an id."""
 
     series: str
     at: int
@@ -66,13 +66,17 @@ class FileReport(msgspec.Struct, kw_only=True):
 
 
 class Report(msgspec.Struct, kw_only=True):
-    """What an import did in all; `failed` says why it could not go on, "" if it could."""
+    """What an import did in all; `failed` says why it could not go on, "" if it could.
+
+    `schema` are the steps by which the database was brought up to date before.
+    """
 
     files: list[FileReport] = []
     seconds: float = 0.0
     dry_run: bool = False
     interrupted: bool = False
     failed: str = ""
+    schema: list[int] = []
 
     @property
     def ok(self) -> bool:

@@ -3,8 +3,8 @@ transaction.
 
 Reading and checking is done by whoever imports; the one writer of storage only attaches the file and copies rows, at
 the speed of the database. Within a series the row that is there stays: one that says the same is counted as a
-duplicate, one that differs as a conflict, with both values. Rows of other sources are never touched; a read chooses by
-rank.
+duplicate, one that differs as a conflict, with both values; only what is not complete gives way to what is. Rows of
+other sources are never touched; a read chooses by rank.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ CREATE TABLE trades (
     series_id INTEGER, aggregate INTEGER, trade_id INTEGER, ts INTEGER, price REAL, size REAL, sell INTEGER,
     count INTEGER, regular INTEGER, ts_sent INTEGER, source TEXT, known_at INTEGER);
 CREATE TABLE rejects (kind TEXT, instrument TEXT, reason TEXT, body TEXT);
+CREATE TABLE scales (
+    key TEXT, symbol TEXT, price_decimals INTEGER, size_decimals INTEGER, tick INTEGER, contract_size INTEGER);
 CREATE TABLE file (sha256 TEXT, said TEXT, report TEXT);
 """
 
@@ -79,6 +81,13 @@ def stage(path: Path, parsed: Parsed, *, source_path: str, size: int, sha256: st
                 connection.executemany(
                     "INSERT INTO trades VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)", _trades(number, each)
                 )
+        connection.executemany(
+            "INSERT INTO scales VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                (one.key, one.symbol, one.price_decimals, one.size_decimals, one.tick, one.contract_size)
+                for one in parsed.instruments.values()
+            ),
+        )
         whose = report.series[0].instrument if len({each.instrument for each in report.series}) == 1 else ""
         kind = "trades" if parsed.trades and not parsed.candles else "bars"
         connection.executemany(
@@ -164,6 +173,11 @@ def _merge(connection: sqlite3.Connection, now: int) -> Merged:
             merged.touched.append((key, timeframe, told.first, told.last))
         else:
             _merge_trades(connection, number, instrument, told, report)
+    connection.execute(
+        "UPDATE instruments SET (symbol, price_decimals, size_decimals, tick, contract_size) = (SELECT"
+        " s.symbol, s.price_decimals, s.size_decimals, s.tick, s.contract_size FROM incoming.scales s"
+        " WHERE s.key = instruments.key) WHERE price_decimals IS NULL AND key IN (SELECT key FROM incoming.scales)"
+    )
     swings.note(connection, ((key, timeframe) for key, timeframe, _, _ in merged.touched))
     connection.execute(
         "INSERT INTO rejects (at, kind, instrument, reason, body) SELECT ?, * FROM incoming.rejects", (now,)
@@ -218,7 +232,7 @@ def _merge_bars(
     there = "SELECT 1 FROM bars WHERE series_id = ? AND open_ms BETWEEN ? AND ? LIMIT 1"
     if connection.execute(there, (series, told.first, told.last)).fetchone():
         same = "b.series_id = ?1 AND b.open_ms = s.open_ms"
-        joined = f"FROM incoming.bars s CROSS JOIN bars b ON {same} WHERE s.series_id = ?2"
+        joined = f"FROM incoming.bars s CROSS JOIN bars b ON {same} WHERE s.series_id = ?2 AND b.complete >= s.complete"
         both = int(connection.execute(f"SELECT count(*) {joined}", (series, number)).fetchone()[0])
         different = int(
             connection.execute(f"SELECT count(*) {joined} AND ({_DIFFERENT})", (series, number)).fetchone()[0]
@@ -233,7 +247,9 @@ def _merge_bars(
                 report.differences += _differences(told, at, names, values)
     done = connection.execute(
         "INSERT INTO bars SELECT ?, open_ms, open, high, low, close, volume, quote_volume, taker_buy, trades, complete,"
-        " known_at, sequence FROM incoming.bars WHERE series_id = ? ORDER BY open_ms ON CONFLICT DO NOTHING",
+        " known_at, sequence FROM incoming.bars WHERE series_id = ? ORDER BY open_ms ON CONFLICT DO UPDATE SET"
+        f" {', '.join(f'{name} = excluded.{name}' for name in (*FIELDS, *LOOSE, 'known_at'))}"
+        " WHERE complete < excluded.complete",
         (series, number),
     )
     told.new = done.rowcount

@@ -24,6 +24,9 @@ DUE = "pivots_due:"
 PIECE = 20_000
 """Pivots of one transaction, so that nobody waits long for the writer."""
 
+IN_MEMORY = 20_000
+"""The most bars of a timeframe that an engine can be told to hold in memory."""
+
 T = TypeVar("T")
 Write = Callable[[Callable[[sqlite3.Connection], T]], T]
 """Has the writer do a piece of work in autocommit mode, and returns what it returns."""
@@ -47,11 +50,13 @@ def due(connection: sqlite3.Connection) -> list[tuple[str, Timeframe]]:
 def build(archive: StoredArchive, write: Write[None], key: str, timeframe: Timeframe, distance: int, now: int) -> int:
     """Work out the pivots of a series and have them written; return how many there are. `now`: UTC ns.
 
-    Where no engine has followed the series, they take the place of those of earlier imports; else the log only grows,
-    and the state that the engine goes on from stays.
+    Where no engine has followed the series, they take the place of those of earlier imports; else the log only grows.
+    An engine goes on from a state of before the bars that it holds in memory, so such a one is saved.
     """
     candles = archive.candles(key, timeframe)
-    log, structure = pivots(candles.take(candles.complete), distance)
+    complete = candles.take(candles.complete)
+    log, _ = pivots(complete, distance)
+    _, structure = pivots(complete[:-IN_MEMORY], distance)
     write(partial(_begin, key=key, timeframe=timeframe))
     for start in range(0, len(log), PIECE):
         write(partial(_add, key=key, log=log[start : start + PIECE]))
@@ -63,10 +68,9 @@ def _begin(connection: sqlite3.Connection, *, key: str, timeframe: Timeframe) ->
     instrument = _number(connection, key)
     if not _followed(connection, instrument, timeframe):
         with transaction(connection):
-            for table in ("pivots", "pivot_states"):
-                connection.execute(
-                    f"DELETE FROM {table} WHERE instrument_id = ? AND timeframe = ?", (instrument, str(timeframe))
-                )
+            connection.execute(
+                "DELETE FROM pivots WHERE instrument_id = ? AND timeframe = ?", (instrument, str(timeframe))
+            )
 
 
 def _add(connection: sqlite3.Connection, *, key: str, log: PivotLog) -> None:
@@ -82,9 +86,12 @@ def _add(connection: sqlite3.Connection, *, key: str, log: PivotLog) -> None:
 def _end(connection: sqlite3.Connection, *, key: str, structure: Structure, now: int) -> None:
     instrument, timeframe = _number(connection, key), str(structure.timeframe)
     with transaction(connection):
+        connection.execute(
+            "DELETE FROM pivot_states WHERE instrument_id = ? AND timeframe = ?", (instrument, timeframe)
+        )
         if structure.until_ms is not None:
             connection.execute(
-                "INSERT INTO pivot_states VALUES (?, ?, ?, ?, ?) ON CONFLICT (instrument_id, timeframe) DO NOTHING",
+                "INSERT INTO pivot_states VALUES (?, ?, ?, ?, ?)",
                 (instrument, timeframe, structure.until_ms, structure.state(), now),
             )
         connection.execute("DELETE FROM meta WHERE key = ?", (f"{DUE}{timeframe}:{key}",))

@@ -17,42 +17,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
-
-from engine.core import Commands, step
+from engine.core import Commands
 from engine.gathering import live_parts
 from engine.keep import Keep
 from engine.market.assembly import build
 from engine.market.frames import Frames
 from engine.provider import DataProvider
 from engine.replay import Recording, Replay
-from engine.types import SECOND, TIMEFRAME_SECONDS, Bar, BarsLoaded, Record, Timeframe
+from engine.types import SECOND
 from storage.archive import StoredArchive
 from storage.writer import Writer
+from tests.engine.market.recorded import load
 from tests.support.exchange import recordings_root
 
-FILES = {"binance:ETH/USDT": "ETH_USDT-1m.feather", "binance:BTC/USDT": "BTC_USDT-1m.feather"}
 KEY = "binance:ETH/USDT"
-LOADED = (Timeframe.M1, Timeframe.H1, Timeframe.D1)
-
-
-def candles(root: Path, key: str, timeframe: Timeframe, end_ms: int, sizes: tuple[int, int]) -> tuple[Bar, ...]:
-    """Return recorded candles before a time, summed up to a timeframe, the newest 1500."""
-    price, size = sizes
-    length = TIMEFRAME_SECONDS[timeframe] * 1000
-    table = pl.read_ipc(root / "candles-1m-binance-spot" / "2024-07_08" / FILES[key])
-    table = table.with_columns((pl.col("date").dt.epoch("ms") // length * length).alias("open_ms"))
-    table = table.filter(pl.col("open_ms") + length <= end_ms).group_by("open_ms", maintain_order=True).agg(
-        pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")
-    )  # fmt: skip
-    return tuple(
-        Bar(
-            open_ms=open_ms, open=round(open_ * price), high=round(high * price), low=round(low * price),
-            close=round(close * price), volume=round(volume * size), trades=-1, taker_buy=-1, quote_volume=-1,
-            source="venue",
-        )
-        for open_ms, open_, high, low, close, volume in table.tail(1500).iter_rows()
-    )  # fmt: skip
 
 
 def timed(call: Callable[[], object], times: int, unit: float = 1e6) -> dict[str, float]:
@@ -121,13 +99,7 @@ def main() -> None:
 
     replay.commands = commanded
     replay.run(limit=1000)
-    for key, market in replay.state.markets.items():
-        sizes = market.instrument.price_scale, market.instrument.size_scale
-        for timeframe in LOADED:
-            bars = candles(root, key, timeframe, replay.position // 1_000_000 - 60_000, sizes)
-            event = BarsLoaded(instrument=key, timeframe=timeframe, bars=bars)
-            stamp = replay.position
-            step(replay.state, Record(seq=replay.state.seq, ts_recv=stamp, source="binance:rest", event=event))
+    load(root, replay)
     replay.run()
     given = build(live_parts(replay.state, KEY))
     figures: dict[str, object] = {

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,9 @@ def exchange(rate: float) -> Iterator[str]:
         server.wait()
 
 
-def measure(address: str, seconds: float) -> tuple[dict[str, Any], list[float]]:
+def measure(
+    address: str, seconds: float, program: Sequence[str] = ("-m", "tradetui")
+) -> tuple[dict[str, Any], list[float]]:
     """Run the engine against an exchange; return the figures, and its memory in MB each second."""
     with tempfile.TemporaryDirectory() as folder:
         config, report = Path(folder) / "config.toml", Path(folder) / "report.json"
@@ -65,7 +67,7 @@ def measure(address: str, seconds: float) -> tuple[dict[str, Any], list[float]]:
         config.write_text(
             f'data_provider.stand_ins = []\n[venues.binance]\nrest = ["{address}/spot"]\nws = ["{ws}/spot"]\n'
         )
-        command = [sys.executable, "-m", "tradetui", "--headless", "--config", str(config), "--duration", str(seconds)]
+        command = [sys.executable, *program, "--headless", "--config", str(config), "--duration", str(seconds)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         engine = subprocess.Popen([*command, "--report", str(report)], **quiet)
         began = time.monotonic()

@@ -1,7 +1,7 @@
-"""Storage: rows in through the writer's own path and by attached files, reads on 10 M bars, sizes of what is packed.
+"""Storage: rows in by the writer and by attached files, reads on 10 M bars, sizes of packed files, the live path.
 
-`python -m tests.bench.storage [--rows 10000000] [--folder DIR]` prints JSON. What is written was recorded; to have enough
-of it, it is tiled: ids go on, stamps are shifted by a constant.
+`python -m tests.bench.storage [--rows 10000000] [--live 60] [--folder DIR]` prints JSON. What is written was recorded;
+to have enough of it, it is tiled: ids go on, stamps are shifted by a constant.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ import msgspec
 import numpy as np
 
 from engine.keep import Keep
+from engine.market.bars import Bars
 from engine.replay import Recording, Replay
-from engine.types import MS, SECOND, Bar, Instrument, Timeframe
+from engine.types import MS, SECOND, Bar, Instrument, Timeframe, Trade
 from storage import schema
 from storage.archive import StoredArchive
 from storage.connection import open_for_reading, open_for_writing
 from storage.retention import Days, Policy, Retention
 from storage.writer import Pace, Writer
+from tests.bench import live
 from tests.support.exchange import recordings_root
 
 DAY = 86_400 * SECOND
@@ -189,7 +191,7 @@ def reads(path: Path, total: int) -> dict[str, Any]:
 
 
 async def packed(path: Path, root: Path, keeps: list[Keep]) -> dict[str, float]:
-    """Bytes of packed trades and bars, against the messages and candles of the venue that they came from."""
+    """Bytes a packed row, and of trades against the venue's messages that they came from."""
     now = max(keep.known_at for keep in keeps) + 30 * DAY
     async with Writer(path, Pace(most_waiting=10**9), engine=False) as writer:
         for keep in keeps:
@@ -202,19 +204,48 @@ async def packed(path: Path, root: Path, keeps: list[Keep]) -> dict[str, float]:
     bytes_of = dict(connection.execute("SELECT kind, sum(bytes) FROM cold_files GROUP BY 1"))
     rows_of = dict(connection.execute("SELECT kind, sum(rows) FROM cold_files GROUP BY 1"))
     connection.close()
-    messages = sum(
-        len(line.partition(b" ")[2].strip())
-        for file in (root / "hftbacktest-binance-ws" / "spot").glob("*.gz")
-        for line in gzip.open(file)
-        if b"@trade" in line
-    )
-    candles = sum(len(kline(keep.instrument, bar)) for keep in keeps for t, bar in keep.bars if t is Timeframe.S1)
+    messages = 0
+    for file in (root / "hftbacktest-binance-ws" / "spot").glob("*.gz"):
+        with gzip.open(file) as lines:
+            messages += sum(len(line.partition(b" ")[2].strip()) for line in lines if b"@trade" in line)
     archive.close()
     return {
         **{f"{kind}_bytes_per_row": bytes_of[kind] / rows_of[kind] for kind in bytes_of},
         "trades_share_of_messages": bytes_of["trades"] / messages,
-        "bars_share_of_klines": bytes_of["bars"] / candles,
     }
+
+
+async def hour_of_bars(path: Path, root: Path) -> dict[str, float]:
+    """Bytes of an hour of packed bars of a second, built of recorded trades, against the venue's candles."""
+    share, rows, now = [0, 0], 0, 0
+    async with Writer(path, Pace(most_waiting=10**9), engine=False) as writer:
+        for name in ("BTC", "ETH"):
+            instrument = Instrument(
+                key=f"binance:{name}/USDT", venue="binance", symbol=f"{name}USDT", base=name, quote="USDT",
+                price_decimals=2, size_decimals=8,
+            )  # fmt: skip
+            bars = Bars(4000)
+            for each in json.loads((root / "binance-spot-20201101T09" / f"{name}USDT_trades.json").read_bytes()):
+                price, size = (round(float(each[key]) * scale) for key, scale in (("p", 100), ("q", 10**8)))
+                ts = each["T"] * MS
+                bars.cover(ts)
+                count = each["l"] - each["f"] + 1
+                bars.trade(
+                    Trade(
+                        instrument=instrument.key, id=each["a"], price=price, size=size, ts_exch=ts,
+                        ts_sent=each["E"] * MS, sell=each["m"], aggregate=True, count=count,
+                    )
+                )  # fmt: skip
+            for bar in bars.closed[Timeframe.S1]:
+                now = (bar.open_ms + 1000) * MS
+                writer.put(Keep(instrument=instrument, known_at=now, bars=((Timeframe.S1, bar),)))
+                share[1] += len(kline(instrument, bar))
+                rows += 1
+        await writer.flush()
+        policy = Policy(days=dict.fromkeys(KINDS, Days(pack=1, keep=3650)), prune_below_mb=0)
+        archive = StoredArchive(path, path.parent / "cold")
+        share[0] = (await Retention(writer, archive.cold, policy, clock=lambda: now + 30 * DAY).once()).bytes
+    return {"bars": rows, "bytes_per_row": share[0] / rows, "bars_share_of_klines": share[0] / share[1]}
 
 
 def kline(instrument: Instrument, bar: Bar) -> bytes:
@@ -234,9 +265,29 @@ def kline(instrument: Instrument, bar: Bar) -> bytes:
     ).encode()  # fmt: skip
 
 
+NOTHING_KEPT = """
+import storage.writer
+storage.writer.Writer.put = lambda writer, keep: None
+from tradetui.__main__ import main
+main()
+"""
+
+
+def live_path(seconds: float) -> dict[str, Any]:
+    """Latency of the live path at 1,000 messages a second and symbol, with rows written and without, ms."""
+    found = {}
+    for name, program in (("without_writing", ("-c", NOTHING_KEPT)), ("while_writing", ("-m", "tradetui"))):
+        with live.exchange(1000.0) as address:
+            found[name] = live.measure(address, seconds, program)[0]["latency"]
+    return {**found, "p99_ratio": found["while_writing"]["p99_ms"] / found["without_writing"]["p99_ms"]}
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--rows", type=int, default=10_000_000)
+    arguments.add_argument(
+        "--live", type=float, default=0.0, help="seconds of live load, each with and without writing"
+    )
     arguments.add_argument("--folder", type=Path, default=None)
     chosen = arguments.parse_args()
     root = recordings_root()
@@ -253,11 +304,10 @@ def main() -> None:
         found["attached_files"] = asyncio.run(attached(folder / "large.db", minute_bars(root), chosen.rows))
         found["file_bytes_per_bar"] = (folder / "large.db").stat().st_size / chosen.rows
         found["reads"] = reads(folder / "large.db", chosen.rows)
-        day = [each for batch in tiled(keeps, 20, 660) for each in batch]
-        found["packed"] = asyncio.run(packed(folder / "packed" / "market.db", root, day))
-        found["packed_one_recording_alone"] = asyncio.run(packed(folder / "packed1" / "market.db", root, keeps))
-        for share in ("trades_share_of_messages",):
-            found["packed"][share] /= 20
+        found["packed_recording"] = asyncio.run(packed(folder / "packed" / "market.db", root, keeps))
+        found["packed_hour_of_bars"] = asyncio.run(hour_of_bars(folder / "hour" / "market.db", root))
+        if chosen.live:
+            found["live_path"] = live_path(chosen.live)
         print(json.dumps(found, indent=2))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -218,7 +218,9 @@ def test_migrate_brings_old_parquet_in_counts_it_and_keeps_it(home: Path) -> Non
     frame = pl.DataFrame(rows, schema=["timestamp", "open", "high", "low", "close", "volume"], orient="row")
     frame.with_columns(pl.col("timestamp").cast(pl.Int64)).write_parquet(old / "ETHUSDT_1m.parquet")
     (old / "ETHUSDT_1m.pkl").write_bytes(b"\x80\x04\x95\x00")
+    assert told("migrate")["schema"] != []
     report = told("migrate", old, code=1)
+    assert report["schema"] == []
     assert [(each["outcome"], each["new"]) for each in report["files"]] == [("imported", 40), ("refused", 0)]
     assert [(each["symbol"], each["rows"]) for each in told("ls")] == [("ETH/USDT", 40)]
     assert (old / "ETHUSDT_1m.parquet").exists()
@@ -298,3 +300,22 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "Exit code" in text
     assert "--profile" in text
     assert "--json" in text
+
+
+def test_backfill_asks_the_exchange_and_stores_what_it_has(home: Path, recordings_root_path: Path) -> None:
+    from tests.bench.start import exchange
+
+    now = int(time.time()) // 3600 * 3600
+    start, end = (time.strftime("%Y-%m-%dT%H:%M", time.gmtime(now - hours * 3600)) for hours in (6, 2))
+    with exchange(home) as config:
+        given = ("backfill", "BTC/USDT", "-t", "1m", "--from", start, "--to", end, "--config", config)
+        first = told(*given)
+        assert (first["served"], first["missing"]) == ({"venue": 240}, 0)
+        (series,) = told("ls")
+        assert (series["source"], series["rows"], series["gaps"]) == ("venue", 240, 0)
+        assert told(*given)["served"] == {"storage": 240}
+        assert told("backfill", "BTC/USDT", "-t", "1m", "--config", config)["ranges"] == 0
+    with pytest.raises(ConsoleError):
+        data("backfill", "ETH/USDT", "-t", "1m", "--from", start, "--to", end, "--config", config)
+    with pytest.raises(SettingsInvalid, match="unknown venue 'kraken'"):
+        data("backfill", "kraken:BTC/EUR")

@@ -35,7 +35,7 @@ from engine.market.sync import SyncState
 from engine.ports import Entry
 from engine.supervisor import PartState
 from engine.types import Timeframe
-from tradetui import commands
+from tradetui import commands, data_commands
 from tradetui.lock import Holder
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
@@ -206,13 +206,19 @@ def test_refusals_and_denials_are_those_of_the_code() -> None:
 
 
 def test_commands_and_their_arguments_are_those_of_the_code() -> None:
-    source = ast.parse(Path(commands.__file__).read_text("utf-8"))
-    (build,) = (node for node in ast.walk(source) if isinstance(node, ast.FunctionDef) and node.name == "commands")
-    taken = {
+    page = {row[0].strip("`"): set(re.findall(r"`(\w+)`:", row[1])) for row in table(PAGE, "command")}
+    assert page == {**taken(commands, "commands"), **taken(data_commands, "data_commands")}
+
+
+def taken(module: types.ModuleType, function: str) -> dict[str, set[str]]:
+    """Return the commands that a function of a module makes, with the arguments that each takes."""
+    source = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
+    (build,) = (node for node in ast.walk(source) if isinstance(node, ast.FunctionDef) and node.name == function)
+    found = {
         each.name: {
             word.value
             for node in ast.walk(each)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_only"
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "only"
             for word in node.args
             if isinstance(word, ast.Constant)
         }
@@ -221,9 +227,8 @@ def test_commands_and_their_arguments_are_those_of_the_code() -> None:
     }
     (made,) = (node for node in build.body if isinstance(node, ast.Return))
     assert isinstance(made.value, ast.Dict)
-    assert [key.value for key in made.value.keys if isinstance(key, ast.Constant)] == list(taken)
-    page = {row[0].strip("`"): set(re.findall(r"`(\w+)`:", row[1])) for row in table(PAGE, "command")}
-    assert page == taken
+    assert [key.value for key in made.value.keys if isinstance(key, ast.Constant)] == list(found)
+    return found
 
 
 def test_limits_are_those_of_the_code() -> None:

@@ -15,9 +15,10 @@ import pytest
 
 from engine.errors import SettingsInvalid
 from engine.market.cob import SECONDS
+from engine.market.columns import ColumnRing
 from engine.market.outputs import ModelOutput, ModelType
-from engine.provided import InferenceData
-from engine.provider import DataProvider, Time
+from engine.provided import InferenceData, Time
+from engine.provider import DataProvider
 from engine.types import MS, SECOND, Timeframe
 from storage.archive import StoredArchive
 from tests.engine.market.recorded import KEYS, Recorded, differences
@@ -71,6 +72,27 @@ def test_the_same_time_is_the_same_object_from_memory_and_from_storage(
     assert differences(one.input, other.input) == []
     for (key, as_of), given in list(recorded.live.items())[::6]:
         assert differences(asked(live, as_of, symbol=key).input, given) == []
+
+
+def test_an_engine_that_has_just_begun_takes_up_the_book_of_the_one_before(
+    archive: StoredArchive, offline: DataProvider, recorded: Recorded
+) -> None:
+    state = recorded.replay.state
+    frames = state.markets[ETH_KEY].frames
+    whole, frames.columns = frames.columns, ColumnRing()
+    try:
+        kept = [keep for keep in recorded.keeps if keep.instrument.key == ETH_KEY and keep.column is not None]
+        for keep in kept[-20:]:
+            assert keep.column is not None
+            frames.columns.append(keep.column, keep.bucket, keep.instrument)
+        begun = DataProvider(state=lambda: state, archive=archive, now=lambda: recorded.last)
+        given = asked(begun)
+    finally:
+        frames.columns = whole
+    assert given.source == "cache"
+    assert given.input is not None
+    assert given.input.cob.there.sum() == SECONDS
+    assert differences(given.input, asked(offline, recorded.last).input) == []
 
 
 def test_without_an_engine_the_newest_is_the_newest_stored(offline: DataProvider, recorded: Recorded) -> None:

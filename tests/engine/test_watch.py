@@ -123,13 +123,13 @@ def test_refused_frames_are_counted_and_the_last_is_named(bench: Bench) -> None:
 
 def test_a_request_that_fails_says_since_when_why_and_when_again(bench: Bench) -> None:
     began = bench.clock.now()
-    bench.feed._trouble("depth of BTCUSDT", FeedUnavailable("no answer"), 0.5)
+    bench.feed.note("depth of BTCUSDT", FeedUnavailable("no answer"), 0.5)
     alert = bench.one()
     assert (alert.code, alert.component) == ("REQUEST_FAILED", "binance depth of BTCUSDT")
     assert (alert.text, alert.doing, alert.since) == ("no answer", "try 2 in 0.5 s", began)
     assert bench.one(3 * TENTH).doing == "try 2 in 0.2 s"
     assert bench.one(3 * TENTH).doing == "try 2 under way"
-    bench.feed._trouble("depth of BTCUSDT", FeedUnavailable("still no answer"), 10)
+    bench.feed.note("depth of BTCUSDT", FeedUnavailable("still no answer"), 10)
     alert = bench.one(SECOND)
     assert (alert.text, alert.doing, alert.since, alert.count) == ("still no answer", "try 3 in 9.0 s", began, 1)
     bench.feed.troubles.clear()
@@ -173,8 +173,8 @@ def test_bars_that_differ_are_told_with_one_of_them(bench: Bench) -> None:
 
 def test_a_venue_that_told_us_to_wait_delays_every_try(bench: Bench) -> None:
     said = VenueThrottled(VENUE, 4.0, "HTTP 429 from http://x on depth")
-    bench.feed._trouble("depth of BTCUSDT", said, 4.0)
-    bench.feed._trouble("klines", FeedUnavailable("no answer"), 0.5)
+    bench.feed.note("depth of BTCUSDT", said, 4.0)
+    bench.feed.note("klines", FeedUnavailable("no answer"), 0.5)
     bench.feed.rest.budget.block(4.0, bench.monotonic())
     active = bench.look(SECOND)
     assert active["VENUE_THROTTLED", VENUE].doing == "requests go on in 3.0 s"

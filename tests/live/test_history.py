@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,12 +15,13 @@ from engine.alerts import Alert, Alerts
 from engine.digest import state_hash
 from engine.ingestion.session import FeedSettings
 from engine.maintenance import EVERY_S
+from engine.market.pivots import Structure
 from engine.monitor import Identity, Monitor
 from engine.pulse import Resources
 from engine.replay import Recording, Replay
 from engine.runtime import Engine
 from engine.settings import CacheSettings
-from engine.types import Bar, FetchBars, Timeframe
+from engine.types import Bar, BarsLoaded, FetchBars, Instrument, PivotPoint, PivotsLoaded, Timeframe
 from tests.fault.run import START_NS, address, tape_of
 from tests.support.exchange import MemoryTransport, RecordedExchange, now_ns, run_virtual
 from tests.support.exchange.candle_faults import CandleFault
@@ -34,6 +35,19 @@ M1 = Timeframe.M1
 KEPT = 300
 
 
+class Swings:
+    """A stored market structure of one timeframe."""
+
+    async def load(self, instrument: Instrument) -> AsyncIterator[PivotsLoaded]:
+        await asyncio.sleep(0.5)
+        open_ms = now_ns() // 10**6 - 10**10
+        swing = PivotPoint(
+            timeframe=M1, level=5, high=True, ts_ms=open_ms, price=2576.36, confirmed_ms=open_ms + 60_000, known_at=1
+        )
+        state = Structure(M1).state()
+        yield PivotsLoaded(instrument=instrument.key, timeframe=M1, until_ms=-1, state=state, pivots=(swing,))
+
+
 class Scene:
     """An engine on the recorded exchange, in virtual time."""
 
@@ -41,6 +55,7 @@ class Scene:
         self.exchange = RecordedExchange(tape_of(root, "spot"), now_ns, recordings=root, begin="start")
         self.exchange.candle_fault = fault
         self.shelf = shelf
+        self.events: list[type] = []
         clock = asyncio.get_running_loop().time
         settings = Settings(
             venues=Venues(
@@ -64,6 +79,8 @@ class Scene:
             dice=random.Random(0).random,
             store=shelf,
             archive=shelf,  # type: ignore[arg-type]
+            structures=Swings(),
+            observer=lambda record, _state: self.events.append(type(record.event)),
         )
         self.told: list[tuple[str, Alert]] = []
         alerts = Alerts(lambda change, alert: self.told.append((change, alert)))
@@ -161,11 +178,16 @@ def test_a_replay_of_what_storage_and_stand_ins_served_gives_the_same_state(
         await asyncio.sleep(50)
         assert scene.sources() >= {"venue", "mexc"}
         assert whole(scene.closed(), M1)
+        assert scene.events.count(PivotsLoaded) == 1
+        assert scene.events.index(PivotsLoaded) < scene.events.index(BarsLoaded)
 
     engine = play(recordings_root_path, again, record=tmp_path, fault=CandleFault.CUT, shelf=shelf)
     replay = Replay(Recording([tmp_path]), engine.state.settings)
     replay.run()
     assert state_hash(replay.state) == engine.final_hash
+    pivots = [state.markets[ETH].frames.tracks[M1].pivots for state in (engine.state, replay.state)]
+    assert pivots[0] == pivots[1]
+    assert pivots[0][0].level == 5
     replayed = replay.state.markets[ETH].bars.closed[M1]
     assert {bar.source for bar in replayed} >= {"venue", "mexc"}
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from engine.errors import StorageFailed
 from engine.keep import BookKept, Keep
 from engine.ohlcv import COLUMNS, OHLCV
 from engine.types import MS, SECOND, PivotPoint, Timeframe
+from storage import stretches as module
 from storage.archive import StoredArchive
 from storage.connection import open_for_writing
 from storage.rollup import merged, rolled_up
@@ -145,6 +147,16 @@ async def test_pivots_by_level_as_they_were_known(store: Writer, archive: Stored
     assert archive.pivots(ETH.key, M1, per_level=100) == list(pivots)
     assert archive.pivots(ETH.key, M1, per_level=3, known_at=(T0 + 20) * SECOND) == list(pivots[15:21])
     assert archive.pivots(ETH.key, S1, per_level=3) == []
+
+
+async def test_the_state_of_a_structure_is_replaced(store: Writer, archive: StoredArchive) -> None:
+    store.put(keep(T0 + 1, bar(T0)))
+    await store.flush()
+    for until, state in ((5, b"old"), (7, b"new\x00")):
+        await store.save_structure(ETH.key, M1, until, state)
+    assert archive.pivot_state(ETH.key, M1) == (7, b"new\x00")
+    assert archive.pivot_state(ETH.key, S1) is None
+    await store.save_structure("binance:SOL/USDT", M1, 1, b"")  # nobody knows it: there are no bars of it
 
 
 # What was known when. -------------------------------------------------------------------------------------------------
@@ -323,7 +335,7 @@ async def test_what_is_given_out_cannot_be_changed(store: Writer, archive: Store
 
 
 async def test_memory_is_bounded(store: Writer, archive: StoredArchive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.archive.REMEMBERED", 2)
+    monkeypatch.setattr("storage.stretches.REMEMBERED", 2)
     for n in range(5):
         store.put(keep(T0 + 5000 * n + 1, bar(T0 + 5000 * n)))
     await store.flush()
@@ -368,6 +380,36 @@ async def test_many_threads_read_while_one_writes(store: Writer, archive: Stored
         thread.join()
     assert failures == []
     assert len(archive.candles(ETH.key, S1)) == 1800
+
+
+async def test_closing_waits_for_those_who_read(
+    store: Writer, archive: StoredArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put(keep(T0 + 1, bar(T0)))
+    await store.flush()
+    reading, go_on = threading.Event(), threading.Event()
+    found: list[OHLCV] = []
+    real = module.rows.stretch
+
+    def slowly(*given: Any) -> Any:
+        reading.set()
+        go_on.wait(10)
+        return real(*given)
+
+    monkeypatch.setattr(module.rows, "stretch", slowly)
+    reader = threading.Thread(target=lambda: found.append(archive.candles(ETH.key, S1)))
+    reader.start()
+    reading.wait(10)
+    closing = threading.Thread(target=archive.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    go_on.set()
+    closing.join()
+    reader.join()
+    assert len(found[0]) == 1
+    with pytest.raises(StorageFailed, match="it is closed"):
+        archive.candles(ETH.key, S1)
 
 
 # The specification's own names. ---------------------------------------------------------------------------------------

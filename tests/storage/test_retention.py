@@ -107,6 +107,8 @@ async def test_a_reader_sees_no_difference(bench: Bench, recorded: list[Keep], m
     assert len([name for name in bench.files() if name.startswith("trades/")]) > 4
     assert {key: bench.seen(key) for key in keys} == before
     assert bench.archive.trades(keys[0], start=0, end=1 << 62, known_at=known) == half
+    few = bench.archive.trades(keys[0], start=0, end=1 << 62, limit=700)
+    assert few == before[keys[0]][1][-700:], "over two files"
     again = StoredArchive(bench.store.path, bench.archive.cold.folder)
     assert again.candles(keys[0], Timeframe.S1).close.tolist() == before[keys[0]][0][4]
     again.close()

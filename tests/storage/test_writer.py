@@ -472,7 +472,12 @@ async def test_what_a_stop_left_out_is_listed_and_healed(path: Path) -> None:
     now[0] = (T0 + 20) * SECOND
     async with Writer(path, LAZY, clock=lambda: now[0]):
         pass
-    assert rows(path, "SELECT reason FROM gaps WHERE healed_at IS NULL") == [("engine was not running",)]
+    query = "SELECT reason, last_ms / 1000 FROM gaps WHERE healed_at IS NULL"
+    assert rows(path, query) == [("engine was not running", T0 + 19)]
+    now[0] = (T0 + 30) * SECOND
+    async with Writer(path, LAZY, clock=lambda: now[0]):
+        pass
+    assert rows(path, query) == [("engine was not running", T0 + 29)], "nothing came meanwhile: it has grown"
 
 
 async def test_a_minute_that_a_kill_cut_in_two_is_whole(path: Path, recorded: list[Keep]) -> None:

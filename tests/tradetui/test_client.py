@@ -138,7 +138,8 @@ def test_what_is_asked_is_what_arrives(where: Places) -> None:
         assert await client.command("log_level", level="debug", times=3) == "did it"
 
     meeting(where, talk, scene)
-    asked = {"topic": "bars", "instrument": "x", "timeframe": "1m", "limit": 7, "since": "a.0", "depth": 20}
+    asked = {"topic": "bars", "instrument": "x", "timeframe": "1m", "limit": 7, "since": "a.0", "depth": 20,
+             "start_ms": None, "end_ms": None}  # fmt: skip
     assert {name: value for name, value in seen[0].items() if name not in ("id", "type")} == asked
     assert (seen[1]["name"], seen[1]["arguments"]) == ("log_level", {"level": "debug", "times": 3})
 

@@ -113,7 +113,9 @@ def test_an_engine_whose_database_cannot_be_used_goes_on_without_it(where: Place
     before = database_of(where, damage)
 
     async def scene(service: Service, client: Client) -> None:
-        while not (found := [a for a in await client.get("alerts", list[Alert]) if a.code == "STORAGE_FAILED"]):
+        found: list[Alert] = []
+        while not found:
+            found = [each for each in await client.get("alerts", list[Alert]) if each.code == "STORAGE_FAILED"]
             await asyncio.sleep(0.05)
         assert found[0].active
         assert ("of another program" if damage == "foreign" else "is not a database") in found[0].text
@@ -155,7 +157,8 @@ def test_a_replay_in_the_foreground_can_write_a_database(recordings_root_path: P
     archive.close()
     streams = json.loads(report.read_bytes())["streams"]
     assert rows["1s"] > 300
-    assert rows["trades"] == next(iter(streams.values()))["trades"]
+    played = next(iter(streams.values()))["trades"]
+    assert played - 50 < rows["trades"] <= played, "all but those of the last second, which did not end"
     again = subprocess.run(command, capture_output=True, text=True, check=False)
     assert again.returncode == 2
     assert "it is there already; a replay writes a new one" in again.stderr

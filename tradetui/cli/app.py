@@ -98,7 +98,8 @@ def run(
     from engine.errors import SettingsInvalid
 
     live_only = {"--symbol": symbol, "--record": record, "--duration": duration}
-    replay_only = {"--speed": speed != "1x", "--seek": seek, "--until": until, "--market": market, "--database": database}
+    replay_only = {"--speed": speed != "1x", "--seek": seek, "--until": until, "--market": market}
+    replay_only |= {"--database": database}
     for name, given in (live_only if replay else replay_only).items():
         if given:
             raise SettingsInvalid(f"{name} has no meaning {'with' if replay else 'without'} --replay")

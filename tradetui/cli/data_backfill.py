@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,11 +12,15 @@ from tradetui.cli.options import Config, Json, Profile, config_of, places_of, pr
 from tradetui.cli.output import show_json
 
 if TYPE_CHECKING:
-    from engine.views import HistoryView
+    from engine.types import Timeframe
+    from tradetui.cli.data_store import Progress
     from tradetui.places import Places
 
 PAGE = 10_000
 """Candles asked for at once."""
+
+ANSWER = 1000
+"""The same of an engine, which has to answer within seconds."""
 
 
 def backfill(
@@ -45,7 +49,7 @@ def backfill(
     length = Timeframe(timeframe_of(timeframe))
     step = length.seconds * 1000
     now = int(time.time() * 1000)
-    last = min(time_of("--to", end, now), now)
+    last = min(time_of("--to", end, now), now) // step * step
     if start:
         spans = [(time_of("--from", start, 0), last)]
     else:
@@ -82,7 +86,7 @@ def _fill(
     config: Path | None,
     profile: str,
     key: str,
-    length: Any,
+    length: Timeframe,
     pages: list[tuple[int, int]],
     *,
     quiet: bool,
@@ -105,9 +109,9 @@ async def _by_engine(
     _config: Path | None,
     _profile: str,
     key: str,
-    length: Any,
+    length: Timeframe,
     pages: list[tuple[int, int]],
-    progress: Any,
+    progress: Progress,
 ) -> Filled:
     from engine.views import HistoryView
     from tradetui.client import engine_of
@@ -115,18 +119,33 @@ async def _by_engine(
     served: dict[str, int] = {}
     lacking: list[tuple[int, int, int]] = []
     reasons: dict[str, None] = {}
+    step = length.seconds * 1000
+    small = [(at, min(at + ANSWER * step, end)) for start, end in pages for at in range(start, end, ANSWER * step)]
     async with engine_of(places, "backfill") as engine:
-        for place, (start, end) in enumerate(pages):
-            progress(place, len(pages), f"{key} {length}")
-            found: HistoryView = await engine.get(
-                "history", HistoryView, instrument=key, timeframe=str(length), start_ms=start, end_ms=end
+        for place, (start, end) in enumerate(small):
+            progress(place, len(small), f"{key} {length}")
+            found = await engine.get(
+                "history", HistoryView, instrument=key, timeframe=str(length), start_ms=start, end_ms=end, limit=ANSWER
             )
             for each in found.served:
                 served[each.source] = served.get(each.source, 0) + each.rows
-            lacking += [(gap.first_ms, gap.last_ms, gap.missing) for gap in found.gaps]
-            if found.reason:
+            gone = _missing([row.open_ms for row in found.rows], start, end, step)
+            lacking += gone
+            if gone and found.reason:
                 reasons[found.reason] = None
     return served, lacking, list(reasons)
+
+
+def _missing(opens: list[int], start: int, end: int, step: int) -> list[tuple[int, int, int]]:
+    """Return the stretches in [start, end) without a candle: first, last, how many."""
+    wanted = set(range(-(-start // step) * step, end, step)) - set(opens)
+    found: list[tuple[int, int, int]] = []
+    for at in sorted(wanted):
+        if found and found[-1][1] == at - step:
+            found[-1] = (found[-1][0], at, found[-1][2] + 1)
+        else:
+            found.append((at, at, 1))
+    return found
 
 
 async def _here(
@@ -134,35 +153,30 @@ async def _here(
     config: Path | None,
     profile: str,
     key: str,
-    length: Any,
+    length: Timeframe,
     pages: list[tuple[int, int]],
-    progress: Any,
+    progress: Progress,
 ) -> Filled:
     """Ask the exchange from this process, which holds the profile meanwhile."""
-    import os
-
     from engine.errors import SettingsInvalid
     from engine.ingestion.network import AiohttpTransport
     from engine.ingestion.symbols import instruments, symbol_of
     from storage.archive import StoredArchive
     from storage.writer import Writer
-    from tradetui import __version__
     from tradetui.bootstrap import build_history
+    from tradetui.cli.data_store import held
     from tradetui.config import resolve
-    from tradetui.lock import Holder, ProfileLock
 
     settings = resolve(config, profile=profile).settings
     market, symbol = symbol_of(key)
-    places.make()
-    lock, transport = ProfileLock(places.lock), AiohttpTransport()
-    lock.acquire(Holder(pid=os.getpid(), socket=str(places.socket), started=time.time_ns(), version=__version__))
+    transport = AiohttpTransport()
     served: dict[str, int] = {}
     lacking: list[tuple[int, int, int]] = []
     reasons: dict[str, None] = {}
-    try:
-        async with Writer(places.database, engine=False) as writer:
-            archive = StoredArchive(places.database, places.cold, writer.changes)
-            try:
+    with held(places):
+        try:
+            async with Writer(places.database, engine=False) as writer:
+                archive = StoredArchive(places.database, places.cold, writer.changes)
                 history = build_history(settings, market.venue, transport=transport, store=writer, archive=archive)
                 found, _ = instruments(market, await history.venue.rest.exchange_info([symbol]), {symbol})
                 if symbol not in found:
@@ -176,9 +190,7 @@ async def _here(
                     if answer.reason:
                         reasons[answer.reason] = None
                     await writer.flush()
-            finally:
                 archive.close()
-    finally:
-        await transport.aclose()
-        lock.release()
+        finally:
+            await transport.aclose()
     return served, lacking, list(reasons)

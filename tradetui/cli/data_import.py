@@ -133,6 +133,7 @@ def run(places: Places, wanted: list[Unit], flags: Hints, *, dry_run: bool, quie
         return Importer(_Nothing(places), places.temporary, dry_run=True, progress=progress).run(wanted)
     with writing(places) as storage:
         report = Importer(storage, places.temporary, progress=progress).run(wanted)
+        report.schema = storage.migrated
         if not report.interrupted and not report.failed:
             try:
                 storage.pivots(progress)
@@ -210,6 +211,8 @@ def _lines(report: Report) -> None:
             )
         for note in each.notes:
             _say(f"    {note}")
+    if report.schema:
+        _say(f"the database has schema {report.schema[-1]} now")
     counts = totals(report)
     outcomes = {
         name: sum(each.outcome == name for each in report.files)

@@ -81,6 +81,8 @@ class Own:
         self.connection = open_for_writing(self.path)
         with failures(self.path):
             self.migrated = schema.migrate(self.connection, str(self.path))
+            # What a power cut takes of an import is imported again; closing puts everything on the disk.
+            self.connection.execute("PRAGMA synchronous = NORMAL")
         self._archive = StoredArchive(self.path, places.cold)
 
     def close(self) -> None:
@@ -129,6 +131,7 @@ class Through:
     """Storage by way of the engine that holds the profile: it is the one writer."""
 
     def __init__(self, places: Places, runner: asyncio.Runner, client: Client) -> None:
+        self.migrated: list[int] = []  # the engine did that at its start
         self._places = places
         self._runner = runner
         self._client = client
@@ -171,6 +174,28 @@ class Through:
 
 
 @contextlib.contextmanager
+def held(places: Places) -> Iterator[None]:
+    """Hold the profile for the length of a block, so that no engine starts meanwhile.
+
+    Raises:
+        EngineRunning: An engine has it, or another command.
+    """
+    from tradetui import __version__
+    from tradetui.lock import Holder, ProfileLock
+
+    places.make()
+    lock = ProfileLock(places.lock)
+    lock.acquire(Holder(pid=os.getpid(), socket=str(places.socket), started=time.time_ns(), version=__version__))
+    try:
+        yield
+    finally:
+        lock.release()
+        if lock.left_behind is not None:  # the next engine has to hear that the last one did not end cleanly
+            with contextlib.suppress(OSError):
+                places.lock.write_bytes(msgspec.json.encode(lock.left_behind))
+
+
+@contextlib.contextmanager
 def writing(places: Places) -> Iterator[Own | Through]:
     """Open storage for writing, for the length of a block: through the profile's engine if one runs, else directly.
 
@@ -178,28 +203,16 @@ def writing(places: Places) -> Iterator[Own | Through]:
         EngineUnreachable: Another process holds the profile, and is no engine that answers.
         StorageFailed: The database cannot be opened.
     """
-    from tradetui import __version__
-    from tradetui.lock import Holder, ProfileLock
-
-    places.make()
-    lock = ProfileLock(places.lock)
-    try:
-        lock.acquire(Holder(pid=os.getpid(), socket=str(places.socket), started=time.time_ns(), version=__version__))
-    except EngineRunning:
-        with _engine(places) as through:
-            yield through
-        return
-    try:
-        own = Own(places)
+    with contextlib.ExitStack() as stack:
+        storage: Own | Through
         try:
-            yield own
-        finally:
-            own.close()
-    finally:
-        lock.release()
-        if lock.left_behind is not None:  # the next engine has to hear that the last one did not end cleanly
-            with contextlib.suppress(OSError):
-                places.lock.write_bytes(msgspec.json.encode(lock.left_behind))
+            stack.enter_context(held(places))
+        except EngineRunning:
+            storage = stack.enter_context(_engine(places))
+        else:
+            storage = Own(places)
+            stack.callback(storage.close)
+        yield storage
 
 
 @contextlib.contextmanager

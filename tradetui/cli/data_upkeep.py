@@ -142,13 +142,10 @@ def restore(
 
     Exit code: 0 done or listed, 2 it could not be done; then everything is as it was.
     """
-    import os
-
     from engine.errors import StorageFailed
     from storage.backup import backups
     from storage.backup import restore as put_back
-    from tradetui import __version__
-    from tradetui.lock import Holder, ProfileLock
+    from tradetui.cli.data_store import held
 
     places = places_of(profile)
     kept = backups(places.backups)
@@ -162,13 +159,8 @@ def restore(
     chosen = file or (kept[-1].path if kept else None)
     if chosen is None or not chosen.is_file():
         raise StorageFailed(f"{chosen or places.backups}: no such copy; `tradetui data backup` makes one")
-    places.make()
-    lock = ProfileLock(places.lock)
-    lock.acquire(Holder(pid=os.getpid(), socket=str(places.socket), started=time.time_ns(), version=__version__))
-    try:
+    with held(places):
         aside = put_back(chosen, places.database, now=time.time_ns())
-    finally:
-        lock.release()
     if as_json:
         show_json({"restored": str(chosen), "replaced": str(aside) if aside else None})
     else:

@@ -12,7 +12,15 @@ from msgspec import Meta
 
 from engine.ingestion.markets import COINM, SPOT, STAND_IN_MARKETS, USDM
 from engine.ingestion.session import FeedSettings
-from engine.settings import EVERY_TIMEFRAME, REFERENCES, CacheSettings, CobSettings, MarketLimits, MarketSettings, Timeframes
+from engine.settings import (
+    EVERY_TIMEFRAME,
+    REFERENCES,
+    CacheSettings,
+    CobSettings,
+    MarketLimits,
+    MarketSettings,
+    Timeframes,
+)
 
 
 class DataProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,8 +41,8 @@ class DataProvider(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     references: Annotated[
         tuple[Annotated[str, Meta(pattern=r"^[A-Z0-9]+/[A-Z0-9]+$")], ...],
         Meta(
-            description="Pairs of base assets: in the input of models the first is held against the second, of the same "
-            "venue, quote asset and kind, which must be followed, too. An asset without a pair has no reference.",
+            description="Pairs of base assets: in the input of models the first is held against the second, of the "
+            "same venue, quote asset and kind, which must be followed, too. An asset without a pair has no reference.",
             extra={"allowed": 'a list of pairs, as in ["ETH/BTC", "BTC/ETH", "SOL/BTC"]'},
         ),
     ] = tuple(f"{base}/{other}" for base, other in REFERENCES.items())

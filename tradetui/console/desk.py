@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.types import TIMEFRAME_SECONDS, Timeframe
 from tradetui.console.keymap import KEYS, Key
 from tradetui.console.news import Want
 from tradetui.console.render.cells import age
@@ -204,10 +205,13 @@ class Desk:
                 chart.low = chart.high = chart.end = None
 
     def timeframe(self, name: str) -> None:
-        """Show a timeframe in the chart that was last in focus."""
+        """Show a timeframe in the chart that was last in focus, at the time it looks at."""
         chart = self.chart
         if chart.timeframe != name:
-            chart.timeframe, chart.low, chart.high, chart.end = name, None, None, None
+            before, after = (TIMEFRAME_SECONDS[Timeframe(each)] * 1000 for each in (chart.timeframe, name))
+            chart.timeframe, chart.low, chart.high = name, None, None
+            if chart.end is not None:
+                chart.end = (chart.end + before - 1) // after * after
 
     def laid(self, name: str) -> bool:
         """Tell whether something lies over or under the candles of the chart that was last in focus."""

@@ -5,31 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-PANES = (
-    "chart1",
-    "chart2",
-    "chart3",
-    "chart4",
-    "heat",
-    "ladder",
-    "tape",
-    "markets",
-    "system",
-    "alerts",
-    "events",
-    "data",
-)
+CHARTS = ("chart1", "chart2", "chart3", "chart4")
 
-DIGITS = {
-    "2": "heat",
-    "3": "ladder",
-    "4": "tape",
-    "5": "markets",
-    "6": "system",
-    "7": "alerts",
-    "8": "events",
-    "9": "data",
-}
+PANES = (*CHARTS, "heat", "ladder", "tape", "markets", "system", "alerts", "events", "data")
+
+DIGITS = dict(zip("23456789", PANES[4:], strict=True))
 """Panes by key; `1` is the charts."""
 
 LEAST = 80, 24

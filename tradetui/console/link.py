@@ -16,10 +16,9 @@ import msgspec
 from engine.errors import ConsoleError, EngineUnreachable, RequestDenied
 from engine.protocol import Series, State
 from engine.text import inert
-from engine.views import GapsView, HistoryView, PivotsView, ProfileView, QualityView
 from tradetui.client import Client, connect
-from tradetui.console.news import EVENTS, SILENT_S, News, Note, Phase, Told, Want
-from tradetui.console.past import MOST, Page, Past
+from tradetui.console.inquiry import Inquiry
+from tradetui.console.news import EVENTS, SILENT_S, Note, Phase, Want
 from tradetui.launch import attach
 from tradetui.places import Places
 
@@ -37,13 +36,6 @@ ALWAYS = {Want("health"): 500, Want("markets"): 250, Want("alerts"): 500, Want("
 EVERY_MS = {"bars": 250, "book": 250, "cob": 250, "heat": 500, "trades": 250}
 """How often news of what is looked at may come, ms."""
 
-QUESTIONS: dict[str, tuple[type[Told], float]] = {
-    "pivots": (PivotsView, 5.0), "profile": (ProfileView, 5.0), "quality": (QualityView, 3.0), "gaps": (GapsView, 30.0),
-}  # fmt: skip
-"""What can only be asked, what is told of it, and after how many seconds it is asked again while it is looked at."""
-
-QUESTION_S = 0.5
-
 BARS = 1500
 """Bars asked for of each chart: what the engine holds in memory."""
 
@@ -54,7 +46,7 @@ AGAIN_S = 1.0
 """Pause before something that the engine does not know yet is asked for again."""
 
 
-class Link(News):
+class Link(Inquiry):
     """The way to the engine. `run` keeps the news up to date; everything else only reads, or asks for acts."""
 
     def __init__(
@@ -73,17 +65,12 @@ class Link(News):
         self.attached_times = 0
         self.arguments = arguments
         self._pauses = pauses
-        self._client: Client | None = None
         self._tries = 0
         self._wanted = False
         self._stopped_here = False
-        self._unread: set[str] = set()
         self._wake = asyncio.Event()
-        self._looked_at: set[Want] = set()
         self._changed = asyncio.Event()
-        self._sought = asyncio.Event()
         self._cursors: dict[Want, str] = {}
-        self._pages: set[asyncio.Task[None]] = set()
 
     def look_at(self, wants: set[Want]) -> None:
         """Follow these topics besides what is always followed, and no others."""
@@ -131,53 +118,6 @@ class Link(News):
             EngineUnreachable: It is gone or does not answer.
         """
         return await self._attached_client().command(name, **arguments)
-
-    # The past. ------------------------------------------------------------------------------------------------------
-
-    def load(self, instrument: str, timeframe: str, begin: int, end: int) -> None:
-        """Have the past of a chart loaded from `begin` to `end` (UTC ms), page by page, beside everything else."""
-        past = self.past(instrument, timeframe)
-        client = self._client
-        page = past.lacks(begin, end, self.monotonic()) if client is not None and self.attached else None
-        if client is None or page is None:
-            return
-        past.ask(page)
-        task = asyncio.create_task(self._page(client, past, Want("history", instrument, timeframe), page))
-        self._pages.add(task)
-        task.add_done_callback(self._pages.discard)
-
-    def bounds(self, instrument: str, timeframe: str) -> None:
-        """Find out from when to when candles are stored; `Past.stored` has it then."""
-        past, client = self.past(instrument, timeframe), self._client
-        if client is None or past.looking or past.stored is not None:
-            return
-
-        async def ask(client: Client) -> None:
-            try:
-                past.bounded(await client.get("gaps", GapsView, instrument=instrument, timeframe=timeframe))
-            except ConsoleError as error:
-                past.bounded(None, inert(str(error)))
-            self.version += 1
-
-        past.looking = True
-        task = asyncio.create_task(ask(client))
-        self._pages.add(task)
-        task.add_done_callback(self._pages.discard)
-
-    async def _page(self, client: Client, past: Past, want: Want, page: Page) -> None:
-        """Get one page; why it cannot be had stands on the chart."""
-        try:
-            told = await client.get(
-                "history", HistoryView, instrument=want.instrument, timeframe=want.timeframe, start_ms=page.start_ms,
-                end_ms=page.end_ms, limit=min((page.end_ms - page.start_ms) // past.length_ms + 1, MOST),
-            )  # fmt: skip
-        except ConsoleError as error:
-            past.failed(page, inert(str(error)), self.monotonic())
-        else:
-            refused = past.take(page, told, self.monotonic())
-            if refused:
-                self.say(f"{refused} stored candles of {want.instrument} {want.timeframe} make no sense: not drawn")
-        self.version += 1
 
     def _attached_client(self) -> Client:
         if self._client is None:
@@ -233,7 +173,7 @@ class Link(News):
                 await client.subscribe(want.topic, self._news, every_ms=every_ms, **asked)
             except RequestDenied as denied:
                 self.say(f"the engine does not tell of {want.topic}: {denied}")
-        tasks = [asyncio.create_task(each(client), name=each.__name__) for each in (self._look, self._question)]
+        tasks = [asyncio.create_task(each(client), name=each.__name__) for each in (self._look, self.question)]
         try:
             reason = await client.lost()
         finally:
@@ -273,37 +213,6 @@ class Link(News):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(AGAIN_S if denied else None):
                         await self._changed.wait()
-
-    async def _question(self, client: Client) -> None:
-        """Ask again and again what can only be asked, as long as somebody looks at it."""
-        asked: dict[Want, float] = {}
-        with contextlib.suppress(EngineUnreachable):
-            while True:
-                for want in sorted(each for each in self._looked_at if each.topic in QUESTIONS):
-                    kind, pause = QUESTIONS[want.topic]
-                    if self.monotonic() - asked.get(want, -pause) < pause:
-                        continue
-                    asked[want] = self.monotonic()
-                    await self._answered(client, want, kind)
-                self._sought.clear()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(QUESTION_S):
-                        await self._sought.wait()
-
-    async def _answered(self, client: Client, want: Want, kind: type[Told]) -> None:
-        """Ask one question; an engine that cannot answer it is asked again later."""
-        asked = {"timeframe": want.timeframe} if want.timeframe else {}
-        try:
-            told = await client.get(want.topic, kind, instrument=want.instrument, **asked)
-        except RequestDenied:
-            return
-        except EngineUnreachable as error:
-            if error.hung:  # it is of another version, or has too much to do: that ends nothing
-                self.say(f"{want.topic} of {want.instrument}: {error}")
-                return
-            raise
-        self.told(want, told)
-        self.version += 1
 
     async def _begin(self, client: Client, want: Want) -> int:
         asked: dict[str, str | int] = {"instrument": want.instrument}

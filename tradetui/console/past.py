@@ -47,6 +47,8 @@ class Past:
         """Opening time of the oldest bar that anybody has, once that is known."""
         self.stored: tuple[int, int] | None = None
         """Opening times of the first and the last stored bar, once they are known."""
+        self.holes: tuple[tuple[int, int], ...] | None = None
+        """From when to when nothing is stored between those two, once that is known."""
         self.looking = False
         """Whether it is being found out what is stored."""
         self.asked: Page | None = None
@@ -68,6 +70,7 @@ class Past:
         wanted = (end - begin) // length + 1
         bars = MOST if self._barren else min(max(wanted // 2, LEAST), MOST)
         self._let_go(begin, end, max(KEPT, 2 * wanted))
+        self._leap()
         far = not self.stop_ms or end < self.start_ms or begin > self.stop_ms
         if far:
             page = Page(max(end - min(max(wanted, LEAST), MOST) * length, 0), end)
@@ -84,6 +87,26 @@ class Past:
     def _elsewhere(self, page: Page) -> bool:
         """Tell whether a page is of another time than that under way."""
         return self.asked is not None and abs(page.end_ms - self.asked.end_ms) > page.end_ms - page.start_ms
+
+    def _leap(self) -> None:
+        """Step over a hole in what is stored, once it is known that nobody has anything at its edge."""
+        for first, stop in self.holes or ():
+            if self.bare_before and first < self.start_ms <= stop:
+                self.start_ms = first
+            if self.bare_after and first <= self.stop_ms < stop:
+                self.stop_ms = stop
+
+    @property
+    def bare_before(self) -> bool:
+        """Whether what is loaded begins with a time of which nobody has bars."""
+        return self.stop_ms > 0 and (not len(self.candles) or self.start_ms < int(self.candles.open_ms[0]))
+
+    @property
+    def bare_after(self) -> bool:
+        """Whether what is loaded ends with a time of which nobody has bars."""
+        return self.stop_ms > 0 and (
+            not len(self.candles) or int(self.candles.open_ms[-1]) + self.length_ms < self.stop_ms
+        )
 
     def _let_go(self, begin: int, end: int, most: int) -> None:
         """Forget what lies furthest from a stretch, if there is too much."""
@@ -118,6 +141,8 @@ class Past:
         """Take note of what is stored, or why that cannot be known."""
         self.looking = False
         self.trouble = why
+        gaps = told.gaps if told is not None else ()
+        self.holes = tuple((gap.first_ms, gap.last_ms + self.length_ms) for gap in gaps)
         if told is not None and told.first_ms is not None and told.last_ms is not None:
             self.stored = told.first_ms, told.last_ms
         self.version += 1
@@ -130,8 +155,9 @@ class Past:
         self.asked, self.trouble = None, told.reason if failed else ""
         self._again_at = now_s + AGAIN_S if failed else 0.0
         self.version += 1
-        self.served = " + ".join(dict.fromkeys(each.source for each in told.served if each.rows)) or "nobody"
-        self.served += f" {sum(each.ms for each in told.served):.0f} ms"
+        sources = dict.fromkeys(each.source for each in told.served if each.rows)
+        if sources:
+            self.served = f"{' + '.join(sources)} {sum(each.ms for each in told.served):.0f} ms"
         if told.first_ms is not None and told.last_ms is not None:
             self.stored = told.first_ms, told.last_ms
         found = Candles.of(told.rows)

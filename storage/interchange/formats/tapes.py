@@ -46,6 +46,7 @@ def read(paths: list[Path], hints: Hints) -> Parsed:
     for note in recording.notes():
         parsed.note(note)
     source = source_of(hints.source, "recording")
+    parsed.instruments = kept.instruments
     for instrument, trades in kept.trades.items():
         if not trades:
             continue

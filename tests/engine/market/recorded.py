@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
+import polars as pl
 
-from engine.core import Commands
+from engine.core import Commands, step
 from engine.gathering import live_parts
 from engine.keep import Keep
 from engine.market.assembly import build
 from engine.market.inputs import ModelInput
 from engine.replay import Recording, Replay
-from engine.types import SECOND
+from engine.types import MS, SECOND, Bar, BarsLoaded, Event, Instrument, Record, Timeframe
 from storage.writer import Writer
 
 KEYS = ("binance:ETH/USDT", "binance:BTC/USDT")
@@ -26,7 +27,10 @@ KEYS = ("binance:ETH/USDT", "binance:BTC/USDT")
 class Recorded:
     """A replay with all that it said, and the inputs that were built live at some of its seconds."""
 
-    def __init__(self, root: Path, share: float = 0.03) -> None:
+    def __init__(
+        self, root: Path, share: float = 0.03, disturbances: Sequence[tuple[int, Callable[[Replay], None]]] = ()
+    ) -> None:
+        """`share` of the seconds are looked at; each disturbance is done so many seconds after the start."""
         self.keeps: list[Keep] = []
         self.live: dict[tuple[str, int], ModelInput] = {}
         chosen = random.Random(7)
@@ -41,6 +45,9 @@ class Recorded:
                     self.live[key, given.as_of] = given
 
         self.replay.commands = commanded
+        for second, disturb in disturbances:
+            self.replay.run(until=self.replay.recording.start + second * SECOND)
+            disturb(self.replay)
         self.replay.run()
         self.last = max(keep.known_at for keep in self.keeps)
         self.first = min(keep.known_at for keep in self.keeps)
@@ -61,6 +68,39 @@ class Recorded:
 
         asyncio.run(write())
         return stop
+
+
+def inject(replay: Replay, event: Event, source: str = "binance") -> None:
+    """Have something happen that is not in the recording."""
+    state = replay.state
+    step(state, Record(seq=state.seq + 1, ts_recv=replay.position, source=source, event=event))
+
+
+def candles(root: Path, instrument: Instrument, timeframe: Timeframe, end_ms: int) -> tuple[Bar, ...]:
+    """Recorded candles of minutes before a time, summed up to a timeframe, the newest 1500."""
+    length = timeframe.seconds * 1000
+    price, size = instrument.price_scale, instrument.size_scale
+    table = pl.read_ipc(root / "candles-1m-binance-spot" / "2024-07_08" / f"{instrument.base}_USDT-1m.feather")
+    table = table.with_columns((pl.col("date").dt.epoch("ms") // length * length).alias("open_ms"))
+    table = table.filter(pl.col("open_ms") + length <= end_ms).group_by("open_ms", maintain_order=True).agg(
+        pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")
+    )  # fmt: skip
+    return tuple(
+        Bar(
+            open_ms=open_ms, open=round(open_ * price), high=round(high * price), low=round(low * price),
+            close=round(close * price), volume=round(volume * size), trades=-1, taker_buy=-1, quote_volume=-1,
+            source="venue",
+        )
+        for open_ms, open_, high, low, close, volume in table.tail(1500).iter_rows()
+    )  # fmt: skip
+
+
+def load(root: Path, replay: Replay, newest: int = 1500) -> None:
+    """Have the venue's candles come, all but those of seconds, as history does."""
+    for key, market in replay.state.markets.items():
+        for timeframe in list(Timeframe)[1:]:
+            bars = candles(root, market.instrument, timeframe, replay.position // MS - 2000)[-newest:]
+            inject(replay, BarsLoaded(instrument=key, timeframe=timeframe, bars=bars), "binance:rest")
 
 
 def differences(one: object, other: object, where: str = "", tolerance: float = 1e-9) -> list[str]:

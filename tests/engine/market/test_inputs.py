@@ -23,9 +23,10 @@ from engine.market.outputs import Action, ModelOutput, ModelType
 from engine.market.quality import validate
 from engine.market.structure import Swings
 from engine.ohlcv import OHLCV
-from engine.types import MS, SECOND, Timeframe
+from engine.replay import Replay
+from engine.types import MS, SECOND, FeedLost, FeedUp, Timeframe
 from storage.archive import StoredArchive
-from tests.engine.market.recorded import KEYS, Recorded, differences
+from tests.engine.market.recorded import KEYS, Recorded, differences, inject, load
 from tests.engine.support import BTC, BTC_COINM, T0
 
 ETH_KEY, BTC_KEY = KEYS
@@ -81,6 +82,52 @@ def test_live_and_stored_are_the_same_field_by_field(recorded: Recorded, archive
     assert len(recorded.live) >= 30
     for (key, as_of), live in recorded.live.items():
         assert differences(live, at(archive, key, as_of)) == [], (key, as_of)
+
+
+def test_they_are_the_same_whatever_happens(recordings_root_path: Path, tmp_path: Path) -> None:
+    """History that comes late, a lost connection, a hole, a clock set back, late trades, the venue's candles."""
+
+    def late_trades(replay: Replay) -> None:
+        market = replay.state.markets[ETH_KEY]
+        last = market.last_trade
+        assert last is not None
+        for back in (3, 10, 50):
+            ts_exch = last.ts_exch - back * SECOND
+            market.bars.trade(
+                msgspec.structs.replace(last, id=last.id - 7 * back, price=last.price + 50 * back, ts_exch=ts_exch)
+            )
+
+    def hole(replay: Replay) -> None:
+        for market in replay.state.markets.values():
+            market.bars.hole(replay.position - 20 * SECOND)
+
+    def set_back(replay: Replay) -> None:
+        for market in replay.state.markets.values():
+            market.bars.rewind(replay.position - 10 * SECOND)
+
+    disturbed = Recorded(
+        recordings_root_path,
+        0.06,
+        [
+            (30, lambda replay: load(recordings_root_path, replay, 400)),
+            (100, lambda replay: inject(replay, FeedLost(source="binance", reason="as a test"))),
+            (140, lambda replay: inject(replay, FeedUp(source="binance"))),
+            (200, lambda replay: load(recordings_root_path, replay, 20)),
+            (260, lambda replay: load(recordings_root_path, replay, 700)),
+            (300, hole),
+            (330, set_back),
+            (420, lambda replay: load(recordings_root_path, replay, 20)),
+            (450, late_trades),
+        ],
+    )
+    market = disturbed.replay.state.markets[ETH_KEY]
+    assert market.bars.revisions == 3
+    assert len(market.bars.closed[M1]) > 400
+    archive = StoredArchive(disturbed.store(tmp_path / "market.db"), tmp_path / "cold")
+    assert len(disturbed.live) > 40
+    for (key, as_of), live in disturbed.live.items():
+        assert differences(live, at(archive, key, as_of)) == [], (key, as_of)
+    archive.close()
 
 
 def test_what_is_compared_is_not_empty(recorded: Recorded) -> None:
@@ -144,6 +191,13 @@ def test_a_future_that_is_another_changes_nothing(recorded: Recorded, archive: S
     later = as_of + 3 * SECOND
     assert differences(at(archive, ETH_KEY, later), at(changed, ETH_KEY, later)) != []
     changed.close()
+
+
+def test_an_input_cannot_be_written_to(recorded: Recorded) -> None:
+    given = recorded.live[ETH_KEY, max(as_of for _, as_of in recorded.live)]
+    for array in (given.frames[S1].values, given.cob.bids, given.pivots[M1].price, given.indicators[M1].values):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
 
 
 def test_the_same_second_is_the_same_input_whenever_it_is_built(recorded: Recorded) -> None:

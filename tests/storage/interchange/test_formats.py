@@ -11,6 +11,8 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from engine.errors import ImportRefused
 from engine.types import Timeframe
@@ -300,6 +302,29 @@ def test_events_with_damage(tmp_path: Path) -> None:
     path.write_text(json.dumps([{name: value for name, value in good.items() if name != "M"}]))
     with pytest.raises(ImportRefused, match="give --venue"):  # futures, or somebody else's
         freqtrade.read_json(path, NONE)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5) | st.just(START),
+    lambda each: (
+        st.lists(each, max_size=7) | st.dictionaries(st.sampled_from([*"espqTtamM", "open", "close", "time"]), each)
+    ),
+    max_leaves=20,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(VALUES)
+@example([{"e": []}])
+def test_whatever_the_json_all_entries_are_accounted_for(tmp_path: Path, value: object) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(value), encoding="utf-8", errors="surrogatepass")
+    try:
+        parsed = freqtrade.read_json(path, Hints(venue="binance", symbol="BTC/USDT", timeframe="1m"))
+    except ImportRefused:
+        return
+    taken = sum(len(each) + each.duplicates + each.conflicts for each in (*parsed.candles, *parsed.trades))
+    assert parsed.rows == taken + parsed.refusals.count + parsed.skipped.total()
 
 
 def test_trades_without_ids(recordings_root_path: Path) -> None:

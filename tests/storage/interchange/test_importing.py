@@ -184,6 +184,20 @@ def test_ctrl_c_leaves_finished_files_done(shelf: Shelf, tmp_path: Path) -> None
     assert [each.outcome for each in shelf.bring(*paths, **SAID).files] == ["already", "imported", "imported"]
 
 
+def test_what_is_not_complete_gives_way_to_what_is(shelf: Shelf, tmp_path: Path) -> None:
+    head = "timestamp,open,high,low,close,volume,complete"
+    rows = bars(5)
+    shelf.bring(table([f"{row},{int(i < 4)}" for i, row in enumerate(rows)], tmp_path / "a.csv", head), **SAID)
+    last = rows[4].rpartition(",")[0]
+    file = only(
+        shelf.bring(table([*(f"{row},1" for row in rows[:4]), f"{last},50,1"], tmp_path / "b.csv", head), **SAID)
+    )
+    assert (file.new, file.identical, file.conflicts) == (1, 4, 0)
+    assert shelf.rows("SELECT volume, complete FROM bars ORDER BY open_ms DESC LIMIT 1") == [(50, 1)]
+    file = only(shelf.bring(table([f"{last},60,0"], tmp_path / "c.csv", head), **SAID))
+    assert (file.new, file.conflicts) == (0, 1)
+
+
 def test_what_a_file_says_twice_and_otherwise_is_told(shelf: Shelf, tmp_path: Path) -> None:
     rows = bars(5)
     again = rows[2].rpartition(",")[0] + ",77"
@@ -208,6 +222,22 @@ def test_a_database_that_refuses_is_told_with_what_is_done(shelf: Shelf, tmp_pat
     assert (report.failed, report.ok, len(report.files)) == ("No space left on device", False, 1)
     shelf.take = take  # type: ignore[method-assign]
     assert [each.outcome for each in shelf.bring(*paths, **SAID).files] == ["already", "imported", "imported"]
+
+
+def test_scales_that_a_recording_tells_are_stored_unless_known(shelf: Shelf, recordings_root_path: Path) -> None:
+    path = recordings_root_path / "hftbacktest-binance-ws/cm/ethusd_perp_20240808.gz"
+    key = "binancecoinm:ETH/USD:ETH"
+    only(shelf.bring(path))
+    ((symbol, price, contract),) = shelf.rows(
+        "SELECT symbol, price_decimals, contract_size FROM instruments WHERE key = ?", key
+    )
+    assert (symbol, price, contract) == ("ETHUSD_PERP", 2, 10)
+    found = shelf.archive.trades(key, start=0, end=2**62, limit=3)
+    newest = shelf.rows("SELECT price FROM trades ORDER BY trade_id DESC LIMIT 3")
+    assert [trade.price for trade in found] == [round(price * 100) for (price,) in reversed(newest)]
+    shelf.connection.execute("UPDATE instruments SET price_decimals = 3")
+    only(shelf.bring(path, source="again"))
+    assert shelf.rows("SELECT DISTINCT price_decimals FROM instruments") == [(3,)]
 
 
 def test_a_merge_that_fails_leaves_nothing(shelf: Shelf, tmp_path: Path) -> None:

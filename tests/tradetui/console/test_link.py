@@ -12,9 +12,10 @@ import pytest
 
 from engine.errors import EngineUnreachable, RequestDenied
 from engine.snapshot import BookView
-from engine.views import BarRow, ReplayView
+from engine.views import BarRow, ProfileView, ReplayView
 from tests.tradetui.fake_engine import FakeEngine, alert, health, market
 from tradetui.client import Client, connect
+from tradetui.console import inquiry
 from tradetui.console import link as link_module
 from tradetui.console import news as news_module
 from tradetui.console.link import Link, Phase, Want
@@ -409,3 +410,55 @@ async def test_a_still_picture_does_not_change(here: Places, launched: list[list
         assert len(still.candles(ETH, "1m")) == 1
         assert still.engine_now() == now
         assert still.fresh("markets")
+
+
+# Questions and the past. --------------------------------------------------------------------------------------------
+
+
+def profile(volume: float) -> ProfileView:
+    return ProfileView(
+        instrument="binance:ETH/USDT", since_ms=0, until_ms=1, price=1.0, size=1.0, volumes=(volume,), total=volume,
+        control=None, value_low=None, value_high=None, approximate=False, reason="",
+    )  # fmt: skip
+
+
+async def test_what_can_only_be_asked_is_asked_while_somebody_looks_at_it(
+    here: Places, launched: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(inquiry.QUESTIONS, "profile", (ProfileView, 0.05))
+    monkeypatch.setattr(inquiry, "QUESTION_S", 0.02)
+    answers = iter(range(1, 10_000))
+    async with FakeEngine(here) as engine, running(here) as link:
+        engine.answers["profile"] = lambda _: profile(float(next(answers)))
+        engine.denies.add("quality")
+        link.look_at({Want("profile", "binance:ETH/USDT"), Want("quality", "binance:ETH/USDT")})
+        await wait_for(lambda: "binance:ETH/USDT" in link.profiles)
+        first = link.profiles["binance:ETH/USDT"].total
+        await wait_for(lambda: link.profiles["binance:ETH/USDT"].total > first)
+        assert not link.qualities
+        assert link.attached, "what cannot be answered ends nothing"
+        link.look_at(set())
+        await asyncio.sleep(0.1)
+        asked = len(engine.got)
+        await asyncio.sleep(0.2)
+        assert len(engine.got) == asked, "nobody looks at it any more"
+
+
+async def test_an_engine_that_goes_while_a_page_is_under_way_leaves_no_page_under_way(
+    here: Places, launched: list[list[str]]
+) -> None:
+    engine = FakeEngine(here)
+    async with engine, running(here) as link:
+        await wait_for(lambda: link.attached)
+        engine.answer_s = 5.0
+        link.load("binance:ETH/USDT", "1m", 0, 10**12)
+        past = link.past("binance:ETH/USDT", "1m")
+        await wait_for(lambda: bool(engine.got))
+        assert past.asked is not None
+        await engine.stop("stopped")
+        await wait_for(lambda: not link.attached)
+        await wait_for(lambda: past.asked is None)
+        assert past.trouble
+        link.load("binance:ETH/USDT", "1m", 0, 10**12)
+        assert link.past("binance:ETH/USDT", "1m").asked is None, "nobody is there to be asked"
+        await engine.start()

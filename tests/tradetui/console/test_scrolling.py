@@ -187,6 +187,31 @@ async def test_a_date_without_bars_shows_the_nearest_and_says_so(here: Places, a
         await shown.sees("20 Apr 2021")
 
 
+async def test_a_hole_of_years_is_scrolled_over_in_both_directions(here: Places, archive: RecordedPast) -> None:
+    """Between May 2021 and July 2024 nothing is recorded: the bars on both sides stand side by side."""
+    async with engine_of(here, archive), console(here, (140, 45)) as shown:
+        await shown.sees("live \u25b8")
+        pane = shown.app.chart_pane
+        await typed(shown, "goto 2024-07-26 14:30")
+        await shown.sees("26 Jul")
+        for _ in range(60):
+            await shown.press("ctrl+left")
+            await shown.pilot.pause(0.05)
+            if "May 2021" in "\n".join(shown.lines("chart2")):
+                break
+        await shown.sees("May 2021")
+        made = pane.outlook.slots()
+        assert made.broken.sum() >= 1
+        await typed(shown, "goto 2021-05-20 19:00")
+        await shown.sees("20 May 2021")
+        for _ in range(60):
+            await shown.press("pagedown")
+            await shown.pilot.pause(0.05)
+            if pane.chart.end is None or pane.chart.end > 1_700_000_000_000:
+                break
+        assert pane.chart.end is None or pane.chart.end > 1_700_000_000_000
+
+
 async def test_a_history_that_fails_says_why_and_the_market_stays(here: Places, archive: RecordedPast) -> None:
     async with engine_of(here, archive) as engine, console(here, (140, 45)) as shown:
         await shown.sees("live \u25b8")

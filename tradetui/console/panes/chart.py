@@ -86,6 +86,8 @@ class ChartPane(ChartKeys):
             return f"history: {past.trouble}; it is tried again"
         if past.begins_ms is not None and not sight.view.first and seen - self.outlook.slot_ms < past.begins_ms:
             return f"no data before {stamp(past.begins_ms * MS)[:16]}"
+        if past.bare_before and not sight.view.first and past.start_ms < seen:
+            return f"nobody has candles before {stamp(seen * MS)[:16]}"
         return f"history: {past.served}" if back and past.served else ""
 
     def _tell(self, trouble: str) -> None:

@@ -8,8 +8,9 @@ from textual import events
 
 from engine.types import TIMEFRAME_SECONDS, Timeframe
 from tradetui.console.keys import pressed
+from tradetui.console.panes.journey import OLDEST
 from tradetui.console.panes.pane import Pane
-from tradetui.console.panes.sight import OLDEST, Outlook, Sight
+from tradetui.console.panes.sight import Outlook, Sight
 from tradetui.console.render import chart as drawing
 from tradetui.console.render.glyphs import GLYPHS
 from tradetui.console.render.scale import shifted, stretched
@@ -159,10 +160,7 @@ class ChartKeys(Pane):
         room = (sight.parts.width if sight is not None else self.size.width) - AIR
         frames = {str(each): TIMEFRAME_SECONDS[each] for each in Timeframe}
         name, columns = fitting(seconds, room, frames, ZOOMS, self.chart.timeframe)
-        if name != self.chart.timeframe:
-            end = self.chart.end
-            self.desk.timeframe(name)
-            self.chart.end = end
+        self.desk.timeframe(name)
         self.chart.columns = columns
         self.desk.changed()
 

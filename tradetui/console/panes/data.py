@@ -25,8 +25,9 @@ class DataPane(TablePane):
         """Return what is told of the instrument, whether the engine speaks, and what this console has loaded."""
         news, symbol = self.desk.news, self.desk.symbol
         pasts = [(news.past(symbol, each).version, len(news.candles(symbol, each))) for each in TIMEFRAMES]
-        told = [id(news.gaps.get((symbol, each))) for each in TIMEFRAMES]
-        return symbol, id(news.qualities.get(symbol)), told, news.attached, pasts
+        told = [news.gaps.get((symbol, each)) for each in TIMEFRAMES]
+        served = news.health.history if news.health is not None else ()
+        return symbol, news.qualities.get(symbol), told, served, news.attached, pasts
 
     def title(self) -> str:
         """Return the name with the instrument."""

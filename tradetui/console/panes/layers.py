@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.types import MS
 from tradetui.console import studies
 from tradetui.console.render.axes import moment, money
+from tradetui.console.render.cells import stamp
 from tradetui.console.render.overlay import Drawn, Level, Overlay, Profile, Turn, colour_of
 from tradetui.console.render.pens import AXIS, FAINT
 from tradetui.console.render.study import Panel
@@ -28,14 +30,14 @@ class Layers:
     def __init__(self, outlook: Outlook) -> None:
         self._outlook = outlook
         self._values = Values()
-        self._picked: tuple[tuple[int, tuple[str, ...]], tuple[Turn, ...]] | None = None
+        self._picked: tuple[PivotsView, tuple[str, ...], tuple[Turn, ...]] | None = None
 
     def version(self) -> object:
         """Return what the layers are made of besides candles and view."""
         desk, chart = self._outlook.desk, self._outlook.chart
         pivots = desk.news.pivots.get((desk.symbol, chart.timeframe)) if chart.marks else None
         profile = desk.news.profiles.get(desk.symbol) if studies.PROFILE in chart.marks else None
-        return id(pivots), id(profile)
+        return pivots, profile
 
     def overlay(self, sight: Sight) -> Overlay:
         """Return what lies over the candles."""
@@ -52,6 +54,9 @@ class Layers:
             said.append(f"pivots: {pivots.reason if pivots is not None else 'not told yet'}")
         if pivots is not None:
             turns = self._turns(pivots)
+            oldest = min((turn.ts_ms for turn in turns), default=0)
+            if oldest >= int(sight.slots.end_ms[sight.view.stop - 1]):
+                said.append(f"pivots from {stamp(oldest * MS)[:16]} on")
             if sight.cross is not None:
                 said += _crossed(turns, sight, self._outlook.places)
             if studies.LEVELS in marks:
@@ -65,18 +70,16 @@ class Layers:
 
     def _turns(self, pivots: PivotsView) -> tuple[Turn, ...]:
         """Return the pivots of the chosen levels; they are picked out anew only when there are others."""
-        key = id(pivots), self._outlook.chart.marks
-        if self._picked is None or self._picked[0] != key:
-            chosen = {level for level, name in enumerate(PIVOTS, 1) if name in key[1]}
-            self._picked = (
-                key,
-                tuple(
-                    Turn(each.ts_ms, each.confirmed_ms, each.level, each.high, each.price)
-                    for each in pivots.points
-                    if each.level in chosen
-                ),
+        marks, picked = self._outlook.chart.marks, self._picked
+        if picked is None or picked[0] is not pivots or picked[1] != marks:
+            chosen = {level for level, name in enumerate(PIVOTS, 1) if name in marks}
+            turns = tuple(
+                Turn(each.ts_ms, each.confirmed_ms, each.level, each.high, each.price)
+                for each in pivots.points
+                if each.level in chosen
             )
-        return self._picked[1]
+            self._picked = picked = pivots, marks, turns
+        return picked[2]
 
     def panel(self, sight: Sight) -> Panel | None:
         """Return the indicator under the candles, None if none is chosen."""

@@ -45,8 +45,8 @@ def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> t
     kept, room = set(), width
     late = [key for key in own if key.id in LATER]
     first = [key for key in own if key.id not in LATER]
-    needed = [key for key in others if key.id in NEEDED]
-    for key in (*always, *first, *needed, *late, *(key for key in others if key.id not in NEEDED)):
+    needed = [key for key in others if key.id in NEEDED] if late else []
+    for key in (*always, *first, *needed, *late, *(key for key in others if key not in needed)):
         size = len(told[key.id]) + len(key.hint) + 3
         if size <= room:
             kept.add(key.id)

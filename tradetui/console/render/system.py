@@ -60,7 +60,8 @@ def sections(news: News, own: Own, *, low: bool) -> list[list[Row]]:
         return [*first, vitals.this(own)]
     told = [
         vitals.connections(news, health), vitals.played(news), vitals.latencies(news, health), vitals.queues(health),
-        vitals.budgets(health), vitals.history(health), vitals.parts(health), vitals.disk(health), vitals.consoles(news, health),
+        vitals.budgets(health), vitals.history(health), vitals.parts(health), vitals.disk(health),
+        vitals.consoles(news, health),
     ]  # fmt: skip
     if low:
         told.insert(0, list(_brief(news, health, own)))

@@ -116,6 +116,14 @@ def test_the_crosshair_tells_when_a_pivot_was_confirmed(archive: RecordedPast) -
     assert "pivot 3" not in pane.lines()[1], "only what was chosen"
 
 
+def test_where_no_pivot_is_known_any_more_it_is_said_from_when_on_they_are(archive: RecordedPast) -> None:
+    pane = laid(archive, PLAIN, (110, 24))
+    pane.chart.marks = ("pivots3",)
+    assert "pivots from" not in pane.lines()[1]
+    gone_to(pane, archive, OUTAGE)
+    assert "pivots from 202" in pane.lines()[1]
+
+
 def test_what_is_not_told_yet_is_said_and_not_made_up(archive: RecordedPast) -> None:
     pane = Sized(desk(), 1, (110, 24))
     pane.chart.marks = ("pivots3", "profile")
