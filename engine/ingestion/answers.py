@@ -104,6 +104,10 @@ def _bar(row: tuple[int, str, str, str, str, str, int, str, int, str, str, Any],
         quote_volume = -1 if instrument.contract_size else exact(quote, decimals + instrument.size_decimals)
     except ProtocolError:
         quote_volume = -1
+    if volume:
+        # A volume of no value, or of no trade, is a figure that was left out.
+        quote_volume = quote_volume or -1
+        trades, taker_buy = (trades, taker_buy) if trades else (-1, -1)
     return Bar(
         open_ms=open_ms,
         open=prices[0],

@@ -124,6 +124,7 @@ class ConsoleApp(DeskKeys):
         self.desk.changed = self.changed
         self.desk.ask = lambda line: self.begin_line(":", line)
         self.desk.choose = self.acts.choose_layers
+        self.link.arrived = self.arrived
         self._linking = asyncio.create_task(self.link.run(), name="link")
         self._pace()
         self.place()
@@ -179,6 +180,11 @@ class ConsoleApp(DeskKeys):
         """Draw at once what a key has changed."""
         if self.screen_stack:
             self._pace()
+            self.draw()
+
+    def arrived(self) -> None:
+        """Draw a page of the past at once: somebody waits for it."""
+        if self._terminal is None or not self._terminal.behind(self):
             self.draw()
 
     def draw(self) -> None:

@@ -60,6 +60,7 @@ class Inquiry(News):
             except ConsoleError as error:
                 past.bounded(None, inert(str(error)))
             self.version += 1
+            self.arrived()
 
         past.looking = True
         task = asyncio.create_task(ask(client))
@@ -80,6 +81,7 @@ class Inquiry(News):
             if refused:
                 self.say(f"{refused} stored candles of {want.instrument} {want.timeframe} make no sense: not drawn")
         self.version += 1
+        self.arrived()
 
     async def question(self, client: Client) -> None:
         """Ask again and again what can only be asked, as long as somebody looks at it."""

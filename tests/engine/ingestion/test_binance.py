@@ -810,6 +810,12 @@ def test_candles() -> None:
     assert (bar.volume, bar.trades, bar.taker_buy) == (1_250_000_000, 321, 625_000_000)
     assert bar.quote_volume == 773_000_12 * 10**8
     assert (bar.source, bar.complete) == ("venue", True)
+    left_out = [*ROW[:7], "0", 0, "0", "0", "0"]
+    (bar,) = codec.klines("BTCUSDT", Timeframe.M1, json.dumps([left_out]).encode()).bars
+    assert (bar.volume, bar.trades, bar.taker_buy, bar.quote_volume) == (1_250_000_000, -1, -1, -1)
+    quiet = [*ROW[:5], "0", ROW[6], "0", 0, "0", "0", "0"]
+    (bar,) = codec.klines("BTCUSDT", Timeframe.M1, json.dumps([quiet]).encode()).bars
+    assert (bar.volume, bar.trades, bar.taker_buy, bar.quote_volume) == (0, 0, 0, 0)
     inverse = Codec(COINM, [guess(COINM, "BTCUSD_PERP", 1, 0)])
     row = [*ROW[:1], "61837.6", "61900.0", "61800.0", "61850.0", "12", ROW[6], "0.12", 321, "6", "0.1", "0"]
     assert inverse.klines("BTCUSD_PERP", Timeframe.M1, json.dumps([row]).encode()).bars[0].quote_volume == -1
