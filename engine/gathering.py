@@ -17,7 +17,7 @@ from engine.market.track import PIVOTS, swings_of
 from engine.ohlcv import OHLCV, Floats
 from engine.settings import REFERENCES
 from engine.state import EngineState
-from engine.types import MS, SECOND, Instrument, Timeframe
+from engine.types import SECOND, Instrument, Timeframe
 
 NO_OUTPUTS: Mapping[str, ModelOutput] = {}
 
@@ -111,7 +111,7 @@ def stored_parts(
 
 
 def _newest(archive: Archive, key: str, timeframe: Timeframe, most: int, as_of: int) -> OHLCV:
-    return archive.candles(key, timeframe, end_ms=as_of // MS + 1, limit=most, known_at=as_of)
+    return archive.candles(key, timeframe, limit=most, known_at=as_of)
 
 
 def _values(candles: OHLCV) -> Floats:

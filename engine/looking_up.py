@@ -53,8 +53,7 @@ def candles(
     archive: Archive, key: str, timeframes: Iterable[Timeframe], as_of: int, limit: int
 ) -> dict[Timeframe, OHLCV]:
     """Return the newest `limit` closed bars of each timeframe."""
-    end_ms = as_of // MS + 1
-    return {each: archive.candles(key, each, end_ms=end_ms, limit=limit, known_at=as_of) for each in timeframes}
+    return {each: archive.candles(key, each, limit=limit, known_at=as_of) for each in timeframes}
 
 
 def books(

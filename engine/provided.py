@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TypeAlias
+from datetime import UTC, datetime, timedelta
+from operator import index
+from typing import SupportsIndex, TypeAlias
 
 import msgspec
 
@@ -15,15 +16,18 @@ from engine.ohlcv import OHLCV
 from engine.types import SECOND, Timeframe, Trade
 from engine.views import ReadsView
 
-Time: TypeAlias = datetime | int | str | None
+Time: TypeAlias = datetime | SupportsIndex | str | None
 """UTC ns, a datetime with a zone, its ISO text, or the present: None or "latest"."""
+
+LATEST = 2**63 - 1
+"""The last time that stamps can tell, UTC ns: in the year 2262."""
 
 
 def moment(time: Time) -> int | None:
     """Return a time as UTC ns, down to the whole second; None for the present.
 
     Raises:
-        SettingsInvalid: It is no time, or has no zone.
+        SettingsInvalid: It is no time, has no zone, or lies outside 1970 to 2262.
     """
     if time is None or time == "latest":
         return None
@@ -35,8 +39,18 @@ def moment(time: Time) -> int | None:
     if isinstance(time, datetime):
         if time.tzinfo is None:
             raise SettingsInvalid(f"{time.isoformat()} has no time zone; times are UTC")
-        return int(time.timestamp()) * SECOND
-    return time // SECOND * SECOND
+        stamp = (time - _BEGIN) // _ONE * SECOND
+    else:
+        try:
+            stamp = index(time)  # a number of numpy is none for the database, which then leaves nothing out
+        except TypeError as error:
+            raise SettingsInvalid(f"{time!r} is no time; as in 2024-08-09T00:00:00Z, or UTC ns") from error
+    if not 0 <= stamp <= LATEST:
+        raise SettingsInvalid(f"{time!s} is not between 1970 and 2262")
+    return stamp // SECOND * SECOND
+
+
+_BEGIN, _ONE = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True, eq=False):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from time import perf_counter_ns
 from typing import Literal, TypeVar
 
@@ -28,7 +29,7 @@ from engine.market.inputs import ModelInput
 from engine.market.outputs import ModelOutput
 from engine.market.quality import LEAST_SCORE
 from engine.ohlcv import OHLCV
-from engine.provided import Context, InferenceData, OrderBookData, Reads, Time, TimeframesData, moment
+from engine.provided import LATEST, Context, InferenceData, OrderBookData, Reads, Time, TimeframesData, moment
 from engine.settings import REFERENCES
 from engine.snapshot import CobView, cob_view, is_live
 from engine.state import EngineState, MarketState
@@ -36,8 +37,9 @@ from engine.types import MS, SECOND, Instrument, PivotPoint, Timeframe
 from engine.views import ReadsView
 
 Aggregation = Literal["raw", "1s", "1m"]
-LAG_S = 2
-"""Seconds by which the newest closed bar may lag: bars close when a later trade comes, or half a second of silence."""
+LAG_S = 3
+"""Seconds by which the newest bar of a second may lag: it closes when a later trade comes, or half a second of silence,
+and is known with the whole second after that. Longer bars that are the newest come from files, and do not lag."""
 
 UNWRITTEN = 15 * SECOND
 """What is younger than this may not be on disk yet; it is written before it is read."""
@@ -105,14 +107,15 @@ class DataProvider:
         try:
             key = full_key(symbol)
             asked = moment(timestamp)
+            half = _window(context_window_minutes)
             data = await self._inference(key, asked)
         except (SettingsInvalid, StorageFailed) as error:
             data = InferenceData(
                 symbol=symbol, as_of=0, input=None, source="database", query_latency_ms=0, reason=str(error)
             )
-        if context_window_minutes > 0 and data.as_of:
-            around = await self._context(data, round(context_window_minutes * 60 * SECOND))
-            data = msgspec.structs.replace(data, context=around)
+        else:
+            if half > 0 and data.as_of:
+                data = msgspec.structs.replace(data, context=await self._context(data, half))
         return msgspec.structs.replace(data, query_latency_ms=self._took("input", began, data.source == "cache"))
 
     async def get_base_data_input(self, symbol: str) -> ModelInput | None:
@@ -203,12 +206,13 @@ class DataProvider:
         end_ms, _, newest = max(ends, key=lambda each: each[:2])
         age, bar = max(as_of // MS - end_ms, 0) / 1000, newest.timeframe.seconds
         said = f"the newest bar ({newest.timeframe}) ended {age:.1f} s before that time"
-        if age > 2 * bar + LAG_S:
+        late = age - (LAG_S if newest.timeframe is Timeframe.S1 else 0)
+        if late >= 2 * bar:
             reason = f"{said}, which is more than one bar: nothing is known of the time between"
             return InferenceData(
                 symbol=key, as_of=as_of, input=None, source=source, query_latency_ms=0, age_s=age, reason=reason
             )
-        warnings = [said] if age > bar + LAG_S else []
+        warnings = [said] if late >= bar else []
         if given.quality.score < LEAST_SCORE:
             why = "; ".join(part.why for part in given.quality.parts if part.why)
             warnings.append(f"quality {given.quality.score:.2f} is below {LEAST_SCORE}: {why}")
@@ -228,7 +232,7 @@ class DataProvider:
 
     async def _context(self, data: InferenceData, half: int) -> Context | None:
         """Return what is stored round a time; of what is not stored, what is in memory."""
-        start, end = data.as_of - half, data.as_of + half
+        start, end = max(data.as_of - half, 0), min(data.as_of + half, LATEST)
         market = self._market(data.symbol)
         if self.archive is not None:
             try:
@@ -246,7 +250,7 @@ class DataProvider:
             start=start,
             end=end,
             candles=candles,
-            columns=tuple(each for each in _live_columns(market) if start <= each.column.second * SECOND <= end),
+            columns=tuple(each for each in _live_columns(market, SECONDS) if start <= each.column.second * SECOND),
             trades=tuple(trade for trade in market.tape.trades if start <= trade.ts_exch < end),
         )
 
@@ -258,13 +262,15 @@ class DataProvider:
         """Return the newest `limit` closed bars of each timeframe, all as known at the same time."""
         began = perf_counter_ns()
         try:
-            key, wanted, asked = full_key(symbol), [Timeframe(each) for each in timeframes], moment(timestamp)
+            key, asked = full_key(symbol), moment(timestamp)
+            wanted = [_timeframe(each) for each in timeframes]
+            _positive("limit", limit)
             market = self._market(key)
             if market is not None and market.frames.as_of and asked in (None, market.frames.as_of):
                 tracks = market.frames.tracks
                 if limit <= tracks[Timeframe.S1].kept or self.archive is None:
                     candles = {each: _copied(tracks[each].candles(limit)) for each in wanted}
-                    return self._timeframes(key, market.frames.as_of, candles, "cache", began)
+                    return self._timeframes(key, market.frames.as_of, candles, "cache", began, _absent(candles))
                 asked = market.frames.as_of
             if self.archive is None:
                 return self._timeframes(symbol, asked or 0, {}, "cache", began, f"{key}: no storage to look it up in")
@@ -275,9 +281,7 @@ class DataProvider:
             candles = await self._read(looking_up.candles, self.archive, key, wanted, as_of, limit)
         except (SettingsInvalid, StorageFailed, ValueError) as error:
             return self._timeframes(symbol, 0, {}, "database", began, str(error))
-        missing = [str(each) for each, found in candles.items() if not len(found)]
-        reason = f"nothing known of {', '.join(missing)} at that time" if missing else ""
-        return self._timeframes(key, as_of, candles, "database", began, reason)
+        return self._timeframes(key, as_of, candles, "database", began, _absent(candles))
 
     def _timeframes(
         self, key: str, as_of: int, candles: dict[Timeframe, OHLCV], source: str, began: int, reason: str = ""
@@ -288,9 +292,14 @@ class DataProvider:
         )
 
     async def get_historical_data(self, symbol: str, timeframe: Timeframe | str, limit: int = 1000) -> OHLCV:
-        """Return the newest closed bars; fewer, or none, where there are not so many."""
-        found = await self.get_multi_timeframe_data(symbol, [timeframe], limit=limit)
-        return found.candles.get(Timeframe(timeframe), OHLCV.empty(Timeframe(timeframe)))
+        """Return the newest closed bars; fewer, or none, where there are not so many.
+
+        Raises:
+            ValueError: No such timeframe.
+        """
+        wanted = Timeframe(timeframe)
+        found = await self.get_multi_timeframe_data(symbol, [wanted], limit=limit)
+        return found.candles.get(wanted, OHLCV.empty(wanted))
 
     # The book. --------------------------------------------------------------------------------------------------------
 
@@ -307,11 +316,14 @@ class DataProvider:
         began = perf_counter_ns()
         try:
             key, asked = full_key(symbol), moment(timestamp)
+            _positive("limit", limit)
             market = self._market(key)
             if market is not None and market.frames.as_of and asked in (None, market.frames.as_of):
-                columns = tuple(_live_columns(market)[-limit:])
+                columns = tuple(_live_columns(market, limit))
                 if aggregation == "1s" and (len(columns) == limit or self.archive is None):
-                    return self._book(key, market.frames.as_of, aggregation, (), columns, "cache", began)
+                    return self._book(
+                        key, market.frames.as_of, aggregation, (), columns, "cache", began, _dark(columns)
+                    )
                 asked = market.frames.as_of
             if self.archive is None:
                 return self._book(symbol, asked or 0, aggregation, (), (), "cache", began, "no storage to look in")
@@ -322,8 +334,7 @@ class DataProvider:
             books, columns = await self._read(looking_up.books, self.archive, key, aggregation, as_of, limit)
         except (SettingsInvalid, StorageFailed, ValueError) as error:
             return self._book(symbol, 0, aggregation, (), (), "database", began, str(error))
-        reason = "" if books or columns else "no live book is known of that time"
-        return self._book(key, as_of, aggregation, books, columns, "database", began, reason)
+        return self._book(key, as_of, aggregation, books, columns, "database", began, _dark(books or columns))
 
     def _book(
         self,
@@ -427,22 +438,50 @@ class DataProvider:
         return took / MS
 
 
-def _live_columns(market: MarketState) -> list[StoredColumn]:
-    """Return the COB seconds in memory; only the newest has its averages, if it is of the last boundary."""
+def _live_columns(market: MarketState, limit: int) -> list[StoredColumn]:
+    """Return the COB columns in memory of the last `limit` seconds."""
     cob = market.cob
     if cob is None:
         return []
     newest = market.frames.as_of // SECOND
+    averaged = dict(market.frames.averaged)
     return [
         StoredColumn(
             column=column,
             bucket=cob.bucket,
-            averages=market.frames.averages if column.second == newest else (),
+            averages=averaged.get(column.second, ()),
             known_at=column.second * SECOND,
         )
         for column in cob.columns
-        if column.second <= newest
+        if newest - limit < column.second <= newest
     ]
+
+
+def _timeframe(name: Timeframe | str) -> Timeframe:
+    if name not in list(Timeframe):
+        raise SettingsInvalid(f"unknown timeframe {name!r} (known: {', '.join(Timeframe)})")
+    return Timeframe(name)
+
+
+def _window(minutes: float) -> int:
+    """Return a context window as ns."""
+    if not minutes < inf:
+        raise SettingsInvalid(f"a context window of {minutes} minutes has no end")
+    return round(max(minutes, 0) * 60 * SECOND)
+
+
+def _positive(name: str, number: int) -> None:
+    if not isinstance(number, int) or number < 1:
+        raise SettingsInvalid(f"{name} is {number!r}; it is a whole number from 1 on")
+
+
+def _absent(candles: Mapping[Timeframe, OHLCV]) -> str:
+    missing = [str(each) for each, found in candles.items() if not len(found)]
+    return f"nothing known of {', '.join(missing)} at that time" if missing else ""
+
+
+def _dark(found: Sequence[object]) -> str:
+    return "" if found else "no live book is known of that time"
 
 
 def _copied(candles: OHLCV) -> OHLCV:

@@ -38,8 +38,13 @@ from engine.types import MS, SECOND, Timeframe
 SHORT = FRAMES + 60
 """Seconds from which VWAP and OBV of the 1s stream are made: the grid, and the minute that it begins in."""
 
-MINUTES = 1500
-"""Minutes before those: the day, and something of the one before it."""
+KEPT = 1500
+"""Bars of a timeframe that are in memory: what reaches farther back is told of no more of them, wherever it is read."""
+
+MINUTES = KEPT
+"""Minutes before those seconds: the day, and something of the one before it."""
+
+_OF_DAY = [NAMES.index("vwap"), NAMES.index("obv")]
 
 _TRENDS = {Trend.UP: 1.0, Trend.SIDEWAYS: 0.0, Trend.DOWN: -1.0, None: np.nan}
 
@@ -83,12 +88,11 @@ def build(parts: Parts) -> ModelInput:
     cob = _cob(parts.columns, parts.as_of // SECOND)
     micro = _micro(cob, frames)
     at_ms = max(parts.as_of // MS, end_ms)
-    pivots = {
-        each: _pivots(parts.swings[each], parts.candles[Timeframe.D1], micro["price"], at_ms) for each in TIMEFRAMES
-    }
+    days = parts.candles[Timeframe.D1][-KEPT:]
+    pivots = {each: _pivots(parts.swings[each], days, micro["price"], at_ms) for each in TIMEFRAMES}
     given = ModelInput(
         symbol=parts.symbol,
-        reference=parts.reference,
+        reference=parts.reference if reference.there.any() else "",
         as_of=parts.as_of,
         frames=frames,
         reference_1s=reference,
@@ -99,7 +103,7 @@ def build(parts: Parts) -> ModelInput:
         bucket_imbalance=_bucket_imbalance(parts.columns, parts.as_of // SECOND),
         flow=_flow(seconds),
         pivots=pivots,
-        floor=floor_pivots_at(parts.candles[Timeframe.D1], at_ms),
+        floor=floor_pivots_at(days, at_ms),
         micro=micro,
         outputs={name: output for name, output in parts.outputs.items() if output.known_at <= parts.as_of},
         quality=quality(facts_of(parts.as_of, frames, reference, cob, pivots)),
@@ -176,7 +180,12 @@ def _so_far(parts: Parts, timeframe: Timeframe, end_ms: int) -> SoFar | None:
     if not pieces:
         return None
     rows = np.concatenate(pieces)
-    values = np.concatenate(((rows[0, 0], rows[:, 1].max(), rows[:, 2].min(), rows[-1, 3]), rows[:, 4:].sum(axis=0)))
+    # A bar in which nobody traded only carries the price before it, as in the bar that this one becomes.
+    traded = rows[rows[:, 4] != 0]
+    if not len(traded):
+        traded = np.repeat(rows[-1:, [3]], 4, axis=1)
+    prices = traded[0, 0], traded[:, 1].max(), traded[:, 2].min(), rows[-1, 3]
+    values = np.concatenate((prices, rows[:, 4:].sum(axis=0)))
     return SoFar(
         timeframe=timeframe,
         open_ms=opened,
@@ -194,12 +203,20 @@ def _indicators(parts: Parts, timeframe: Timeframe, frame: Frame) -> IndicatorIn
     newest = values[-FRAMES:].copy()
     if timeframe is Timeframe.S1 and len(newest):
         day = since_midnight(parts.candles[Timeframe.M1][-MINUTES:], candles[-SHORT:])[-len(newest) :]
-        newest[:, NAMES.index("vwap")], newest[:, NAMES.index("obv")] = day[:, 0], day[:, 1]
+        newest[:, _OF_DAY] = day
+    elif timeframe is Timeframe.M1 and len(newest):
+        begun = _begun(candles.open_ms[-KEPT:])
+        newest[: int(np.searchsorted(candles.open_ms[-FRAMES:], begun)), _OF_DAY] = np.nan
     places, fits = _places(candles[-FRAMES:].open_ms, frame.open_ms, timeframe.seconds * 1000)
     grid: Floats = np.full((FRAMES, len(NAMES)), np.nan)
     grid[places] = newest[fits]
     last = newest[-1].tolist() if len(newest) else [np.nan] * len(NAMES)
     return IndicatorInput(values=grid, last=dict(zip(NAMES, last, strict=True)))
+
+
+def _begun(opens: Ints) -> int:
+    """Return the first midnight (UTC ms) from which on all that was kept is there, from before it or from then on."""
+    return -(-int(opens[0]) // DAY_MS) * DAY_MS
 
 
 def since_midnight(minutes: OHLCV, seconds: OHLCV) -> Floats:

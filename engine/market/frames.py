@@ -7,9 +7,10 @@ it for the boundary T is what storage gives for `known_at <= T`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 
-from engine.market.cob import Averages, Column
+from engine.market.cob import SECONDS, Averages, Column
 from engine.market.columns import ColumnRing
 from engine.market.pivots import DISTANCE, Structure
 from engine.market.track import Track
@@ -24,15 +25,17 @@ _NOTHING: tuple[list[Bar], list[int]] = ([], [])
 class Frames:
     """One instrument at the boundary `as_of` (UTC ns, 0 before the first).
 
-    `averages` are those of the second `as_of`; empty when the book was not live then.
+    `averages` are those of the second `as_of`, empty when the book was not live then; `averaged` those of the last
+    seconds with a live book.
     """
 
-    __slots__ = ("_began", "_loaded", "as_of", "averages", "columns", "instrument", "tracks")
+    __slots__ = ("_began", "_loaded", "as_of", "averaged", "averages", "columns", "instrument", "tracks")
 
     def __init__(self, instrument: Instrument, kept: int, distance: int = DISTANCE) -> None:
         self.instrument = instrument
         self.as_of = 0
         self.averages: tuple[Averages, ...] = ()
+        self.averaged: deque[tuple[int, tuple[Averages, ...]]] = deque(maxlen=SECONDS)
         self.columns = ColumnRing()
         self.tracks = {timeframe: Track(instrument, timeframe, kept, distance) for timeframe in Timeframe}
         self._began = 0
@@ -69,6 +72,7 @@ class Frames:
         self.averages = averages
         if column is not None:
             self.columns.append(column, bucket, self.instrument)
+            self.averaged.append((column.second, averages))
         found: list[PivotPoint] = []
         touched: dict[Timeframe, tuple[list[Bar], list[int]]] = {}
         for timeframe, bar in bars:

@@ -29,8 +29,9 @@ no bar the row is nan and `there` is False, so a stream shorter than 300 is mask
 
 Volumes are base asset on inverse markets, too: contracts x contract size / the mean price of the bar. `vwap` and `obv`
 of the 1s stream count the day's closed 1m bars and the 1s bars of the running minute: the day's seconds are more than
-are in memory. Everything is as known at `as_of`, a whole second: bars, pivots and answers of models with `known_at`
-later than that are not in it, running bars only as `so_far`.
+are in memory. Those of 1m are nan before the first midnight within the newest 1500 bars. Everything is as known at
+`as_of`, a whole second: bars, pivots and answers of models with `known_at` later than that are not in it, running bars
+only as `so_far`.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ class PivotInput(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class ModelInput(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """Everything that models may know of one instrument at `as_of` (UTC ns, a whole second).
 
-    `symbol` and `reference` are instrument keys, `reference` empty where none is followed. `price` is `micro["price"]`.
+    `symbol` and `reference` are instrument keys, `reference` empty where none of its bars is known. `price` is
+    `micro["price"]`.
     """
 
     symbol: str

@@ -104,7 +104,7 @@ def quality(facts: Facts, needs: Needs = FULL) -> Quality:
     if needs.book:
         scores.append(("book", float(facts.book), "no live book"))
     if needs.pivots:
-        wanted = needs.timeframes if needs != FULL else tuple(facts.pivots)
+        wanted = tuple(facts.pivots) if needs is FULL else needs.timeframes
         scores.append(("pivots", float(any(facts.pivots.get(each) for each in wanted)), "no confirmed pivot"))
     age = facts.ages.get(shortest)
     left = 0.0 if age is None else min(1.0, max(0.0, 1 - age / (FRESH_BARS * shortest.seconds)))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -165,6 +166,61 @@ def test_the_future_and_nonsense_are_refused_with_a_reason(live: DataProvider, r
     assert asked(live, symbol="nonsense").reason.startswith("binance:NONSENSE: expected binance:BASE/QUOTE")
 
 
+def test_a_stamp_of_numpy_leaves_out_what_a_plain_one_does(offline: DataProvider, recorded: Recorded) -> None:
+    as_of = recorded.first // SECOND * SECOND + 200 * SECOND
+    plain, other = asked(offline, as_of), asked(offline, np.int64(as_of))
+    assert plain.input is not None
+    assert (type(other.as_of), other.as_of) == (int, as_of)
+    assert differences(other.input, plain.input, tolerance=0) == []
+    for each, points in asyncio.run(offline.calculate_williams_pivot_points(ETH_KEY, np.int64(as_of))).items():
+        assert all(point.known_at <= as_of for point in points), each
+
+
+@pytest.mark.parametrize("when", [1.7e18, float("nan"), b"now", [1]])
+def test_what_is_no_time_is_refused(offline: DataProvider, when: Any) -> None:
+    assert "is no time" in asked(offline, when).reason
+
+
+@pytest.mark.parametrize("when", [10**30, 2**63, -1, "2500-01-01T00:00:00Z", datetime(1969, 12, 31, tzinfo=UTC)])
+def test_times_that_no_stamp_can_tell_are_refused(offline: DataProvider, when: Time) -> None:
+    assert "is not between 1970 and 2262" in asked(offline, when).reason
+
+
+def test_a_context_without_an_end_is_refused_and_a_long_one_is_all(offline: DataProvider, recorded: Recorded) -> None:
+    for window in (float("inf"), float("nan")):
+        assert "has no end" in asked(offline, recorded.last, window=window).reason
+    context = asked(offline, recorded.last, window=1e12).context
+    assert context is not None
+    assert context.start == 0
+    assert len(context.candles[S1]) > 600
+
+
+def test_of_longer_bars_none_but_the_newest_may_be_missing(recorded: Recorded, tmp_path: Path) -> None:
+    """A file's bar is known when it ends: there is no lag to allow for."""
+    minutes = Recorded.__new__(Recorded)
+    minutes.first, minutes.last = recorded.first, recorded.last
+    minutes.keeps = [
+        msgspec.structs.replace(
+            keep, bars=tuple(each for each in keep.bars if each[0] is M1), column=None, pivots=(), trades=()
+        )
+        for keep in recorded.keeps
+    ]
+    archive = StoredArchive(minutes.store(tmp_path / "minutes.db"), tmp_path / "cold")
+    offline = DataProvider(archive=archive)
+    newest = asked(offline)
+    assert newest.input is not None
+    end = newest.input.frames[M1].end_ms
+    assert end is not None
+    late = {age: asked(offline, (end + age * 1000) * MS) for age in (59, 60, 119, 120)}
+    assert not any(warning.startswith("the newest bar") for warning in late[59].warnings)
+    for age in (60, 119):
+        assert late[age].input is not None
+        assert late[age].warnings[0] == f"the newest bar (1m) ended {age}.0 s before that time"
+    assert late[120].input is None
+    assert "which is more than one bar" in late[120].reason
+    archive.close()
+
+
 def test_an_unknown_instrument_has_a_reason(live: DataProvider, offline: DataProvider) -> None:
     assert asked(live, symbol="SOL/USDT").reason == "nothing of binance:SOL/USDT is stored"
     assert asked(offline, symbol="binanceusdm:ETH/USDT:USDT").reason == "nothing of binanceusdm:ETH/USDT:USDT is stored"
@@ -294,6 +350,28 @@ def test_timeframes_are_of_one_time(live: DataProvider, offline: DataProvider, r
     )
 
 
+def test_what_memory_lacks_has_a_reason_as_in_storage(
+    live: DataProvider, offline: DataProvider, recorded: Recorded
+) -> None:
+    now = asyncio.run(live.get_multi_timeframe_data("ETH/USDT", ["1m", "1d"]))
+    stored = asyncio.run(offline.get_multi_timeframe_data("ETH/USDT", ["1m", "1d"], recorded.last))
+    assert (now.source, len(now.candles[Timeframe.D1])) == ("cache", len(stored.candles[Timeframe.D1]))
+    assert now.reason == stored.reason
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "3"])
+def test_a_limit_is_a_whole_number(live: DataProvider, offline: DataProvider, limit: Any) -> None:
+    for provider in (live, offline):
+        said = f"limit is {limit!r}; it is a whole number from 1 on"
+        assert asyncio.run(provider.get_multi_timeframe_data("ETH/USDT", ["1m"], limit=limit)).reason == said
+        assert asyncio.run(provider.get_order_book_data("ETH/USDT", limit=limit)).reason == said
+
+
+def test_an_unknown_timeframe_is_named_with_those_that_are_known(live: DataProvider) -> None:
+    found = asyncio.run(live.get_multi_timeframe_data("ETH/USDT", ["7m"]))
+    assert found.reason == "unknown timeframe '7m' (known: 1s, 1m, 5m, 15m, 1h, 4h, 1d)"
+
+
 def test_history_is_the_newest(live: DataProvider) -> None:
     found = asyncio.run(live.get_historical_data("ETH/USDT", "1s", limit=20))
     assert len(found) == 20
@@ -318,6 +396,30 @@ def test_books_by_aggregation(live: DataProvider, offline: DataProvider, recorde
     )
     with pytest.raises(ValueError, match="no aggregation '5m'; there are raw, 1s, 1m"):
         asyncio.run(live.get_order_book_data("ETH/USDT", aggregation="5m"))  # type: ignore[arg-type]
+
+
+def test_seconds_of_the_book_are_the_same_from_memory_and_storage(
+    live: DataProvider, offline: DataProvider, recorded: Recorded
+) -> None:
+    """With the averages of each, and after a hole the same time, not the same number."""
+    state = recorded.replay.state
+    cob = state.markets[ETH_KEY].cob
+    assert cob is not None
+    for limit in (1, 40, SECONDS):
+        now = asyncio.run(live.get_order_book_data("ETH/USDT", limit=limit))
+        assert now.source == "cache"
+        assert all(each.averages for each in now.columns)
+        assert now.columns == asyncio.run(offline.get_order_book_data("ETH/USDT", recorded.last, limit=limit)).columns
+    alone = DataProvider(state=lambda: state, now=lambda: recorded.last)
+    whole = cob.columns.copy()
+    try:
+        for _ in range(30):
+            cob.columns.pop()
+        assert len(asyncio.run(alone.get_order_book_data("ETH/USDT", limit=40)).columns) == 10
+        dark = asyncio.run(alone.get_order_book_data("ETH/USDT", limit=20))
+        assert (dark.columns, dark.reason) == ((), "no live book is known of that time")
+    finally:
+        cob.columns.extend(list(whole)[-30:])
 
 
 def test_the_heat_map_is_the_same_from_memory_and_storage(

@@ -17,7 +17,7 @@ from engine.market.anchored import DaySums
 from engine.market.assembly import Parts, build
 from engine.market.cob import WINDOWS, Cob, Column
 from engine.market.columns import BUCKETS, ColumnRing, Columns
-from engine.market.indicators import indicators
+from engine.market.indicators import NAMES, indicators
 from engine.market.inputs import BARS, FRAMES, MICRO, TIMEFRAMES, ModelInput
 from engine.market.outputs import Action, ModelOutput, ModelType
 from engine.market.quality import validate
@@ -26,6 +26,7 @@ from engine.ohlcv import OHLCV
 from engine.replay import Replay
 from engine.types import MS, SECOND, FeedLost, FeedUp, Timeframe
 from storage.archive import StoredArchive
+from storage.rollup import rolled_up
 from tests.engine.market.recorded import KEYS, Recorded, differences, inject, load
 from tests.engine.support import BTC, BTC_COINM, T0
 
@@ -254,6 +255,20 @@ def test_a_running_day_is_hours_then_minutes_then_seconds() -> None:
     assert (minute.open_ms, minute.elapsed_s, minute.values[7]) == ((T0 + 7380) * 1000, 4, 12.0)
 
 
+def test_a_running_bar_is_the_bar_that_it_becomes() -> None:
+    """Seconds without trades carry a price, and do not open, raise or lower the bar."""
+    traded = np.arange(30) % 7 == 3
+    usual = {"open": 10.0, "high": 12.0, "low": 9.0, "close": 11.0}
+    prices = {name: np.where(traded, price, 99.0) for name, price in usual.items()}
+    opens = [T0 + second for second in range(30)]
+    whole = candles(S1, opens, volume=2.0 * traded, trades=3 * traded, **prices)
+    for count in (2, 30):
+        running = build(empty(candles={**empty().candles, S1: whole[:count]})).so_far[M1]
+        closed = rolled_up(whole[:count], M1)
+        assert running is not None
+        assert running.values[:5].tolist() == [float(getattr(closed, name)[0]) for name in BARS[:5]]
+
+
 def test_a_hole_in_a_running_bar_is_told() -> None:
     parts = empty(candles={**empty().candles, M1: candles(M1, [T0, T0 + 60, T0 + 240]), S1: candles(S1, [T0 + 300])})
     hour = build(parts).so_far[H1]
@@ -271,6 +286,35 @@ def test_missing_bars_are_masked_where_they_belong() -> None:
     assert there == set(range(99)) - {40, 41}
     assert np.isnan(frame.values[~frame.there]).all()
     assert not frame.there[: FRAMES - 99].any()
+
+
+def test_what_reaches_farther_back_than_memory_changes_nothing() -> None:
+    """Storage is read 1800 bars back, memory holds 1500: VWAP, OBV and the range are those of either."""
+    end = T0 + 3 * 3600
+    minutes = candles(
+        M1, [end - 60 * back for back in range(1800, 0, -1)], close=10 + np.sin(np.arange(1800)), known_at=np.ones(1800)
+    )
+    days = candles(D1, [T0 - 86_400 * back for back in range(1800, 0, -1)], high=np.arange(3600.0, 1800.0, -1))
+    stored = build(empty(candles={**empty().candles, M1: minutes, D1: days}))
+    live = build(empty(candles={**empty().candles, M1: minutes[-1500:], D1: days[-1500:]}))
+    assert differences(live, stored) == []
+    vwap = live.indicators[M1].values[:, NAMES.index("vwap")]
+    assert np.isnan(vwap[:120]).all()
+    assert not np.isnan(vwap[120:]).any()
+    bounds = live.pivots[M1].bounds
+    assert bounds is not None
+    assert bounds.upper == 3300.0
+
+
+def test_a_reference_of_which_nothing_is_known_is_none() -> None:
+    """Whether it is followed cannot be read from storage."""
+    primary = candles(S1, [T0 + second for second in range(400)])
+    for reference_1s in (OHLCV.empty(S1), candles(S1, [T0 - 5000])):
+        given = build(
+            empty(candles={**empty().candles, S1: primary}, reference="binance:ETH/USDT", reference_1s=reference_1s)
+        )
+        assert given.reference == ""
+        assert not given.reference_1s.there.any()
 
 
 def test_the_reference_stands_on_the_seconds_of_the_primary() -> None:

@@ -75,6 +75,7 @@ def test_the_boundary_is_exact() -> None:
         (Needs(timeframes=(H1, D1), book=False), {"ages": {H1: 30 * 3600.0}}, (4 + 2 + 0.5) / 7),
         (Needs(timeframes=(), reference=False, pivots=False), {"ages": {S1: 6.0}}, (3 + 0.9) / 4),
         (Needs(timeframes=(M1,)), {"pivots": {S1: 9}}, 0.8),
+        (Needs(timeframes=(S1,), reference=False), {"pivots": {M1: 9}}, 0.8),
     ],
 )
 def test_what_is_not_needed_does_not_count(needs: Needs, changed: dict[str, object], score: float) -> None:

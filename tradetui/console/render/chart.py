@@ -46,6 +46,8 @@ RUNNING = "\u25b4"
 """Stands under the bar that is still running."""
 
 
+DAY_MS = 86_400_000
+
 ABSENT = "\u254c"
 """Stands above the axis where a bar is missing."""
 
@@ -188,14 +190,18 @@ def _absent(frame: Frame, chart: Chart, parts: Layout) -> None:
 
 
 def _breaks(frame: Frame, chart: Chart, taken: list[tuple[int, int]]) -> None:
-    """Write the length of each break under it."""
+    """Write the length of each break under it, and the date behind it if that is another day."""
     slots, view = chart.slots, chart.view
     for slot in (view.first + np.flatnonzero(slots.broken[view.first : view.stop])).tolist():
-        text = f"{GAP}{length(int(slots.end_ms[slot] - slots.open_ms[slot]) // 1000)}"
-        at = view.middle(slot)
-        if at >= 0 and at + len(text) <= frame.width and not any(a <= at + len(text) and at <= b for a, b in taken):
-            frame.text(at, 0, text, pen(WARN))
-            taken.append((at, at + len(text)))
+        seconds, at = int(slots.end_ms[slot] - slots.open_ms[slot]) // 1000, view.middle(slot)
+        short = f"{GAP}{length(seconds)}"
+        date = moment(int(slots.end_ms[slot]), DAY_MS)
+        for text in (f"{short} {date}", short) if seconds >= DAY_MS // 1000 else (short,):
+            stop = at + len(text)
+            if at >= 0 and stop <= frame.width and not any(one <= stop and at <= other for one, other in taken):
+                frame.text(at, 0, text, pen(WARN))
+                taken.append((at, stop))
+                break
 
 
 def _times(frame: Frame, chart: Chart, parts: Layout) -> None:
