@@ -14,6 +14,7 @@ from engine.archive import Archive, SpanView
 from engine.errors import ConsoleError, RequestDenied, SettingsInvalid, StorageFailed
 from engine.ingestion.history import HistoryAnswer
 from engine.ingestion.symbols import full_key
+from engine.market.assembly import KEPT
 from engine.market.quality import validate
 from engine.ohlcv import OHLCV
 from engine.protocol import Asked, raw
@@ -212,7 +213,7 @@ class Queries:
 
     async def pivots(self, key: str, timeframe: Timeframe) -> PivotsView:
         """Return the market structure as it is known now."""
-        data = await self.provider.get_multi_timeframe_data(key, [timeframe, Timeframe.D1], limit=300)
+        data = await self.provider.get_multi_timeframe_data(key, [timeframe, Timeframe.D1], limit=KEPT)
         points = (await self.provider.calculate_williams_pivot_points(key)).get(timeframe, [])
         price = told.last_price(data.candles)
         return await asyncio.to_thread(told.pivots, key, timeframe, data, points, price)

@@ -1,13 +1,12 @@
-"""What a row must be to be kept (UDS-17): one rule after the other, the first that is broken is the reason."""
+"""What a live row must be to be kept (UDS-17): one rule after the other, the first that is broken is the reason.
+
+Rows of files are judged by the column, in `storage/interchange/sifting.py`.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from engine.keep import BookKept
 from engine.market.cob import Column
-from engine.ohlcv import OHLCV, Flags, Floats, Ints
 from engine.types import MS, SECOND, TIMEFRAME_SECONDS, Bar, Timeframe, Trade
 
 EARLIEST_MS = 1_230_768_000_000
@@ -69,38 +68,3 @@ def column_fault(column: Column) -> str:
     if min(column.bids) < 0 or min(column.asks) < 0:
         return "a bucket has a volume < 0"
     return ""
-
-
-def candle_faults(candles: OHLCV, before_ms: int) -> list[tuple[int, str]]:
-    """Return place and reason of every candle that is refused; `before_ms` is now, UTC ms."""
-    length = _LENGTHS[candles.timeframe]
-    o, h, low, c, v, at = candles.open, candles.high, candles.low, candles.close, candles.volume, candles.open_ms
-    prices = np.stack([o, h, low, c])
-    return _named(
-        (~np.isfinite(prices).all(axis=0) | ~np.isfinite(v), "a price or the volume is no finite number"),
-        (h < low, "high < low"),
-        ((h < o) | (h < c), "high < open or close"),
-        ((low > o) | (low > c), "low > open or close"),
-        (low <= 0, "a price is not positive"),
-        (v < 0, "volume < 0"),
-        (at % length != 0, f"the opening time is no multiple of {candles.timeframe}"),
-        ((at < EARLIEST_MS) | (at >= before_ms + AHEAD // MS), "the opening time is no time"),
-    )
-
-
-def trade_faults(ts: Ints, price: Floats, size: Floats, before: int) -> list[tuple[int, str]]:
-    """Return place and reason of every trade that is refused; `before` is now, UTC ns."""
-    return _named(
-        (~np.isfinite(price) | (price <= 0), "the price is not positive"),
-        (~np.isfinite(size) | (size <= 0), "the size is not positive"),
-        ((ts < EARLIEST_MS * MS) | (ts >= before + AHEAD), "the time is no time"),
-    )
-
-
-def _named(*rules: tuple[Flags, str]) -> list[tuple[int, str]]:
-    found: dict[int, str] = {}
-    for broken, reason in rules:
-        places: npt.NDArray[np.intp] = np.flatnonzero(broken)
-        for place in places.tolist():
-            found.setdefault(place, reason)
-    return sorted(found.items())

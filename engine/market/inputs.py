@@ -43,7 +43,6 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.market.bounds import PivotBounds
-from engine.market.cob import WINDOWS
 from engine.market.outputs import ModelOutput
 from engine.market.quality import FRAMES as FRAMES
 from engine.market.quality import Facts, Quality
@@ -207,7 +206,3 @@ def facts_of(
         book=bool(cob.there[-1]),
         pivots={timeframe: int(found.there.sum()) for timeframe, found in pivots.items()},
     )
-
-
-WINDOW_COUNT = len(WINDOWS)
-"""Rows of `imbalance` and `flow`: windows of 1, 5, 15 and 60 s."""

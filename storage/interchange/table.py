@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,8 +59,6 @@ TRADE: Mapping[str, tuple[str, ...]] = {
 }
 
 PRICES = ("open", "high", "low", "close")
-IGNORED = ("", "-", "_", "ignore", "ignored")
-"""Names that a person gives to columns which mean nothing."""
 
 _VOLUME_OF = re.compile(r"(?:volume|vol)_([a-z0-9]{2,10})")
 
@@ -106,6 +104,24 @@ def missing(names: Sequence[str]) -> ImportRefused:
         f"columns {', '.join(name[:20] for name in names[:12])}: neither candles (no {', '.join(lacking) or 'volume'}) "
         "nor trades (time, price, size, side); name them in order, as in --columns time,open,high,low,close,volume"
     )
+
+
+def plain_cells(frame: pl.DataFrame, columns: Iterable[int]) -> pl.DataFrame:
+    """Return a table whose `columns` hold numbers, times, texts or truths; categories become texts.
+
+    Raises:
+        ImportRefused: One holds lists, bytes or the like.
+    """
+    import polars as pl
+
+    for place in columns:
+        column = frame.to_series(place)
+        kind = column.dtype
+        if kind in (pl.Categorical, pl.Enum):
+            frame = frame.with_columns(column.cast(pl.String))
+        elif kind.is_nested() or kind in (pl.Binary, pl.Object, pl.Duration, pl.Time):
+            raise ImportRefused(f"column {column.name[:40]} holds {str(kind)[:40]}: expected one number or text a row")
+    return frame
 
 
 def numbers(column: pl.Series) -> Floats:

@@ -57,6 +57,7 @@ def take(
         parsed.note("no rows")
         return
     found = table.places(names, table.CANDLE if candles else table.TRADE)
+    frame = table.plain_cells(frame, (place for here in found.values() for place in here))
     rows = np.arange(first_row, first_row + frame.height)
     cut = ("symbol", "timeframe", "source") if candles else ("symbol", "source")
     columns = (_candle_columns if candles else _trade_columns)(parsed, frame, found)

@@ -17,25 +17,17 @@ import time
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 
 from engine.market.pivots import Structure, pivots
 from engine.ohlcv import COLUMNS, OHLCV
 from engine.types import MS, Timeframe
 from tests.support.exchange import recordings_root
-
-FOLDER = "candles-1m-binance-spot"
+from tests.support.series import minutes
 
 
 def recorded(root: Path) -> np.ndarray:
-    """High and low of the recorded minutes, BTC and then ETH, each file in order of time: [n, 2]."""
-    parts = []
-    for coin in ("BTC", "ETH"):
-        files = sorted((root / FOLDER).glob(f"*/{coin}_USDT-1m.feather"))
-        tables = [pl.read_ipc(path).sort("date") for path in files]
-        tables.append(pl.read_csv(root / FOLDER / "2022" / f"{coin}USDT_1m.csv"))
-        parts += [table.select("high", "low").to_numpy() for table in tables]
-    return np.concatenate(parts)
+    """High and low of the recorded minutes, BTC and then ETH, in order of time: [n, 2]."""
+    return np.concatenate([minutes(root, coin).select("high", "low").to_numpy() for coin in ("BTC", "ETH")])
 
 
 def tiled(prices: np.ndarray, count: int) -> OHLCV:

@@ -85,11 +85,9 @@ async def through_the_writer(path: Path, batches: list[list[Keep]]) -> dict[str,
 
 def minute_bars(root: Path) -> list[tuple[Any, ...]]:
     """Recorded one-minute candles: opening time and values."""
-    import polars as pl
+    from tests.support.series import MINUTES, read
 
-    table = pl.read_csv(root / "candles-1m-binance-spot" / "2022" / "ETHUSDT_1m.csv", try_parse_dates=True)
-    stamps = table["timestamp"].cast(pl.Datetime("ms")).to_physical()
-    return list(zip(stamps, *(table[n] for n in ("open", "high", "low", "close", "volume")), strict=True))
+    return read(root / MINUTES / "2022" / "ETHUSDT_1m.csv").rows()
 
 
 def staged(path: Path, rows: list[tuple[Any, ...]], first_ms: int, length_ms: int, count: int) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from engine.core import Commands
 from engine.keep import Keep
 from engine.market.bars import Bars
 from engine.replay import Recording, Replay
-from engine.types import SECOND, Bar, BarsLoaded, Timeframe, Trade
+from engine.types import SECOND, Bar, Timeframe, Trade
+from tests.engine.lives import STEPS, Step, live
 from tests.engine.support import BTC, ETH, T0, Driver, delta, snapshot, trade
 
 Mirror = dict[tuple[Timeframe, int], Bar]
-
-SHORT = (Timeframe.S1, Timeframe.M1, Timeframe.M5)
 
 
 def follow(mirror: Mirror, bars: Bars) -> None:
@@ -40,48 +38,13 @@ def candle(open_s: int, price: int) -> Bar:
     )  # fmt: skip
 
 
-STEP = st.tuples(
-    st.sampled_from(["trade", "late", "time", "cover", "uncover", "hole", "rewind", "load", "drain"]),
-    st.integers(0, 70),
-    st.integers(95, 105),
-)
-
-
 @settings(max_examples=300, deadline=None)
-@given(steps=st.lists(STEP, max_size=60))
-def test_a_mirror_of_what_was_kept_is_what_is_in_memory(steps: list[tuple[str, int, int]]) -> None:
+@given(steps=STEPS)
+def test_a_mirror_of_what_was_kept_is_what_is_in_memory(steps: list[Step]) -> None:
     bars, mirror = Bars(20_000), {}  # nothing leaves memory by age here
-    now, number = T0, 0
-    for kind, amount, price in steps:
-        match kind:
-            case "trade" | "late":
-                number += 1
-                now += amount if kind == "trade" else 0
-                when = now if kind == "trade" else now - amount
-                bars.trade(trade(number, price, 1, when * SECOND))
-            case "time":
-                now += amount
-                bars.advance(now * SECOND)
-            case "cover":
-                bars.cover(now * SECOND)
-            case "uncover":
-                bars.uncover()
-            case "hole":
-                bars.hole((now - amount) * SECOND)
-            case "rewind":
-                now -= amount
-                bars.rewind(now * SECOND)
-            case "load":
-                for timeframe in SHORT:
-                    length = timeframe.seconds
-                    last = now // length * length - length
-                    loaded = tuple(candle(last - i * length, price) for i in reversed(range(amount % 7)))
-                    bars.load(BarsLoaded(instrument=BTC.key, timeframe=timeframe, bars=loaded))
-            case _:
-                follow(mirror, bars)
-                check(mirror, bars)
-    follow(mirror, bars)
-    check(mirror, bars)
+    for _ in live(bars, steps, candle):
+        follow(mirror, bars)
+        check(mirror, bars)
 
 
 def test_a_second_is_told_once_with_its_trades_column_and_averages() -> None:

@@ -188,6 +188,30 @@ def test_pivots_trends_and_bounds(recorded: Recorded, archive: StoredArchive) ->
     assert empty.bounds.source == "range"
 
 
+def test_bounds_of_a_young_structure_are_those_of_the_model_input(recorded: Recorded) -> None:
+    """Out of all days in memory, not the newest 300 of them."""
+    market = recorded.replay.state.markets[ETH_KEY]
+    tracks, days = market.frames.tracks, Track(market.instrument, Timeframe.D1, 1500, 2)
+    bars = [
+        Bar(
+            open_ms=(T0 - 86_400 * back) * 1000, open=100, high=100 + back, low=50, close=100, volume=1, trades=1,
+            taker_buy=0, quote_volume=100,
+        )
+        for back in range(400, 0, -1)
+    ]  # fmt: skip
+    days.take(bars, (), recorded.last)
+    market.frames.tracks = {**tracks, Timeframe.D1: days}
+    try:
+        found = ask(queries(recorded), PivotsView, "pivots", timeframe="1h")
+        given = build(live_parts(recorded.replay.state, ETH_KEY)).pivots[Timeframe.H1].bounds
+    finally:
+        market.frames.tracks = tracks
+    assert found.bounds is not None
+    assert given is not None
+    assert (found.bounds.low, found.bounds.high) == (given.lower, given.upper)
+    assert given.upper == 500 / market.instrument.price_scale
+
+
 def test_volume_by_price_is_that_of_the_days_trades(recorded: Recorded) -> None:
     market = recorded.replay.state.markets[ETH_KEY]
     found = ask(queries(recorded), ProfileView, "profile")

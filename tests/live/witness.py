@@ -16,7 +16,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
+import aiosqlite
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.alerts import Alert, Alerts
@@ -31,13 +34,14 @@ from engine.runtime import Engine
 from engine.settings import CacheSettings
 from engine.supervisor import Part
 from engine.types import SECOND, Timeframe
+from storage.connection import Line
 from storage.journal import EventJournal
 from storage.writer import Writer
 from tests.fault.run import FOLDERS, START_NS, VENUES, Outcome, Watch, address
 from tests.support.exchange import Fault, FaultScript, MemoryTransport, RecordedExchange, Tape, load_tape, now_ns
 from tests.support.exchange.addresses import RestAddress, StreamAddress, parse
 from tests.support.exchange.memory import MemorySocket
-from tests.support.exchange.virtual_time import run_virtual
+from tests.support.exchange.virtual_time import VirtualLoop, run_virtual
 from tests.support.virtual_clock import VirtualClock
 from tradetui.bootstrap import build_engine
 from tradetui.config.sections import DataProvider, Settings, Venues
@@ -578,6 +582,14 @@ def lighter(root: Path, folder: Path) -> Path:
     return light
 
 
+async def _in_no_time(line: Line, work: Callable[[], Any], *given: Any, **named: Any) -> Any:
+    """Do a piece of work of the database in its thread, as ever, while the clock stands still."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    with loop.thread_at_work():
+        return await aiosqlite.Connection._execute(line, work, *given, **named)  # type: ignore[no-untyped-call]
+
+
 def play(
     root: Path,
     folder: Path,
@@ -623,7 +635,8 @@ def play(
         )
         # A true word of the venue on a bar that a fault has spoiled is told, too; `test_history` is about that.
         engine.stop_automatic_data_maintenance()
-        store = Writer(folder / "market.db", clock=now_ns)
+        assert isinstance(loop, VirtualLoop)
+        store = Writer(folder / "market.db", clock=loop.now_ns)  # it asks in a thread of its own
         await store.open()
         engine.closing.append(store.close)
         journal = EventJournal(store)
@@ -667,4 +680,5 @@ def play(
         await running
         return run
 
-    return run_virtual(main, start_ns=tape.aligned(START_NS))
+    with patch.object(Line, "_execute", _in_no_time):
+        return run_virtual(main, start_ns=tape.aligned(START_NS))

@@ -1,19 +1,17 @@
-"""One test for each rule of what may be stored (UDS-17): live rows one by one, files by the column."""
+"""One test for each rule of what may be stored (UDS-17) of what is followed live."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
 from engine.keep import BookKept
 from engine.market.cob import Column
-from engine.ohlcv import OHLCV
-from engine.types import MS, SECOND, Timeframe
+from engine.types import SECOND, Timeframe
 from storage import validation
-from tests.storage.rows import ETH, T0, bar, trade
+from tests.storage.rows import T0, bar, trade
 
 NOW = (T0 + 60) * SECOND
 
@@ -89,31 +87,3 @@ def test_columns(values: dict[str, Any], reason: str) -> None:
         "bid_notional": (1, 2), "ask_notional": (1, 2), "partial": (False, True),
     }  # fmt: skip
     assert validation.column_fault(Column(**{**sound, **values})) == reason
-
-
-def test_files_are_judged_as_live_rows_are() -> None:
-    """Each broken rule at its own place, the others taken."""
-    bars = [bar(T0 + n) for n in range(8)]
-    candles = OHLCV.of_bars(Timeframe.S1, bars, ETH)
-    values = {name: getattr(candles, name).copy() for name in ("open", "high", "low", "close", "volume", "open_ms")}
-    values["high"][0] = values["low"][0] - 1
-    values["high"][1] = values["open"][1] - 0.01
-    values["low"][2] = values["close"][2] + 0.01
-    values["open"][3] = values["low"][3] = -1.0
-    values["volume"][4] = -1
-    values["close"][5] = np.nan
-    values["open_ms"][6] += 1
-    wrong = msgspec.structs.replace(candles, **values)
-    assert validation.candle_faults(candles, NOW // MS) == []
-    assert validation.candle_faults(wrong, NOW // MS) == [
-        (0, "high < low"),
-        (1, "high < open or close"),
-        (2, "low > open or close"),
-        (3, "a price is not positive"),
-        (4, "volume < 0"),
-        (5, "a price or the volume is no finite number"),
-        (6, "the opening time is no multiple of 1s"),
-    ]
-    stamps = np.array([T0 * SECOND, T0, T0 * SECOND, T0 * SECOND])
-    found = validation.trade_faults(stamps, np.array([1.0, 1.0, np.inf, 1.0]), np.array([1.0, 1.0, 1.0, 0.0]), NOW)
-    assert found == [(1, "the time is no time"), (2, "the price is not positive"), (3, "the size is not positive")]

@@ -22,13 +22,14 @@ import polars as pl
 from engine.protocol import Asked
 from engine.types import TIMEFRAME_SECONDS, Timeframe
 from engine.views import BarRow, ReplayView
-from tests.support.recorded_past import HOURS, RecordedPast, read
-from tests.support.recorded_past import minutes as every_minute
+from tests.support.recorded_past import RecordedPast
+from tests.support.series import HOURS, MINUTES, read
+from tests.support.series import minutes as every_minute
 from tests.tradetui.fake_engine import FakeEngine, health, market
 from tradetui.places import Places, places
 
 FILES = {"binance:ETH/USDT": "ETH_USDT-1m.feather", "binance:BTC/USDT": "BTC_USDT-1m.feather"}
-FOLDER = "candles-1m-binance-spot/2024-07_08"
+FOLDER = f"{MINUTES}/2024-07_08"
 SERVED = (Timeframe.M1, Timeframe.M5, Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1)
 MEMORY = 1500
 """Bars of each timeframe that an engine holds."""
@@ -36,10 +37,7 @@ MEMORY = 1500
 
 def minutes(recordings: Path, instrument: str) -> pl.DataFrame:
     """Return the recorded candles of one minute, oldest first, with `open_ms`."""
-    table = pl.read_ipc(recordings / FOLDER / FILES[instrument])
-    return table.select(pl.col("date").dt.epoch("ms").alias("open_ms"), "open", "high", "low", "close", "volume").sort(
-        "open_ms"
-    )
+    return read(recordings / FOLDER / FILES[instrument])
 
 
 def bars(table: pl.DataFrame, timeframe: Timeframe, until_ms: int) -> list[BarRow]:

@@ -6,9 +6,7 @@ missing. For the stand-in engine (`tests.support.candles`) and for tests of the 
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -37,37 +35,9 @@ from engine.views import (
     TableView,
     TrendView,
 )
-from tests.support.series import candles
-
-FOLDERS = ("2021-04_05", "2021-09_10", "2021-11_12", "2022", "2023-03_05", "2024-07_08", "2025-05_08")
-HOURS = "candles-1h-binance-spot/mounik-2020_2024"
+from tests.support.series import candles, longer
 
 DAY_MS = 86_400_000
-
-
-def minutes(root: Path, coin: str, folders: tuple[str, ...] = FOLDERS) -> pl.DataFrame:
-    """Return every recorded minute, oldest first: open_ms, open, high, low, close, volume."""
-    places = (root / "candles-1m-binance-spot" / folder for folder in folders)
-    found = [read(path) for place in places for path in sorted(place.glob(f"{coin}*USDT*1m.*"))]
-    return pl.concat(found).unique("open_ms", keep="first").sort("open_ms")
-
-
-def read(path: Path) -> pl.DataFrame:
-    """Return the candles of one file."""
-    names = ("open_ms", "open", "high", "low", "close", "volume")
-    if path.suffix == ".json":
-        rows = np.array(json.loads(path.read_text()), dtype=np.float64)
-        table = pl.DataFrame({name: rows[:, at] for at, name in enumerate(names)})
-        return table.with_columns(pl.col("open_ms").cast(pl.Int64))
-    if path.suffix == ".csv":
-        table = pl.read_csv(path).with_columns(pl.col("timestamp").str.slice(0, 19).str.to_datetime(time_zone="UTC"))
-        return table.with_columns(pl.col("timestamp").dt.epoch("ms").alias("open_ms")).select(_floats(names))
-    table = pl.read_ipc(path).with_columns(pl.col("date").dt.epoch("ms").alias("open_ms"))
-    return table.select(_floats(names))
-
-
-def _floats(names: tuple[str, ...]) -> list[pl.Expr]:
-    return [pl.col(name).cast(pl.Int64 if name == "open_ms" else pl.Float64) for name in names]
 
 
 class RecordedPast:
@@ -84,17 +54,10 @@ class RecordedPast:
     def bars(self, timeframe: Timeframe) -> OHLCV:
         """Return all closed bars of a timeframe."""
         if timeframe not in self._made:
-            length = timeframe.seconds * 1000
             base = Timeframe.H1 if timeframe.seconds >= 3600 and Timeframe.H1 in self._tables else Timeframe.M1
             table = self._tables.get(timeframe)
             if table is None:
-                made = self._tables[base].group_by(
-                    (pl.col("open_ms") // length * length).alias("open_ms"), maintain_order=True
-                ).agg(
-                    pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last(),
-                    pl.col("volume").sum(),
-                )  # fmt: skip
-                table = made
+                table = longer(self._tables[base], timeframe)
             self._made[timeframe] = candles(timeframe, table)
         made_bars = self._made[timeframe]
         return made_bars[: int(np.searchsorted(made_bars.close_ms, self.until_ms, side="right"))]

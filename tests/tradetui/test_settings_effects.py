@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from engine.health import HealthView
 from engine.ingestion.markets import SPOT
 from engine.ingestion.session import Due, Session
 from engine.ingestion.symbols import guess
+from engine.keep import Keep
 from engine.ports import Response
 from engine.runtime import Engine
 from engine.snapshot import cob_view
 from engine.types import SECOND, Bar, BarsLoaded, FeedAlive, FetchBars, Timeframe
+from storage.backup import DailyBackup, backups
+from storage.retention import Retention
 from tests.engine.support import BTC, ETH, T0, Driver, delta, snapshot, trade
 from tests.engine.workbench import Bench
 from tests.support.exchange import run_virtual
@@ -453,6 +457,118 @@ def _market_silence(key: str, _folder: Path) -> None:
         driver.at(later, FeedAlive(source="binance"))
         driver.until(later + SECOND // 10)
         assert len(driver.market().bars.closed[Timeframe.S1]) == closed
+
+
+# Storage. -------------------------------------------------------------------------------------------------------------
+
+TABLES = {
+    "books": {"book_snapshots"}, "cob": {"cob_1s", "cob_1m"}, "imbalances": {"imbalances"}, "trades": {"trades"},
+    "seconds": {"bars"},
+}  # fmt: skip
+
+
+@cache
+def news() -> tuple[Keep, ...]:
+    """What an engine has to keep of two minutes: rows of every table that is packed and pruned."""
+    driver = driven("market.large_trade", 1.0)
+    for second in range(1, 130):
+        at = START + second * SECOND
+        driver.at(at, delta(11 + second, [(MID - 1, second)], ts=at))
+        driver.at(at + 1, trade(second, MID, 1, at))
+    return tuple(command for command in driver.commands if isinstance(command, Keep))
+
+
+def kept(settings: Settings, home: Path, scene: Callable[[Stored], Awaitable[Any]]) -> Any:
+    """Give the news to the storage of a profile; return what a scene with it returns."""
+
+    async def main() -> Any:
+        stored = Stored(places("default", {"HOME": str(home)}), settings.storage)
+        await stored.writer.open()
+        try:
+            for keep in news():
+                stored.writer.put(keep)
+            return await scene(stored)
+        finally:
+            await stored.close()
+
+    return asyncio.run(main())
+
+
+def upkept(settings: Settings, home: Path, *, days: int = 0, free: int = 10**12) -> tuple[Retention, set[str]]:
+    """Make a pass over the news so many days later; return who made it, and the tables of which there are files."""
+
+    async def scene(stored: Stored) -> tuple[Retention, set[str]]:
+        await stored.writer.flush()
+        now = news()[-1].known_at + days * 86_400 * SECOND
+        keeper = Retention(
+            stored.writer, stored.archive.cold, stored.retention.policy, clock=lambda: now, free=lambda _: free
+        )
+        await keeper.once()
+        kinds = await stored.writer.commit(lambda open_: open_.execute("SELECT kind FROM cold_files").fetchall())
+        return keeper, {kind for (kind,) in kinds}
+
+    made: tuple[Retention, set[str]] = kept(settings, home, scene)
+    return made
+
+
+@case(*(f"storage.pack_{name}_days" for name in TABLES))
+def _pack_days(key: str, folder: Path) -> None:
+    tables = TABLES[key.removeprefix("storage.pack_").removesuffix("_days")]
+    for value, packed in ((5, tables), (30, set())):
+        _, files = upkept(chosen(key, value), folder / str(value), days=10)
+        assert files & tables == packed
+
+
+@case(*(f"storage.{name}_days" for name in TABLES))
+def _kept_days(key: str, folder: Path) -> None:
+    for value, deleted in ((5, True), (30, False)):
+        keeper, _ = upkept(chosen(key, value), folder / str(value), days=10)
+        assert bool(keeper.last.deleted) is deleted
+
+
+@case("storage.prune_below_mb")
+def _prune_below(key: str, folder: Path) -> None:
+    for value, pressed in ((700, "600 MB free, 700 MB wanted"), (500, "")):
+        keeper, _ = upkept(chosen(key, value), folder / str(value), free=600_000_000)
+        assert keeper.pressed == pressed
+
+
+@case("storage.flush_rows", "storage.flush_s")
+def _flush(key: str, folder: Path) -> None:
+    """Rows are written at a number or after a time; upkeep comes after all that is due."""
+
+    async def waiting(stored: Stored) -> int:
+        if key == "storage.flush_s":
+            await asyncio.sleep(0.5)
+        await stored.writer.upkeep(lambda _: None)
+        return stored.writer.waiting
+
+    slow = {"storage__flush_rows": 20_000, "storage__flush_s": 60.0}
+    assert kept(chosen(**slow), folder / "slow", waiting) > 100
+    assert kept(chosen(**slow | {key.replace(".", "__"): 1}), folder / "quick", waiting) == 0
+
+
+@case("storage.waiting_rows")
+def _waiting_rows(key: str, folder: Path) -> None:
+    many = msgspec.structs.replace(news()[-1], trades=tuple(trade(n, MID, 1, START) for n in range(800)))
+    for value, lost in ((1000, True), (10_000, False)):
+        stored = Stored(places("default", {"HOME": str(folder)}), chosen(key, value).storage)
+        for _ in range(3):
+            stored.writer.put(many)
+        assert bool(stored.writer.lost) is lost
+
+
+@case("storage.backups")
+def _backups(key: str, folder: Path) -> None:
+    async def copies(stored: Stored) -> int:
+        backup = stored.backup
+        for day in range(1, 5):
+            clock = partial(int, day * START)
+            await DailyBackup(backup.database, backup.folder, keep=backup.keep, clock=clock).once()
+        return len(backups(backup.folder))
+
+    for value in (1, 3):
+        assert kept(chosen(key, value), folder / str(value), copies) == value
 
 
 # The engine as a process. ---------------------------------------------------------------------------------------------

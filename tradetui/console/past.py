@@ -143,8 +143,8 @@ class Past:
         self.trouble = why
         gaps = told.gaps if told is not None else ()
         self.holes = tuple((gap.first_ms, gap.last_ms + self.length_ms) for gap in gaps)
-        if told is not None and told.first_ms is not None and told.last_ms is not None:
-            self.stored = told.first_ms, told.last_ms
+        if told is not None:
+            self._store(told.first_ms, told.last_ms)
         self.version += 1
 
     def take(self, page: Page, told: HistoryView, now_s: float) -> int:
@@ -158,17 +158,28 @@ class Past:
         sources = dict.fromkeys(each.source for each in told.served if each.rows)
         if sources:
             self.served = f"{' + '.join(sources)} {sum(each.ms for each in told.served):.0f} ms"
-        if told.first_ms is not None and told.last_ms is not None:
-            self.stored = told.first_ms, told.last_ms
+        self._store(told.first_ms, told.last_ms)
         found = Candles.of(told.rows)
         found = found.where((found.open_ms >= page.start_ms) & (found.open_ms < page.end_ms))
-        if told.reached_start:
+        if told.reached_start and not self._older(page, found):
             self._begun(page, found)
         if len(found) or not failed:
             # What failed may have had more: nothing is known of the time before the first bar that came.
             self._join(page._replace(start_ms=int(found.open_ms[0])) if failed else page, page, found)
         self._barren = not len(found)
         return len(told.rows) - len(found)
+
+    def _store(self, first_ms: int | None, last_ms: int | None) -> None:
+        """Take note of what is stored; older bars than ever may have been imported meanwhile."""
+        if first_ms is not None and last_ms is not None:
+            self.stored = first_ms, last_ms
+            if self.begins_ms is not None and first_ms < self.begins_ms:
+                self.begins_ms = None
+
+    def _older(self, page: Page, found: Candles) -> bool:
+        """Tell whether more is stored before a page's bars: a venue's beginning need not be the beginning."""
+        first = int(found.open_ms[0]) if len(found) else page.end_ms
+        return self.stored is not None and self.stored[0] < first
 
     def _begun(self, page: Page, found: Candles) -> None:
         """Take note of where all data begin."""

@@ -21,8 +21,6 @@ from storage.interchange.identity import key_of, timeframe_of
 from storage.interchange.stamps import of_numbers
 from storage.interchange.tabular import source_of
 
-MAGIC = b"SQLite format 3\x00"
-
 _candle = msgspec.json.Decoder(tuple[float, float, float, float, float, float])
 
 
@@ -41,7 +39,7 @@ def read(path: Path, hints: Hints) -> Parsed:
         names = {str(row[0]) for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not {"ohlcv", "description"} <= names:
             raise ImportRefused(f"a database, but not OctoBot's: tables {', '.join(sorted(names)[:8]) or 'none'}")
-        collected = connection.execute("SELECT max(timestamp) FROM description").fetchone()[0]
+        collected = connection.execute("SELECT max(CAST(timestamp AS REAL)) FROM description").fetchone()[0]
         rows = connection.execute(
             "SELECT rowid, exchange_name, symbol, time_frame, candle FROM ohlcv ORDER BY rowid"
         ).fetchall()

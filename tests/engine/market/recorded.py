@@ -20,6 +20,7 @@ from engine.market.inputs import ModelInput
 from engine.replay import Recording, Replay
 from engine.types import MS, SECOND, Bar, BarsLoaded, Event, Instrument, Record, Timeframe
 from storage.writer import Writer
+from tests.support.series import longer, minutes
 
 KEYS = ("binance:ETH/USDT", "binance:BTC/USDT")
 
@@ -78,13 +79,9 @@ def inject(replay: Replay, event: Event, source: str = "binance") -> None:
 
 def candles(root: Path, instrument: Instrument, timeframe: Timeframe, end_ms: int) -> tuple[Bar, ...]:
     """Recorded candles of minutes before a time, summed up to a timeframe, the newest 1500."""
-    length = timeframe.seconds * 1000
     price, size = instrument.price_scale, instrument.size_scale
-    table = pl.read_ipc(root / "candles-1m-binance-spot" / "2024-07_08" / f"{instrument.base}_USDT-1m.feather")
-    table = table.with_columns((pl.col("date").dt.epoch("ms") // length * length).alias("open_ms"))
-    table = table.filter(pl.col("open_ms") + length <= end_ms).group_by("open_ms", maintain_order=True).agg(
-        pl.first("open"), pl.max("high"), pl.min("low"), pl.last("close"), pl.sum("volume")
-    )  # fmt: skip
+    table = longer(minutes(root, instrument.base, ("2024-07_08",)), timeframe)
+    table = table.filter(pl.col("open_ms") + timeframe.seconds * 1000 <= end_ms)
     return tuple(
         Bar(
             open_ms=open_ms, open=round(open_ * price), high=round(high * price), low=round(low * price),

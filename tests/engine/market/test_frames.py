@@ -6,10 +6,8 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from engine.core import Commands
 from engine.keep import Keep
@@ -21,9 +19,9 @@ from engine.market.pivots import Structure, pivots
 from engine.ohlcv import COLUMNS, OHLCV
 from engine.replay import Recording, Replay
 from engine.types import SECOND, Bar, BarsLoaded, PivotPoint, PivotsLoaded, Timeframe
-from tests.engine.support import BTC, T0, trade
-
-SHORT = (Timeframe.S1, Timeframe.M1, Timeframe.M5)
+from tests.engine.lives import STEPS, Step, live
+from tests.engine.support import BTC, T0
+from tests.support.series import BINANCE_1M, read
 
 
 def candle(open_s: int, price: int, volume: int = 7) -> Bar:
@@ -63,48 +61,13 @@ class Follower:
                 np.testing.assert_allclose(held.values(len(closed)), values, rtol=1e-9, atol=1e-9)
 
 
-STEP = st.tuples(
-    st.sampled_from(["trade", "late", "time", "cover", "uncover", "hole", "rewind", "load", "second"]),
-    st.integers(0, 70),
-    st.integers(95, 105),
-)
-
-
 @settings(max_examples=150, deadline=None)
-@given(steps=st.lists(STEP, max_size=60))
-def test_whatever_happens_columns_and_indicators_are_those_of_the_bars(steps: list[tuple[str, int, int]]) -> None:
-    follower, now, number = Follower(5000), T0, 0
-    bars = follower.bars
-    for kind, amount, price in steps:
-        match kind:
-            case "trade" | "late":
-                number += 1
-                now += amount if kind == "trade" else 0
-                when = now if kind == "trade" else now - amount
-                bars.trade(trade(number, price, 1, when * SECOND))
-            case "time":
-                now += amount
-                bars.advance(now * SECOND)
-            case "cover":
-                bars.cover(now * SECOND)
-            case "uncover":
-                bars.uncover()
-            case "hole":
-                bars.hole((now - amount) * SECOND)
-            case "rewind":
-                now -= amount
-                bars.rewind(now * SECOND)
-            case "load":
-                for timeframe in SHORT:
-                    length = timeframe.seconds
-                    last = now // length * length - length
-                    loaded = tuple(candle(last - i * length, price) for i in reversed(range(amount % 7)))
-                    bars.load(BarsLoaded(instrument=BTC.key, timeframe=timeframe, bars=loaded))
-            case _:
-                follower.second()
-                follower.check()
-    follower.second()
-    follower.check()
+@given(steps=STEPS)
+def test_whatever_happens_columns_and_indicators_are_those_of_the_bars(steps: list[Step]) -> None:
+    follower = Follower(5000)
+    for _ in live(follower.bars, steps, candle):
+        follower.second()
+        follower.check()
     keys = [(point.timeframe, point.level, point.high, point.ts_ms) for point in follower.log]
     assert len(keys) == len(set(keys))
 
@@ -112,8 +75,7 @@ def test_whatever_happens_columns_and_indicators_are_those_of_the_bars(steps: li
 @pytest.fixture(scope="module")
 def closes(recordings_root_path: Path) -> list[int]:
     """Recorded closes of minutes, in ticks; here they stand for seconds."""
-    path = recordings_root_path / "candles-1m-binance-spot" / "2024-07_08" / "ETH_USDT-1m.feather"
-    return [round(100 * close) for close in pl.read_ipc(path, columns=["close"])["close"][:1300]]
+    return [round(100 * close) for close in read(recordings_root_path / BINANCE_1M)["close"][:1300]]
 
 
 def feed(follower: Follower, opens: range, prices: list[int], late: dict[int, int] | None = None) -> dict[int, Bar]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
@@ -79,6 +80,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._virtual.threads_at_work += 1
         future.add_done_callback(self._thread_done)
         return future
+
+    @contextmanager
+    def thread_at_work(self) -> Iterator[None]:
+        """A thread that the loop does not know of works meanwhile, and its work takes no virtual time, either."""
+        self._virtual.threads_at_work += 1
+        try:
+            yield
+        finally:
+            self._virtual.threads_at_work -= 1
 
     async def shutdown_default_executor(self, *_timeout: Any) -> None:
         self._virtual.threads_at_work += 1

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from engine.protocol import Asked
 from engine.types import Timeframe
 from engine.views import HistoryView
-from tests.support.recorded_past import RecordedPast, minutes
+from tests.support.recorded_past import RecordedPast
+from tests.support.series import minutes
 from tradetui.console.past import AGAIN_S, KEPT, MOST, Page, Past
 from tradetui.console.series import Candles
 
@@ -93,6 +94,37 @@ def test_paging_back_asks_for_one_page_after_another_and_says_where_data_begin(a
     assert past.served.startswith("storage ")
     assert past.stored is not None
     assert past.stored[0] == past.begins_ms
+
+
+def test_a_venue_that_begins_later_than_what_is_stored_is_not_where_data_begin(archive: RecordedPast) -> None:
+    past, first = Past(MINUTE), 1_618_951_200_000
+    hole = Page(first + 6222 * MINUTE, first + 6480 * MINUTE)
+    past.ask(hole)
+    told = answer(archive, hole)
+    assert not told.rows
+    past.take(hole, msgspec.structs.replace(told, reached_start=True), 0.0)
+    assert past.begins_ms is None, "older ones are stored"
+    load(past, archive, first + 6000 * MINUTE, first + 6480 * MINUTE)
+    assert past.candles.open_ms[0] <= first + 6000 * MINUTE
+    whole(past, archive)
+
+
+def test_older_bars_may_be_imported_meanwhile(archive: RecordedPast) -> None:
+    past, first = Past(MINUTE), 1_618_951_200_000
+    page = Page(first + 900 * MINUTE, first + 1200 * MINUTE)
+    begun = first + 1000 * MINUTE
+    past.ask(page)
+    told = answer(archive, page)
+    later = tuple(row for row in told.rows if row.open_ms >= begun)
+    past.take(page, msgspec.structs.replace(told, rows=later, reached_start=True, first_ms=begun), 0.0)
+    assert past.begins_ms == begun
+    load(past, archive, page.start_ms, page.end_ms)
+    past.bounded(None)
+    assert past.begins_ms == begun
+    page = Page(past.stop_ms, past.stop_ms + 300 * MINUTE)
+    past.ask(page)
+    past.take(page, answer(archive, page), 0.0)
+    assert past.begins_ms is None
 
 
 def test_one_request_at_a_time_unless_one_looks_elsewhere(archive: RecordedPast) -> None:

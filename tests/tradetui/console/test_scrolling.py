@@ -11,7 +11,8 @@ import pytest
 
 from engine.types import Timeframe
 from tests.support.candles import bars
-from tests.support.recorded_past import RecordedPast, minutes
+from tests.support.recorded_past import RecordedPast
+from tests.support.series import minutes
 from tests.tradetui.console.consoles import SIZES, Shown, console
 from tests.tradetui.fake_engine import FakeEngine, market
 from tradetui.console.view import View

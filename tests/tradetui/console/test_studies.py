@@ -11,7 +11,8 @@ import pytest
 from engine.market.indicators import NAMES, indicators
 from engine.types import Timeframe
 from engine.views import BarRow
-from tests.support.recorded_past import RecordedPast, minutes
+from tests.support.recorded_past import RecordedPast
+from tests.support.series import minutes
 from tests.tradetui.console.render.rows import CRASH, crash
 from tests.tradetui.console.told import Told
 from tradetui.console.series import Candles

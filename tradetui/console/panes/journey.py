@@ -67,7 +67,7 @@ class Journey(Reach):
             self._centre(made, made.near(ms))
         if ms >= last and not self.detached:
             self.desk.say(f"{name}: the newest bar is of {_when(int(made.open_ms[-1]))}; it is shown")
-        elif ms < first and past.begins_ms is not None:
+        elif past.begins_ms is not None and ms < past.begins_ms:
             self.desk.say(f"{name}: no data before {_when(past.begins_ms)}; the oldest are shown")
         elif not first <= ms < last or made.gap[made.near(ms)]:
             near = f"; the nearest bars are of {_when(self._nearest(made, ms))}"

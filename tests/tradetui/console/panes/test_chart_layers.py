@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from engine.protocol import Asked
-from tests.support.recorded_past import RecordedPast, minutes
+from tests.support.recorded_past import RecordedPast
+from tests.support.series import minutes
 from tests.tradetui.console.panes.test_chart_pane import Sized, desk, recorded
 from tests.tradetui.console.render.rows import CRASH, MINUTE
 from tradetui.console.past import Page

@@ -11,7 +11,8 @@ from textual.geometry import Size
 
 from engine.protocol import Asked
 from engine.views import GapsView, QualityView, SpanView
-from tests.support.recorded_past import HOURS, RecordedPast, minutes, read
+from tests.support.recorded_past import RecordedPast
+from tests.support.series import HOURS, minutes, read
 from tests.tradetui.console.told import EVIL, NOW, Told
 from tradetui.console.desk import Desk
 from tradetui.console.panes.data import DataPane

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.recorded_past import read
+from tests.support.series import read
 from tests.tradetui.console.render.rows import CRASH, MINUTE, MONDAY, candles, crash, row, series
 from tradetui.console.render.slots import LONG, slots
 
