@@ -224,3 +224,9 @@ def of_name(path: Path) -> Identity:
         if first.lower() not in VENUES and first.upper() not in CASH and (symbol := pair_of(first)):
             break
     return Identity(venue=RENAMED.get(venue, venue), symbol=symbol, timeframe=timeframe, odd=odd)
+
+
+def told(path: Path) -> str:
+    """Return all that a file's name and folders tell, as text that is the same for the same."""
+    found = (of_freqtrade(path), of_lean(path), of_archive(path, ""), of_name(path))
+    return msgspec.json.encode(found, order="sorted").decode()

@@ -1,7 +1,7 @@
 """Imports files: finds them, recognises each, reads it, and hands it over to storage, one transaction a file.
 
-What is done is remembered by the file's content and by what was said of it, so that an import that was broken off goes
-on where it was, and one that is repeated changes nothing. Originals are only ever read.
+What is done is remembered by the file's content and by what was said of it, by flags, manifest and its name, so that an
+import that was broken off goes on where it was, and one that is repeated changes nothing. Originals are only ever read.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgspec
 from engine.errors import EngineUnreachable, ImportRefused, StorageFailed
 from storage.interchange import recognise
 from storage.interchange.batch import Hints, Parsed
+from storage.interchange.identity import told
 from storage.interchange.manifest import Manifest
 from storage.interchange.report import FileReport, Report, of_parsed, total
 from storage.interchange.staging import stage
@@ -55,6 +56,11 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     """Why it is not imported, "" if it is."""
     skipped: bool = False
     """That is no fault: the manifest says so, or it is no data."""
+
+    @property
+    def said(self) -> str:
+        """What a person and the name say of it (JSON): under another name the same may be another instrument's."""
+        return self.hints.said if self.format == "recording" else f"[{self.hints.said},{told(self.paths[0])}]"
 
     @property
     def name(self) -> str:
@@ -159,7 +165,7 @@ class Importer:
 
     def _import(self, unit: Unit) -> FileReport:
         size, sha256 = digest(unit.paths)
-        said = unit.hints.said
+        said = unit.said
         earlier = self._target.done(sha256, said)
         if earlier is not None:
             report = FileReport(path=unit.name, outcome="already", format=unit.format, bytes=size, sha256=sha256)

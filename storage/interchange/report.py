@@ -80,8 +80,9 @@ class Report(msgspec.Struct, kw_only=True):
 
     @property
     def ok(self) -> bool:
-        """Whether all was done and nothing refused."""
-        return not self.interrupted and not self.failed and all(file.outcome != "refused" for file in self.files)
+        """Whether all was done, and no file refused, nor every row of one."""
+        refused = any(file.outcome == "refused" or 0 < file.rows == file.refused for file in self.files)
+        return not (self.interrupted or self.failed or refused)
 
 
 EXAMPLES = 20

@@ -1,11 +1,12 @@
 """What may enter storage: every row is checked, and what is refused is kept aside with its number and the reason.
 
 Checked are (UDS-17): a UTC time that is a multiple of the timeframe; finite, positive prices; high not below open,
-close and low, low not above open and close; a volume that is not negative; prices that do not leap by a power of ten.
+close and low, low not above open and close; a volume that is not negative; prices that do not leap by a power of ten; nothing of the future.
 """
 
 from __future__ import annotations
 
+import time as clock
 from collections.abc import Callable
 
 import numpy as np
@@ -24,6 +25,15 @@ LEAP = 0.9
 
 LEAP_BARS = 3
 """Bars that neighbours may be apart for that."""
+
+MOST = 1e15
+"""Price beyond which, as below 1 / it, a number is damage: its square has to be one too."""
+
+MOST_VOLUME = 1e24
+"""Volume beyond which a number is damage."""
+
+MOST_TRADES = 10**12
+"""Trades of one candle beyond which their number is damage."""
 
 SHOWN = 20
 """Contradictions within a file that are told one by one."""
@@ -96,7 +106,9 @@ def candles(
     time = columns["time"].astype(np.int64)
     prices = {name: np.asarray(columns[name], np.float64) for name in PRICES}
     volume = np.asarray(columns["volume"], np.float64)
+    now = clock.time_ns()
     sieve.refuse(time <= 0, "no time")
+    sieve.refuse(time > now, "time is in the future")
     since, until = window(hints)
     sieve.leave((time < since) | (time >= until), "outside since and until")
     sieve.refuse(
@@ -105,8 +117,10 @@ def candles(
     for name, values in prices.items():
         sieve.refuse(~np.isfinite(values), f"{name} is not a number")
         sieve.refuse(values <= 0, f"{name} is not positive", _shown(values))
+        sieve.refuse((values > MOST) | (values < 1 / MOST), f"{name} is beyond reason", _shown(values))
     sieve.refuse(~np.isfinite(volume), "volume is not a number")
     sieve.refuse(volume < 0, "volume is negative", lambda i: f"{volume[i]:g}")
+    sieve.refuse(volume > MOST_VOLUME, "volume is beyond reason", _shown(volume))
     opened, high, low, close = (prices[name] for name in PRICES)
     with np.errstate(invalid="ignore"):
         sieve.refuse(high < low, "high is below low", lambda i: f"{high[i]:g} < {low[i]:g}")
@@ -121,7 +135,7 @@ def candles(
     sieve.refuse(leaps, "price leaps by a power of ten: another unit?", lambda i: f"{close[i]:g}")
     taken = np.flatnonzero(sieve.good)
     if len(taken):
-        parsed.candles.append(_candles(instrument, timeframe, source, columns, taken, hints.volume))
+        parsed.candles.append(_candles(instrument, timeframe, source, columns, taken, hints.volume, now))
 
 
 def _shown(values: Floats) -> Callable[[int], str]:
@@ -153,8 +167,12 @@ def _candles(
     columns: dict[str, npt.NDArray[np.float64] | Ints],
     taken: npt.NDArray[np.intp],
     counted: str,
+    now: int,
 ) -> Candles:
-    """Return good rows as candles, sorted, each time once."""
+    """Return good rows as candles, sorted, each time once; one that has not ended by `now` (UTC ns) is not complete.
+
+    A file may say when a candle was known, but no complete one was before it ended, and none will be after `now`.
+    """
     n = len(taken)
     open_ms = columns["time"][taken].astype(np.int64) // MS
     volume = np.asarray(columns["volume"], np.float64)[taken]
@@ -176,6 +194,9 @@ def _candles(
 
     quoted = counted == "quote"
     ends = (open_ms + timeframe.seconds * 1000) * MS
+    complete = (ints("complete", np.ones(n, np.int64)) != 0) & (ends <= now)
+    counts, known = ints("trades", np.full(n, -1, np.int64)), ints("known_at", ends)
+    known = np.where(known > now, ends, np.maximum(known, np.where(complete, ends, open_ms * MS)))
     whole = OHLCV(
         timeframe=timeframe,
         open_ms=open_ms,
@@ -183,9 +204,9 @@ def _candles(
         volume=unknown if quoted else volume,
         quote_volume=volume if quoted else floats("quote_volume"),
         taker_buy=unknown if quoted else floats("taker_buy"),
-        trades=ints("trades", np.full(n, -1, np.int64)),
-        complete=ints("complete", np.ones(n, np.int64)) != 0,
-        known_at=ints("known_at", ends),
+        trades=np.where(counts <= MOST_TRADES, counts, -1),
+        complete=complete,
+        known_at=known,
         source=np.full(n, source_code(source), np.uint8),
     )
     order, firsts = first_of_equals(open_ms)
@@ -232,11 +253,13 @@ def trades(
     price, size = np.asarray(columns["price"], np.float64), np.asarray(columns["size"], np.float64)
     sell = columns["sell"].astype(np.int64)
     sieve.refuse(time <= 0, "no time")
+    sieve.refuse(time > clock.time_ns(), "time is in the future")
     since, until = window(hints)
     sieve.leave((time < since) | (time >= until), "outside since and until")
-    for name, values in (("price", price), ("size", size)):
+    for name, values, most in (("price", price, MOST), ("size", size, MOST_VOLUME)):
         sieve.refuse(~np.isfinite(values), f"{name} is not a number")
         sieve.refuse(values <= 0, f"{name} is not positive", _shown(values))
+        sieve.refuse((values > most) | (values < 1 / most), f"{name} is beyond reason", _shown(values))
     sieve.refuse(sell < 0, "the taker's side is not told")
     ids = columns["id"].astype(np.int64) if "id" in columns else _numbered(time)
     if "id" in columns:

@@ -13,14 +13,17 @@ import pytest
 
 from engine import told
 from engine.errors import FeedUnavailable, RequestDenied
+from engine.gathering import live_parts
 from engine.health import GapView
 from engine.ingestion.history import HistoryAnswer, Served
+from engine.market.assembly import build
 from engine.market.depth import depth as bands_of
+from engine.market.track import Track
 from engine.ohlcv import OHLCV
 from engine.protocol import Get
 from engine.provider import DataProvider
 from engine.queries import QUERIES, Queries
-from engine.types import MS, SECOND, Instrument, Timeframe
+from engine.types import MS, SECOND, Bar, Instrument, Timeframe
 from engine.views import (
     DepthView,
     GapsView,

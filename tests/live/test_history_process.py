@@ -63,7 +63,9 @@ def test_status_says_who_serves_the_candles(recordings_root_path: Path, tmp_path
                 [sys.executable, "-m", "tradetui", "status"],
                 capture_output=True, text=True, env=engine.environment, check=False, timeout=30,
             )  # fmt: skip
-            assert "candles binance:BTC/USDT 1m from mexc: " in told.stdout, told
+            (line,) = [line.split() for line in told.stdout.splitlines() if line.startswith("binance:BTC/USDT  1m ")]
+            assert (line[2], line[-1]) == ("mexc", "0"), told
+            assert "not had, 1 of 1: venue: klines answer" in told.stdout
             assert "HISTORY_FALLBACK" in told.stdout
         finally:
             engine.stop()

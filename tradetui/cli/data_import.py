@@ -51,7 +51,7 @@ def import_files(
     Files are only read. Each is one transaction; what was imported is known by its content, so the same command again
     goes on where it was broken off, and changes nothing when all is done. What is refused is counted, with the reason.
 
-    Exit code: 0 everything taken, 1 a file was refused, 2 nothing could be done.
+    Exit code: 0 all was taken, 1 a file was refused, or every row of one, 2 nothing could be done.
     """
     from engine.errors import ImportRefused
     from storage.interchange.batch import Hints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from tradetui.cli.output import clock, number, show_json, span, table
 
 if TYPE_CHECKING:
     from engine.alerts import Alert
-    from engine.health import HealthView
+    from engine.health import HealthView, HistoryView
     from tradetui.places import Places
 
 STOP_S = 20.0
@@ -117,16 +118,31 @@ def _show(health: HealthView, alerts: list[Alert]) -> None:
         typer.echo(
             f"requests {budget.venue}: {budget.used} of {budget.limit:,} used, back in {budget.reset_s:.0f} s{blocked}"
         )
-    for each in health.history:
-        if each.source or each.failed:
-            failed = f"; {each.failed}" if each.failed else ""
-            took = f"{each.stand_in or each.source or 'nobody'}: {each.rows} in {each.ms:.0f} ms"
-            typer.echo(f"candles {each.instrument} {each.timeframe} from {took}, {each.missing} nowhere{failed}")
+    _history(health.history)
     typer.echo(f"consoles: {len(health.consoles)} attached, {health.refused_consoles} refused")
     active = [alert for alert in alerts if alert.active]
     if active:
         typer.echo("")
         _list(active)
+
+
+def _history(views: tuple[HistoryView, ...]) -> None:
+    """Say who serves past candles, and why others did not."""
+    asked = [each for each in views if each.source or each.failed]
+    if not asked:
+        return
+    typer.echo("")
+    table(
+        ("candles of", "timeframe", "from", "rows", "ms", "nowhere"),
+        [
+            (each.instrument, each.timeframe, each.stand_in or each.source or "nobody", str(each.rows),
+             number(each.ms, 0), str(each.missing))
+            for each in asked
+        ], "345",
+    )  # fmt: skip
+    for reason, times in Counter(each.failed for each in asked if each.failed).items():
+        typer.echo(f"not had, {times} of {len(asked)}: {reason}")
+    typer.echo("")
 
 
 def _replays(places: Places) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tradetui.console.desk import Desk
     from tradetui.console.link import Link
     from tradetui.console.orders import Orders
+    from tradetui.console.panes.chart import ChartPane
     from tradetui.console.panes.table import Told
     from tradetui.console.screens.command_line import CommandLine
 
@@ -34,6 +35,11 @@ class DeskKeys(App[None]):
     acts: Acts
     orders: Orders
     command_line: CommandLine
+
+    @property
+    @abstractmethod
+    def chart_pane(self) -> ChartPane:
+        """The chart that was last in focus."""
 
     @abstractmethod
     def changed(self) -> None:
@@ -180,7 +186,7 @@ class DeskKeys(App[None]):
 
     def known(self) -> Known:
         """Return what a command may speak of."""
-        return known_of(self.desk, self.acts.own_themes)
+        return known_of(self.desk, self.acts.own_themes, self.chart_pane.seen)
 
     def enter(self, line: str) -> None:
         """Carry out a line of the command line."""

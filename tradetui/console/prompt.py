@@ -171,15 +171,14 @@ COMMANDS = (
 BY_NAME = {name: command for command in COMMANDS for name in (command.name, *command.aliases)}
 
 
-def known_of(desk: Desk, own_themes: Path | None = None) -> Known:
-    """Return what a line may speak of on a desk."""
+def known_of(desk: Desk, own_themes: Path | None = None, seen_ms: int | None = None) -> Known:
+    """Return what a line may speak of on a desk; `seen_ms` is the moment from which spans go on, None: now."""
     from themes.palette import names
     from tradetui.console.layout import PRESETS
 
     now = desk.now() // SECOND
-    end = desk.chart.end
     return Known(
-        tuple(desk.symbols), PRESETS, tuple(names(own_themes)), desk.replay, now if end is None else end // 1000, now
+        tuple(desk.symbols), PRESETS, tuple(names(own_themes)), desk.replay, now if seen_ms is None else seen_ms // 1000, now
     )
 
 

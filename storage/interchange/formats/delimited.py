@@ -73,6 +73,8 @@ def text_table(
     Raises:
         ImportRefused: No table, or of something else.
     """
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")  # lines as old spreadsheets end them
     head = first_lines(data)
     if not head:
         parsed.note("no rows")
@@ -119,8 +121,13 @@ def first_lines(data: bytes, most: int = 20) -> list[str]:
 
 
 def delimiter_of(lines: list[str]) -> str:
-    """Return what parts the cells of most lines, a comma where nothing does."""
-    return max(DELIMITERS, key=lambda each: (usual_count(lines, each), -DELIMITERS.index(each)))
+    """Return what parts the cells of most lines, a comma where nothing does; decimal commas do not stand in a header."""
+
+    def fit(each: str) -> tuple[int, int, int]:
+        usual = usual_count(lines, each)
+        return usual, sum(line.count(each) == usual for line in lines), -DELIMITERS.index(each)
+
+    return max(DELIMITERS, key=fit)
 
 
 def usual_count(lines: list[str], delimiter: str) -> int:

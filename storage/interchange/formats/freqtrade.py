@@ -73,6 +73,10 @@ def _entries(data: bytes) -> list[Any]:
     """Return the entries of a JSON array; NaN, which JSON does not know and Python writes, is read too."""
     try:
         whole = json.loads(data)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data":
+            raise ImportRefused("JSON, one value a line: `jq -s . FILE` makes the array of it that is read") from error
+        raise ImportRefused(f"no whole JSON: {error}; fetch it again") from error
     except (ValueError, RecursionError) as error:
         raise ImportRefused(f"no whole JSON: {error}; fetch it again") from error
     if isinstance(whole, dict):

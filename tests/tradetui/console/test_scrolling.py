@@ -180,6 +180,34 @@ async def test_what_cannot_be_read_is_told_in_the_line_and_esc_leaves(here: Plac
         assert shown.app.chart_pane.chart.end is None
 
 
+@pytest.mark.parametrize("span", ["-1h", "+1h", "-10m"])
+async def test_a_short_span_moves_as_far_as_it_says(here: Places, archive: RecordedPast, span: str) -> None:
+    """The chart shows more than three hours: what stands in the middle moves, not the newest bar into the middle."""
+    async with engine_of(here, archive), console(here, (200, 60)) as shown:
+        await shown.sees("live \u25b8")
+        await shown.press("z")
+        pane = shown.app.chart_pane
+        await typed(shown, "goto 2021-05-10 12:00")
+        await reaches(shown, lambda: pane.seen == 1_620_648_000_000)
+        by = {"-1h": -60, "+1h": 60, "-10m": -10}[span] * MINUTE
+        await typed(shown, f"goto {span}")
+        await reaches(shown, lambda: pane.seen == 1_620_648_000_000 + by)
+
+
+async def test_the_bars_on_both_sides_of_a_hole_are_loaded_before_the_nearest_are_told(
+    here: Places, archive: RecordedPast
+) -> None:
+    async with engine_of(here, archive), console(here, (140, 45)) as shown:
+        await shown.sees("live \u25b8")
+        await typed(shown, "goto 2021-07-01")
+        await shown.sees("there are no bars of 2021-07-01 00:00; the nearest bars are of 2021-05-20 20:38")
+        assert shown.app.chart_pane.outlook.slots().broken.any()
+        await shown.press("end")
+        await shown.sees("live \u25b8")
+        await typed(shown, "goto 2024-07-20")
+        await shown.sees("there are no bars of 2024-07-20 00:00; the nearest bars are of 2024-07-26 14:16")
+
+
 async def test_a_date_without_bars_shows_the_nearest_and_says_so(here: Places, archive: RecordedPast) -> None:
     async with engine_of(here, archive), console(here, (140, 45)) as shown:
         await shown.sees("live \u25b8")

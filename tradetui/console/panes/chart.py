@@ -145,8 +145,9 @@ class ChartPane(ChartKeys):
 
     def _tag(self, sight: Sight, width: int) -> str:
         """Say how the newest bar in sight stands to the newest there is."""
-        back = int((~sight.slots.gap[sight.view.last + 1 :]).sum()) * grouped(self.chart.columns)
-        if self.outlook.detached:
+        after = sight.view.last + 1
+        back = int((~sight.slots.gap[after:]).sum()) * grouped(self.chart.columns)
+        if self.outlook.detached or sight.slots.broken[after:].any():
             live = self.outlook.live.open_ms
             until = int(live[-1]) if len(live) else self.desk.now() // MS
             ago = f"{length((until - int(sight.slots.open_ms[sight.view.last])) // 1000)} back"

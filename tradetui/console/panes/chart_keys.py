@@ -48,6 +48,14 @@ class ChartKeys(Pane):
         """Return what is in sight now, None while there are no bars."""
         return self.outlook.sight(self.size.width - 2, self.size.height - 2)
 
+    @property
+    def seen(self) -> int | None:
+        """The moment in the middle of what is in sight, UTC ms; None while there are no bars."""
+        sight = self.sight()
+        if sight is None:
+            return None
+        return int(sight.slots.open_ms[max(sight.view.last - self.outlook.room // 2, 0)])
+
     # Time. ----------------------------------------------------------------------------------------------------------
 
     def action_move(self, by: int) -> None:
@@ -76,7 +84,7 @@ class ChartKeys(Pane):
         if self.outlook.crossed is not None:
             self.action_move(-(2**40))
         elif len(self.outlook.candles):
-            self.chart.end = OLDEST
+            self.chart.end, self.outlook.sought = OLDEST, None
             self.desk.changed()
 
     def action_live(self) -> None:

@@ -61,6 +61,8 @@ class Journey(Reach):
         end, name = self.chart.end, f"{self.desk.symbol} {self.chart.timeframe}"
         if end is not None and not self.loaded(end) and not past.trouble:
             return  # it is asked for next
+        if not past.trouble and any(self._beside_hole(each) for each in (ms, end if end is not None else ms)):
+            return  # what lies on the other side of the hole is asked for next
         self.sought = None
         first, last = int(made.open_ms[0]), int(made.end_ms[-1])
         if first <= ms < last:
@@ -72,6 +74,17 @@ class Journey(Reach):
         elif not first <= ms < last or made.gap[made.near(ms)]:
             near = f"; the nearest bars are of {_when(self._nearest(made, ms))}"
             self.desk.say(f"{name}: there are no bars of {_when(ms)}{past.trouble and f' ({past.trouble})'}{near}")
+
+    def _beside_hole(self, ms: int) -> bool:
+        """Tell whether a moment lies in a hole of which one side, at which bars are stored, is not loaded."""
+        past, opens, live = self.past, self.past.candles.open_ms, self.live
+        if past.stored is None or not past.start_ms <= ms < past.stop_ms:
+            return False
+        first, last = past.stored
+        if past.bare_before and (not len(opens) or ms < opens[0]) and first < past.start_ms:
+            return True
+        after = past.stop_ms <= last and not (len(live) and past.stop_ms >= live.open_ms[0])
+        return past.bare_after and (not len(opens) or ms > opens[-1]) and after
 
     @staticmethod
     def _nearest(made: Slots, ms: int) -> int:

@@ -97,6 +97,7 @@ class Outlook(Journey):
     def go(self, sight: Sight, port: Viewport) -> None:
         """Look where a viewport does. Charts that are tied to this one come along, as far as they have bars."""
         made, view, desk = sight.slots, self.chart, self.desk
+        self.sought = None
         live = port.live and not self.detached
         view.end = None if live else int(made.open_ms[port.last])
         until = int(made.end_ms[port.last]) - 1
