@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.ohlcv import OHLCV, Ints, source_code
-from engine.types import MS, TIMEFRAME_SECONDS, Timeframe
+from engine.types import MS, Timeframe
 from storage.cold import Cold
 from storage.rollup import merged
 
@@ -22,6 +22,12 @@ SHORTER: dict[Timeframe, tuple[Timeframe, ...]] = {
     timeframe: tuple(list(Timeframe)[:place]) for place, timeframe in enumerate(Timeframe)
 }
 """The timeframes that a bar can be built from, shortest first."""
+
+
+BEHIND_MS = 60_000
+"""So far a clock may be behind the venue's, ms: a bar can be known before it has opened by that clock."""
+
+_NEVER = 1 << 62
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -170,17 +176,29 @@ def count(connection: sqlite3.Connection, series: Series) -> int:
     return int(row[0])
 
 
-def ends_by(candles: OHLCV, end_ms: int) -> OHLCV:
-    """Return the candles that end by then, and those that are whole."""
-    length = TIMEFRAME_SECONDS[candles.timeframe] * 1000
-    return candles.take(candles.complete | (candles.open_ms + length <= end_ms))
-
-
 def known_by(candles: OHLCV, known_at: int | None) -> OHLCV:
     """Return the candles that were known by a time, UTC ns; None: all."""
     return candles if known_at is None else candles.take(candles.known_at <= known_at)
 
 
 def opened_by(end_ms: int, known_at: int | None) -> int:
-    """Return the end of what can have been known by a time: nothing that opens later."""
-    return end_ms if known_at is None else min(end_ms, known_at // MS + 1)
+    """Return the end of what can have been known by a time, by a clock that is up to `BEHIND_MS` behind the venue's."""
+    return end_ms if known_at is None else min(end_ms, known_at // MS + BEHIND_MS)
+
+
+def is_over(
+    connection: sqlite3.Connection, cold: Cold, instrument: str, shorter: Timeframe, end_ms: int, known_at: int | None
+) -> bool:
+    """Tell whether a shorter bar that ends at `end_ms` or later was known by a time: then it is over for certain."""
+    until = _NEVER if known_at is None else known_at
+    for each in (shorter, *SHORTER[shorter]):
+        first, stop = end_ms - each.seconds * 1000, opened_by(_NEVER, known_at)
+        for series in series_of(connection, instrument, each):
+            for table in ("bars", "bar_revisions"):
+                query = f"SELECT 1 FROM {table} WHERE series_id = ? AND open_ms >= ? AND open_ms < ? AND known_at <= ?"
+                if connection.execute(f"{query} LIMIT 1", (series.number, first, stop, until)).fetchone():
+                    return True
+            packed = cold.bars(connection, series.number, series.source, each, first, stop)
+            if any((part.known_at <= until).any() for part in packed):
+                return True
+    return False

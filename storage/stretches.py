@@ -76,7 +76,8 @@ class Stretches:
                 return rows.known_by(held[1].candles, known_at)
             self._misses += 1
         length = chunk_ms(timeframe)
-        found = self._read(connection, key, timeframe, chunk * length, (chunk + 1) * length, known_at)
+        end = rows.opened_by((chunk + 1) * length, known_at)
+        found = self._read(connection, key, timeframe, chunk * length, end, known_at)
         if known_at is None:
             with self._lock:
                 self._held[place] = (generation, Stretch(frozen(found.candles), found.plain))
@@ -115,9 +116,12 @@ class Stretches:
             return OHLCV.empty(timeframe)
         whole = OHLCV.join(parts[::-1])
         whole = whole.take(np.isin(whole.open_ms // length * length, holes))
-        newest_end = rows.newest_before(connection, key, shorter, _NEVER) or 0
-        built = rows.ends_by(rolled_up(whole, timeframe), newest_end + _ms(shorter))
-        return rows.known_by(built, known_at)
+        built = rows.known_by(rolled_up(whole, timeframe), known_at)
+        if len(built) and not built.complete[-1]:  # it may be running still; those before it are not
+            end = int(built.open_ms[-1]) + length
+            if not rows.is_over(connection, self._cold, key, shorter, end, known_at):
+                return built[:-1]
+        return built
 
     def view(self) -> CacheView:
         """Return what memory served so far."""
@@ -139,6 +143,3 @@ def frozen(candles: OHLCV) -> OHLCV:
 
 def _ms(timeframe: Timeframe) -> int:
     return timeframe.seconds * 1000
-
-
-_NEVER = 1 << 62

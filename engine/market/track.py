@@ -172,17 +172,18 @@ class Track:
             array[place] = value
         self._stop += 1
         self._values[place] = self._state.advance(int(row[0]), *row[1:7])
-        found = self._swing(row)
+        found = self._swing(row, complete=bool(row[9]))
         self._mark(int(row[0]))
         if self._stop - self._first > most:
             self._first += 1
             self._forget()
         return found
 
-    def _swing(self, row: Sequence[float]) -> list[PivotPoint]:
+    def _swing(self, row: Sequence[float], *, complete: bool) -> list[PivotPoint]:
+        """Take a bar into the structure: one that the feed did not wholly cover may have turned elsewhere."""
         open_ms, high, low, structure = int(row[0]), row[2], row[3], self._structure
         seen = structure.until_ms is not None and open_ms <= structure.until_ms
-        return structure.advance(open_ms, high, low) if self.begun and not seen and high >= low else []
+        return structure.advance(open_ms, high, low) if self.begun and complete and not seen and high >= low else []
 
     def _mark(self, open_ms: int) -> None:
         self._since += 1
@@ -230,13 +231,13 @@ class Track:
         if at_once:
             self._values[self._first : self._stop] = indicators(rows).values
         found: list[PivotPoint] = []
-        names = ("open_ms", "open", "high", "low", "close", "volume", "quote_volume")
+        names = ("open_ms", "open", "high", "low", "close", "volume", "quote_volume", "complete")
         bars = zip(*[getattr(rows, name)[start:].tolist() for name in names], strict=True)
-        for place, row in enumerate(bars, self._first + start):
+        for place, (*row, complete) in enumerate(bars, self._first + start):
             self._state.take(*row)
             if not at_once:
                 self._values[place] = self._state.row()
-            found += self._swing(row)
+            found += self._swing(row, complete=complete)
             self._mark(row[0])
         return self._log(found, known_at)
 

@@ -288,6 +288,29 @@ async def test_what_is_not_stored_is_built(store: Writer, archive: StoredArchive
     assert [(gap.first_ms, gap.missing) for gap in gaps] == [((HOUR0 + 61 * 60) * 1000, 2)]
 
 
+async def test_what_came_later_does_not_end_a_bar(store: Writer, archive: StoredArchive) -> None:
+    """Before its last second is known, or in an outage, nothing tells that a minute is over, whatever is stored now."""
+    for second, known in ((0, 2), (1, 3), (58, 60), (59, 61), (63, 65), (3598, 3600)):
+        store.put(keep(T0 + known, bar(T0 + second)))
+    await store.flush()
+
+    def minutes_at(second: int) -> list[int]:
+        candles = archive.candles(ETH.key, M1, known_at=(T0 + second) * SECOND)
+        return [open_ms // 1000 - T0 for open_ms in candles.open_ms.tolist()]
+
+    assert minutes_at(60) == []
+    assert minutes_at(61) == [0]
+    assert minutes_at(1800) == [0]
+    assert minutes_at(3600) == [0, 60]
+
+
+async def test_a_clock_behind_the_venue_loses_no_bar(store: Writer, archive: StoredArchive) -> None:
+    """A bar that is known before it has opened by our clock."""
+    store.put(keep(T0, bar(T0 + 3)))
+    await store.flush()
+    assert len(archive.candles(ETH.key, S1, known_at=T0 * SECOND)) == 1
+
+
 def test_merging_takes_the_later_known_of_equals() -> None:
     one = minutes(3)
     later = OHLCV(**{**{n: getattr(one, n) for n in COLUMNS}, "timeframe": M1, "known_at": one.known_at + 5})

@@ -135,6 +135,31 @@ def test_a_correction_adds_pivots_and_takes_none_back(closes: list[int]) -> None
     assert {p.known_at for p in turned} <= {(T0 + 401) * SECOND, (T0 + 501) * SECOND}
 
 
+def test_a_bar_that_is_not_whole_waits_until_it_is(closes: list[int]) -> None:
+    """The structure is that of the complete bars; one that is mended later takes its place, and adds what it turned."""
+    follower, bars = Follower(200), seconds_of(closes[:60])
+    partial = msgspec.structs.replace(bars[30], complete=False)
+    for bar in (*bars[:30], partial, *bars[31:50]):
+        follower.bars.closed[Timeframe.S1].append(bar)
+        follower.bars.touched[Timeframe.S1, bar.open_ms] = None
+        follower.second()
+
+    def log() -> set[tuple[int, bool, int]]:
+        return {(p.level, p.high, p.ts_ms) for p in follower.log if p.timeframe is Timeframe.S1}
+
+    def of(some: list[Bar]) -> set[tuple[int, bool, int]]:
+        return {(p.level, p.high, p.ts_ms) for p in pivots(OHLCV.of_bars(Timeframe.S1, some, BTC))[0].points()}
+
+    assert log() == of([*bars[:30], *bars[31:50]])
+    follower.bars.load(BarsLoaded(instrument=BTC.key, timeframe=Timeframe.S1, bars=(bars[30],)))
+    follower.second()
+    assert log() == of([*bars[:30], *bars[31:50]]) | of(bars[:50])
+
+
+def seconds_of(prices: list[int]) -> list[Bar]:
+    return [candle(open_s, price) for open_s, price in enumerate(prices, T0)]
+
+
 def test_the_structure_waits_for_its_history(closes: list[int]) -> None:
     """It begins with the history that is loaded; without one a few seconds later."""
     prices = closes[:40]

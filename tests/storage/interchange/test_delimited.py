@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,46 @@ def test_columns_in_any_order_with_others_between(tmp_path: Path) -> None:
         }
     )
     assert len(read(table(rows, tmp_path / "c.csv", ""), named).candles[0]) == 12
+
+
+def test_lines_that_end_as_old_spreadsheets_end_them(tmp_path: Path) -> None:
+    path = table(bars(5), tmp_path / "x.csv")
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r"))
+    assert len(read(path).candles[0]) == 5
+
+
+def test_decimal_commas_part_no_cells_and_are_no_numbers(tmp_path: Path) -> None:
+    rows = [row.replace(",", ";").replace(".", ",") for row in bars(5)]
+    assert reasons(read(table(rows, tmp_path / "x.csv", "timestamp;open;high;low;close;volume"))) == {
+        "open is not a number": 5
+    }
+
+
+def test_what_lies_in_the_future_is_refused_and_what_has_not_ended_is_not_complete(tmp_path: Path) -> None:
+    minute = int(time.time()) // 60 * 60_000
+    parsed = read(table([*bars(5), *bars(5, start=minute), *bars(2, start=4_000_000_020_000)], tmp_path / "x.csv"))
+    (candles,) = parsed.candles
+    running = [bool(each) for each in candles.ohlcv.complete]
+    assert running[:5] == [True] * 5
+    assert not any(running[5:])
+    assert reasons(parsed)["time is in the future"] in (5, 6)  # a minute may begin meanwhile
+
+
+@pytest.mark.parametrize("known", [0, 1, START + 60_000, 2**62])
+def test_no_file_can_have_a_candle_known_before_it_ended_or_never(tmp_path: Path, known: int) -> None:
+    rows = [f"{row},{known}" for row in bars(3)]
+    head = "timestamp,open,high,low,close,volume,known_at"
+    (candles,) = read(table(rows, tmp_path / "x.csv", head)).candles
+    assert candles.ohlcv.known_at.tolist() == [(START + 60_000 * (i + 1)) * 10**6 for i in range(3)]
+
+
+def test_figures_beyond_reason_are_refused(tmp_path: Path) -> None:
+    rows = bars(8)
+    at, o, h, low, c, v = rows[1].split(",")
+    rows[1:4] = [f"{at},{o},1e300,{low},{c},{v}", f"{at},{o},{h},1e-300,{c},{v}", f"{at},{o},{h},{low},{c},1e300"]
+    assert reasons(read(table(rows, tmp_path / "x.csv"))) == {
+        "high is beyond reason": 1, "low is beyond reason": 1, "volume is beyond reason": 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", "|"])

@@ -18,7 +18,7 @@ from engine.errors import ImportRefused
 from engine.types import Timeframe
 from storage.interchange.batch import Hints, Parsed
 from storage.interchange.formats import archive, delimited, freqtrade, lean, octobot, parquet, tapes
-from tests.storage.interchange.support import START, bars, equal
+from tests.storage.interchange.support import START, bars, equal, table
 
 NONE = Hints()
 
@@ -203,6 +203,25 @@ def test_foreign_parquet(tmp_path: Path) -> None:
 # LEAN. ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", [pl.List(pl.Float64), pl.Binary, pl.Duration("us"), pl.Struct({"a": pl.Float64})])
+def test_columns_that_hold_no_numbers_are_refused_by_name(tmp_path: Path, kind: pl.DataType) -> None:
+    frame = pl.DataFrame({name: [1.0, 2.0] for name in ("date", "high", "low", "close", "volume")})
+    path = tmp_path / "ETHUSDT_1m.parquet"
+    frame.with_columns(pl.Series("open", [None, None], dtype=kind)).write_parquet(path)
+    with pytest.raises(ImportRefused, match="column open holds"):
+        parquet.read(path, Hints(venue="bybit"))
+
+
+def test_categories_are_read_as_texts(tmp_path: Path) -> None:
+    path = tmp_path / "ETHUSDT_1m.csv"
+    head, *rows = table(bars(5), path).read_text().splitlines()
+    cells = zip(*(row.split(",") for row in rows), strict=True)
+    frame = pl.DataFrame({n: pl.Series(c, dtype=pl.Categorical) for n, c in zip(head.split(","), cells, strict=True)})
+    frame.write_parquet(tmp_path / "ETHUSDT_1m.parquet")
+    assert counts(parquet.read(tmp_path / "ETHUSDT_1m.parquet", Hints(venue="bybit")))[0][1] == 5
+
+
+
 @pytest.mark.parametrize(
     ("name", "series", "rows", "first"),
     [
@@ -268,6 +287,7 @@ def test_other_databases_are_refused_and_damage_is_counted(tmp_path: Path, recor
         made.execute(
             "UPDATE ohlcv SET candle = '[1, 2]' WHERE rowid = (SELECT min(rowid) FROM ohlcv WHERE time_frame = '1d')"
         )
+        made.execute("UPDATE description SET timestamp = 'yesterday'")
     before = path.read_bytes()
     assert octobot.read(path, NONE).refusals.kinds == {"no time": 3}
     assert path.read_bytes() == before

@@ -86,6 +86,24 @@ def test_what_is_said_otherwise_is_another_import(shelf: Shelf, tmp_path: Path) 
     assert (file.outcome, file.reason) == ("already", f"imported earlier, as {path}")
 
 
+def test_the_same_content_under_the_name_of_another_instrument_is_another_import(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    for name in ("ETHUSDT_1m.csv", "BTCUSDT_1m.csv"):
+        assert only(shelf.bring(table(bars(10), tmp_path / name), venue="binance")).new == 10
+    assert shelf.rows("SELECT key FROM instruments ORDER BY key") == [("binance:BTC/USDT",), ("binance:ETH/USDT",)]
+    (tmp_path / "moved").mkdir()
+    moved = (tmp_path / "ETHUSDT_1m.csv").rename(tmp_path / "moved/ETHUSDT_1m.csv")
+    assert only(shelf.bring(moved, venue="binance")).outcome == "already"
+
+
+def test_a_file_of_which_every_row_is_refused_is_told(shelf: Shelf, tmp_path: Path) -> None:
+    assert shelf.bring(table(bars(10), tmp_path / "a.csv"), **SAID).ok
+    commas = [f"{time},1;5,2;5,1;5,1;5,1;5" for time in range(START, START + 600_000, 60_000)]
+    done = shelf.bring(table(commas, tmp_path / "b.csv"), **SAID)
+    assert (only(done).rows, only(done).refused, done.ok) == (10, 10, False)
+
+
 def test_refused_rows_are_kept_aside(shelf: Shelf, tmp_path: Path) -> None:
     path = table([*bars(3), "x,1,2,1,1,1"], tmp_path / "x.csv")
     file = only(shelf.bring(path, **SAID))
