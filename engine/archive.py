@@ -10,7 +10,7 @@ from engine.keep import Keep
 from engine.market.cob import Averages, Column
 from engine.ohlcv import OHLCV
 from engine.types import Instrument, PivotPoint, Timeframe, Trade
-from engine.views import SpanView as SpanView
+from engine.views import SpanView
 
 
 class Store(Protocol):

@@ -126,7 +126,7 @@ class InstrumentView(msgspec.Struct, frozen=True, kw_only=True):
     failed: str
 
 
-class HistoryView(msgspec.Struct, frozen=True, kw_only=True):
+class ServingView(msgspec.Struct, frozen=True, kw_only=True):
     """Who serves the past candles of an instrument and timeframe.
 
     `source` gave the last ones: `rows` of them in `ms` milliseconds, at `at` (UTC ns; 0: nobody yet). `failed` says
@@ -192,7 +192,7 @@ class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     connections: tuple[ConnectionView, ...]
     instruments: tuple[InstrumentView, ...]
     budgets: tuple[BudgetView, ...]
-    history: tuple[HistoryView, ...] = ()
+    history: tuple[ServingView, ...] = ()
     gaps: tuple[GapView, ...] = ()
     maintenance: bool = False
     consoles: tuple[ConsoleView, ...]

@@ -14,11 +14,11 @@ from engine.health import (
     ConsoleView,
     GapView,
     HealthView,
-    HistoryView,
     InstrumentView,
     PartView,
     ProcessView,
     QueueView,
+    ServingView,
 )
 from engine.ingestion.budget import Budget
 from engine.ingestion.connection import Connection
@@ -271,8 +271,8 @@ class Monitor:
         found = [feed.rest.budget for feed in feeds]
         return found + list(dict.fromkeys(each.budget for feed in feeds for each in feed.history.stand_ins))
 
-    def _history(self) -> tuple[HistoryView, ...]:
-        views: list[HistoryView] = []
+    def _history(self) -> tuple[ServingView, ...]:
+        views: list[ServingView] = []
         for feed in self.engine.feeds:
             trouble = feed.troubles.get("klines")
             again_s = max(round(trouble.again_at - self._monotonic(), 1), 0.0) if trouble is not None else None

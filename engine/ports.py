@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from engine.alerts import Alert
-from engine.types import Bar, Instrument, PivotsLoaded, Timeframe
+from engine.types import Instrument, PivotsLoaded
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,33 +59,6 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Release everything."""
-
-
-class CandleSource(Protocol):
-    """Somewhere candles can be had from: storage, the venue itself, or a venue that stands in for it."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in answers, logs and on the screen."""
-
-    @property
-    def page(self) -> int:
-        """Most candles that it may be asked for at once."""
-
-    def serves(self, instrument: Instrument, timeframe: Timeframe) -> bool:
-        """Tell whether it can have such candles at all."""
-
-    async def candles(
-        self, instrument: Instrument, timeframe: Timeframe, start_ms: int, end_ms: int, *, share: float
-    ) -> tuple[Bar, ...]:
-        """Return its complete candles that open in [start_ms, end_ms), oldest first, each once; none for what it lacks.
-
-        `start_ms` is an opening time, and the range holds at most `page` of them. `share` is the part of the request
-        budget up to which this request may go; one that is over it waits.
-
-        Raises:
-            FeedError: No usable answer.
-        """
 
 
 class StructureSource(Protocol):

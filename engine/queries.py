@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from engine import told
-from engine.archive import Archive, SpanView
+from engine.archive import Archive
 from engine.errors import ConsoleError, RequestDenied, SettingsInvalid, StorageFailed
 from engine.ingestion.history import HistoryAnswer
 from engine.ingestion.symbols import full_key
@@ -32,6 +32,7 @@ from engine.views import (
     ProfileView,
     QualityView,
     ServedView,
+    SpanView,
     StorageView,
 )
 

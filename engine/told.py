@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from engine.archive import SpanView
 from engine.market.bounds import pivot_bounds
 from engine.market.buckets import Buckets
 from engine.market.cob import WINDOWS, Column
@@ -37,6 +36,7 @@ from engine.views import (
     ProfileView,
     QualityPartView,
     ServedView,
+    SpanView,
     StreamView,
     TrendView,
     WallView,

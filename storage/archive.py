@@ -15,11 +15,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.archive import SpanView, StoredBook, StoredColumn
+from engine.archive import StoredBook, StoredColumn
 from engine.errors import StorageFailed
 from engine.market.cob import Column
 from engine.ohlcv import OHLCV
 from engine.types import MS, Instrument, PivotPoint, Timeframe, Trade
+from engine.views import SpanView
 from storage import candles as rows
 from storage import schema
 from storage.candles import SHORTER

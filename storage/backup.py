@@ -57,7 +57,8 @@ def back_up(database: Path, folder: Path, *, keep: int, now: int) -> Backup:
     Raises:
         StorageFailed: It cannot be read or written, or the copy is damaged; older copies stay.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with failures(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = datetime.fromtimestamp(now // SECOND, UTC).strftime("market-%Y%m%dT%H%M%SZ.db")
     place, part = folder / name, folder / f"{name}.part"
     try:

@@ -170,6 +170,7 @@ class Service:
         journal = EventJournal(stored.writer, old=self.places.journal)
         if playback is not None:
             engine = playback.engine
+            engine.store = stored.writer
         else:
             clock, kept = Clock(), self.settings.data_provider.cache.candles_per_timeframe
             engine = bootstrap.build_engine(
@@ -182,7 +183,6 @@ class Service:
                 structures=Structures(stored.archive, kept, clock.now, stored.writer.save_structure),
             )
         self.engine = engine
-        engine.store = stored.writer
         try:
             await stored.writer.open()
         except StorageFailed as error:

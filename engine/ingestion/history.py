@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import msgspec
 
 from engine.errors import FeedError, FeedUnavailable, RequestDenied
-from engine.health import GapView, HistoryView
+from engine.health import GapView, ServingView
 from engine.ingestion.coverage import Wanted, runs
 from engine.ingestion.sources import Storage, Venue
 from engine.ingestion.standins import StandIn
@@ -72,7 +72,7 @@ class HistoryAnswer(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Serving:
-    """How one instrument and timeframe was served last; see `HistoryView`.
+    """How one instrument and timeframe was served last; see `ServingView`.
 
     `instead`: a stand-in gave what the venue should have had; before the venue's first candle there is nothing amiss.
     """
@@ -319,10 +319,10 @@ class History:
 
     # For people. --------------------------------------------------------------------------------------------------
 
-    def views(self, again_s: float | None) -> list[HistoryView]:
+    def views(self, again_s: float | None) -> list[ServingView]:
         """Return how every series is served; `again_s` is when what fails is tried again."""
         return [
-            HistoryView(
+            ServingView(
                 instrument=key,
                 timeframe=str(timeframe),
                 source=serving.source,

@@ -65,7 +65,9 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def name(self) -> str:
         """The file, or the folder."""
-        return str(self.paths[0]) if len(self.paths) == 1 else f"{self.paths[0].parent}/ ({len(self.paths)} files)"
+        one = len(self.paths) == 1
+        name = str(self.paths[0]) if one else f"{self.paths[0].parent}/ ({len(self.paths)} files)"
+        return os.fsencode(name).decode(errors="backslashreplace")  # a name may be no text
 
 
 def units(paths: list[Path], manifest: Manifest, flags: Hints) -> list[Unit]:

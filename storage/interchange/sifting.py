@@ -1,7 +1,8 @@
 """What may enter storage: every row is checked, and what is refused is kept aside with its number and the reason.
 
-Checked are (UDS-17): a UTC time that is a multiple of the timeframe; finite, positive prices; high not below open,
-close and low, low not above open and close; a volume that is not negative; prices that do not leap by a power of ten; nothing of the future.
+Checked are (UDS-17): a UTC time that is a multiple of the timeframe and has come; finite, positive prices; high not
+below open, close and low, low not above open and close; a volume that is not negative; figures within reason; prices
+that do not leap by a power of ten.
 """
 
 from __future__ import annotations

@@ -38,13 +38,14 @@ CREATE TABLE bars (
     series_id INTEGER, open_ms INTEGER, open REAL, high REAL, low REAL, close REAL, volume REAL, quote_volume REAL,
     taker_buy REAL, trades INTEGER, complete INTEGER, known_at INTEGER, sequence INTEGER);
 CREATE TABLE trades (
-    series_id INTEGER, aggregate INTEGER, trade_id INTEGER, ts INTEGER, price REAL, size REAL, sell INTEGER,
+    series_id INTEGER, aggregate INTEGER, trade_id, ts INTEGER, price REAL, size REAL, sell INTEGER,
     count INTEGER, regular INTEGER, ts_sent INTEGER, source TEXT, known_at INTEGER);
 CREATE TABLE rejects (kind TEXT, instrument TEXT, reason TEXT, body TEXT);
 CREATE TABLE scales (
     key TEXT, symbol TEXT, price_decimals INTEGER, size_decimals INTEGER, tick INTEGER, contract_size INTEGER);
 CREATE TABLE file (sha256 TEXT, said TEXT, report TEXT);
 """
+"""Ids of trades have no type, as in storage: compared with integers, its key would not be searched but gone through."""
 
 _encode = msgspec.json.encode
 

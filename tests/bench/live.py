@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.exchange import recordings_root
+from tests.support.exchange.process import exchange_process
 
 
 def rss_mb(pid: int) -> float:
@@ -46,15 +47,8 @@ def exchange(rate: float) -> Iterator[str]:
     root = recordings_root()
     if root is None:
         raise SystemExit("no recordings: set TRADETUI_RECORDINGS")
-    spot = root / "hftbacktest-binance-ws" / "spot"
-    command = [sys.executable, "-m", "tests.support.exchange", "--recordings", str(spot), "--rate", str(rate)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline())["address"]
-    finally:
-        server.kill()
-        server.wait()
+    with exchange_process(root / "hftbacktest-binance-ws" / "spot", rate=rate) as (_, address):
+        yield address
 
 
 def measure(

@@ -24,6 +24,7 @@ from pathlib import Path
 from engine.errors import EngineUnreachable
 from engine.health import HealthView
 from tests.support.exchange import recordings_root
+from tests.support.exchange.process import exchange_process
 from tradetui.client import engine_of
 from tradetui.places import Places, places
 
@@ -34,26 +35,13 @@ def exchange(folder: Path) -> Iterator[Path]:
     root = recordings_root()
     if root is None:
         sys.exit("no recordings: set TRADETUI_RECORDINGS")
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.exchange",
-        "--recordings",
-        str(root / "hftbacktest-binance-ws/spot"),
-    ]
-    served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert served.stdout is not None
-        address = json.loads(served.stdout.readline())["address"]
+    with exchange_process(root / "hftbacktest-binance-ws" / "spot") as (_, address):
         config = folder / "config.toml"
         ws = address.replace("http", "ws", 1)
         config.write_text(
             f'data_provider.stand_ins = []\n[venues.binance]\nrest = ["{address}/spot"]\nws = ["{ws}/spot"]\n'
         )
         yield config
-    finally:
-        served.kill()
-        served.communicate()
 
 
 def environment(home: Path) -> dict[str, str]:

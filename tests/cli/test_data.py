@@ -199,6 +199,18 @@ def test_backup_and_restore(home: Path) -> None:
         data("restore", home / "nothing.db", "--yes")
 
 
+def test_odd_folders_and_figures_are_told_and_what_was_killed_is_cleared_away(home: Path) -> None:
+    data("import", table(bars(20), home / "x.csv"), *SAID)
+    (home / "file").touch()
+    with pytest.raises(StorageFailed, match="file: File exists"):
+        data("backup", "--to", home / "file")
+    assert data("rejects", "--limit", 10**20).exit_code == 2
+    left = places("default").temporary / "import-killed.db"
+    left.touch()
+    data("import", home / "x.csv", *SAID)
+    assert not left.exists()
+
+
 def test_check_loads_what_models_need(home: Path) -> None:
     told("import", table(bars(1500, start=1_700_006_400_000), home / "a.csv"), *SAID)
     found = told("check", "BTC/USDT", code=1)

@@ -20,11 +20,11 @@ from engine.health import (
     ConsoleView,
     GapView,
     HealthView,
-    HistoryView,
     InstrumentView,
     PartView,
     ProcessView,
     QueueView,
+    ServingView,
 )
 from engine.ingestion.budget import BudgetView
 from engine.ingestion.recorder import RecorderView
@@ -74,7 +74,7 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     "connection": ConnectionView,
     "instrument": InstrumentView,
     "budget": BudgetView,
-    "candle_source": HistoryView,
+    "candle_source": ServingView,
     "gap": GapView,
     "console": ConsoleView,
     "subscriber": SubscriberView,

@@ -154,9 +154,13 @@ def test_holes_between_rows_are_told() -> None:
     assert told.missing(whole[:2], 0, 120_000, 60_000) is None
 
 
-def test_where_two_have_a_candle_the_later_counts() -> None:
-    one = OHLCV.of_bars(M1, [], BTC)
-    assert len(told.together(M1, [one, one])) == 0
+def test_where_two_have_a_candle_the_later_counts(archive: StoredArchive) -> None:
+    stored = archive.candles(ETH_KEY, M1)[:3]
+    newer = msgspec.structs.replace(stored[1:2], close=stored.close[1:2] + 1)
+    whole = told.together(M1, [stored, newer])
+    assert whole.open_ms.tolist() == stored.open_ms.tolist()
+    assert (whole.close - stored.close).tolist() == [0, 1, 0]
+    assert len(told.together(M1, [])) == 0
 
 
 def test_gaps_of_what_is_stored(recorded: Recorded, archive: StoredArchive) -> None:

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.exchange.process import exchange_process
 from tests.support.processes import BlockingClient, EngineProcess, until
 
 SERIES = "binance:BTC/USDT", "1m"
-
-
-@contextmanager
-def exchange(root: Path) -> Iterator[str]:
-    """The recorded exchange in a process of its own; gives its address."""
-    tape = root / "hftbacktest-binance-ws" / "spot"
-    command = [sys.executable, "-m", "tests.support.exchange", "--recordings", str(tape), "--symbols", "BTCUSDT"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["address"]
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def candles(address: str, kind: str) -> None:
@@ -44,7 +26,8 @@ def serving(engine: EngineProcess) -> dict[str, Any]:
 
 
 def test_status_says_who_serves_the_candles(recordings_root_path: Path, tmp_path: Path) -> None:
-    with exchange(recordings_root_path) as address:
+    tape = recordings_root_path / "hftbacktest-binance-ws" / "spot"
+    with exchange_process(tape, symbols="BTCUSDT") as (_, address):
         candles(address, "object")
         config = tmp_path / "config.toml"
         config.write_text(

@@ -20,6 +20,7 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 
 from storage.journal import stored_events
+from tests.support.exchange.process import exchange_process
 from tradetui.places import places
 
 LIMIT_S = 30.0
@@ -49,22 +50,12 @@ BOOK = "binance:BTC/USDT"
 
 
 @contextmanager
-def exchange(root: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def exchange(root: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The exchange in a process of its own, at a port (0: any)."""
     tape = root / "hftbacktest-binance-ws" / "spot"
     # Far from the end of the tape, at which the exchange drops everybody.
-    arguments = ["--recordings", str(tape), "--symbols", "BTCUSDT", "--limit-s", "400", "--port", str(port)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.exchange", *arguments], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield process, int(json.loads(process.stdout.readline())["address"].rpartition(":")[2])
-    finally:
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+    with exchange_process(tape, symbols="BTCUSDT", limit_s=400, port=port) as (process, address):
+        yield process, int(address.rpartition(":")[2])
 
 
 class Outside:
@@ -154,7 +145,7 @@ def test_the_commands_tell_the_truth_from_outside(recordings_root_path: Path, tm
             outside.end()
 
 
-def silent_exchange(outside: Outside, process: subprocess.Popen[str]) -> None:
+def silent_exchange(outside: Outside, process: subprocess.Popen[bytes]) -> None:
     """A stopped process: sockets stay open, nothing comes, nothing is answered."""
     stopped = time.time_ns()
     process.send_signal(signal.SIGSTOP)
@@ -188,7 +179,7 @@ def silent_exchange(outside: Outside, process: subprocess.Popen[str]) -> None:
         assert time.monotonic() < end
 
 
-def dead_exchange(outside: Outside, process: subprocess.Popen[str], root: Path, port: int) -> None:
+def dead_exchange(outside: Outside, process: subprocess.Popen[bytes], root: Path, port: int) -> None:
     """A killed process, and another one at its place."""
     before = outside.alerts()["FEED_DOWN", "binance"]
     killed = time.time_ns()

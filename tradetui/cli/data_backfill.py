@@ -51,7 +51,7 @@ def backfill(
     now = int(time.time() * 1000)
     last = min(time_of("--to", end, now), now) // step * step
     if start:
-        spans = [(time_of("--from", start, 0), last)]
+        spans = [(max(time_of("--from", start, 0), 0), last)]
     else:
         with archive(places) as stored:
             holes = stored.gaps(key, length, 0, NEVER)

@@ -210,6 +210,8 @@ def writing(places: Places) -> Iterator[Own | Through]:
         except EngineRunning:
             storage = stack.enter_context(_engine(places))
         else:
+            for left in places.temporary.glob("import-*.db"):  # by an import that was killed
+                left.unlink(missing_ok=True)
             storage = Own(places)
             stack.callback(storage.close)
         yield storage

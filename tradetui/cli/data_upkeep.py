@@ -227,7 +227,7 @@ def _checked(reader: Any, key: str, name: str) -> dict[str, Any]:
 
 
 def rejects(
-    limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-l", min=1, max=1_000_000, help="How many, newest first.")] = 50,
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:

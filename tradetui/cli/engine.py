@@ -12,7 +12,7 @@ from tradetui.cli.output import clock, number, show_json, span, table
 
 if TYPE_CHECKING:
     from engine.alerts import Alert
-    from engine.health import HealthView, HistoryView
+    from engine.health import HealthView, ServingView
     from tradetui.places import Places
 
 STOP_S = 20.0
@@ -126,7 +126,7 @@ def _show(health: HealthView, alerts: list[Alert]) -> None:
         _list(active)
 
 
-def _history(views: tuple[HistoryView, ...]) -> None:
+def _history(views: tuple[ServingView, ...]) -> None:
     """Say who serves past candles, and why others did not."""
     asked = [each for each in views if each.source or each.failed]
     if not asked:

@@ -114,12 +114,13 @@ class Past:
         if over <= 0:
             return
         opens = self.candles.open_ms
-        if begin - self.start_ms > self.stop_ms - end:
-            cut = min(over, int(np.searchsorted(opens, begin)))
+        before, until = np.searchsorted(opens, (begin, end)).tolist()
+        if before > len(opens) - until:  # bars, not time: a hole may lie between
+            cut = min(over, before)
             self.start_ms = int(opens[cut]) if cut < len(opens) else self.start_ms
             self.candles = self.candles.part(cut, len(opens))
         else:
-            cut = max(len(opens) - over, int(np.searchsorted(opens, end)))
+            cut = max(len(opens) - over, until)
             self.stop_ms = int(opens[cut]) if cut < len(opens) else self.stop_ms
             self.candles = self.candles.part(0, cut)
         self.version += 1

@@ -114,14 +114,18 @@ def text_table(
 
 def first_lines(data: bytes, most: int = 20) -> list[str]:
     """Return the first lines that hold something, as text."""
-    lines = data[:65_536].decode("utf-8-sig", "replace").splitlines()
+    text = data[:65_536].decode("utf-8-sig", "replace")
+    lines = [line.removesuffix("\r") for line in (text if "\n" in text else text.replace("\r", "\n")).split("\n")]
     if len(data) > 65_536:
         lines = lines[:-1]
     return [line for line in lines if line.strip()][:most]
 
 
 def delimiter_of(lines: list[str]) -> str:
-    """Return what parts the cells of most lines, a comma where nothing does; decimal commas do not stand in a header."""
+    """Return what parts the cells of most lines, a comma where nothing does.
+
+    Of two that fit, it is the one that more lines have as often: decimal commas do not stand in a header.
+    """
 
     def fit(each: str) -> tuple[int, int, int]:
         usual = usual_count(lines, each)
@@ -138,7 +142,7 @@ def usual_count(lines: list[str], delimiter: str) -> int:
 def _without_lines(data: bytes, count: int) -> bytes:
     """Return data without its mark of encoding, and without its first lines that hold something."""
     place = 3 if data.startswith(b"\xef\xbb\xbf") else 0
-    while count:
+    while count and place < len(data):
         end = data.find(b"\n", place)
         end = len(data) if end < 0 else end + 1
         count -= bool(data[place:end].strip())

@@ -70,6 +70,15 @@ def test_lines_that_end_as_old_spreadsheets_end_them(tmp_path: Path) -> None:
     assert len(read(path).candles[0]) == 5
 
 
+def test_lines_that_only_some_readers_know_end_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("#a\r#b\r#c\x0b#d\u2028#e\n" + "\n".join(bars(5)))
+    assert len(read(path).candles[0]) == 5
+    path.write_bytes(b"#a\x0b#b\x0b#c\x0b1,2,3,4,5,6")
+    with pytest.raises(ImportRefused):
+        read(path)
+
+
 def test_decimal_commas_part_no_cells_and_are_no_numbers(tmp_path: Path) -> None:
     rows = [row.replace(",", ";").replace(".", ",") for row in bars(5)]
     assert reasons(read(table(rows, tmp_path / "x.csv", "timestamp;open;high;low;close;volume"))) == {

@@ -221,7 +221,6 @@ def test_categories_are_read_as_texts(tmp_path: Path) -> None:
     assert counts(parquet.read(tmp_path / "ETHUSDT_1m.parquet", Hints(venue="bybit")))[0][1] == 5
 
 
-
 @pytest.mark.parametrize(
     ("name", "series", "rows", "first"),
     [

@@ -86,15 +86,39 @@ def test_what_is_said_otherwise_is_another_import(shelf: Shelf, tmp_path: Path) 
     assert (file.outcome, file.reason) == ("already", f"imported earlier, as {path}")
 
 
-def test_the_same_content_under_the_name_of_another_instrument_is_another_import(
-    shelf: Shelf, tmp_path: Path
-) -> None:
+def test_the_same_content_under_the_name_of_another_instrument_is_another_import(shelf: Shelf, tmp_path: Path) -> None:
     for name in ("ETHUSDT_1m.csv", "BTCUSDT_1m.csv"):
         assert only(shelf.bring(table(bars(10), tmp_path / name), venue="binance")).new == 10
     assert shelf.rows("SELECT key FROM instruments ORDER BY key") == [("binance:BTC/USDT",), ("binance:ETH/USDT",)]
     (tmp_path / "moved").mkdir()
     moved = (tmp_path / "ETHUSDT_1m.csv").rename(tmp_path / "moved/ETHUSDT_1m.csv")
     assert only(shelf.bring(moved, venue="binance")).outcome == "already"
+
+
+def test_trades_that_are_there_are_found_by_their_ids(shelf: Shelf, tmp_path: Path) -> None:
+    rows = [f"{i},{START + i},1.5,2,buy" for i in range(3000)]
+    head, steps = "id,time,price,size,side", 0
+
+    def count() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    assert only(shelf.bring(table(rows, tmp_path / "a.csv", head), **SAID)).new == 3000
+    shelf.connection.set_progress_handler(count, 10_000)
+    file = only(shelf.bring(table([*rows, f"9999,{START},1.5,2,buy"], tmp_path / "b.csv", head), **SAID))
+    assert (file.new, file.identical) == (1, 3000)
+    assert steps < 200  # going through all for each takes 3000 x 3000 and more
+
+
+def test_a_name_that_is_no_text(shelf: Shelf, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.csv"))
+    try:
+        table([*bars(3), "x,1,2,1,1,1"], path)
+    except OSError:
+        pytest.skip("the file system takes only names that are text")
+    assert only(shelf.bring(path, **SAID)).path.endswith(r"\xff.csv")
+    assert only(shelf.bring(path, **SAID)).reason == "imported earlier"
 
 
 def test_a_file_of_which_every_row_is_refused_is_told(shelf: Shelf, tmp_path: Path) -> None:

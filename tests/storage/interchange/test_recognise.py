@@ -29,23 +29,26 @@ def zipped(path: Path, **members: bytes | str) -> Path:
 
 
 class Bomb:
-    """Would be run by whoever opens the pickle."""
+    """Would be run by whoever opens the pickle: a folder would be there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, ("/tmp/opened-a-pickle",)
+        return os.mkdir, (str(self.folder),)
 
 
 @pytest.mark.parametrize("name", ["x.pkl", "x.pickle", "BTC_USDT-1m.feather", "x.csv", "x"])
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 def test_a_pickle_is_refused_whatever_its_name_and_never_opened(tmp_path: Path, name: str, protocol: int) -> None:
-    path = tmp_path / name
-    path.write_bytes(pickle.dumps(Bomb(), protocol))
+    path, bomb = tmp_path / name, Bomb(tmp_path / "opened")
+    path.write_bytes(pickle.dumps(bomb, protocol))
     with pytest.raises(ImportRefused, match=r"pickle can run any code.*Parquet or CSV"):
         format_of(path)
-    path.write_bytes(gzip.compress(pickle.dumps(Bomb(), protocol)))
+    path.write_bytes(gzip.compress(pickle.dumps(bomb, protocol)))
     with pytest.raises(ImportRefused, match="pickle can run any code"):
         format_of(path)
-    assert not Path("/tmp/opened-a-pickle").exists()
+    assert not bomb.folder.exists()
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,23 @@ def test_a_venue_that_begins_later_than_what_is_stored_is_not_where_data_begin(a
     whole(past, archive)
 
 
+def test_what_lies_behind_a_hole_is_not_let_go_for_being_long_ago(recordings_root_path: Path) -> None:
+    """From the bars of 2024 back over three years without any: what comes is kept, however far off in time."""
+    archive = RecordedPast(ETH, minutes(recordings_root_path, "ETH", ("2021-04_05", "2024-07_08")))
+    past, begun = Past(MINUTE), 1_722_003_360_000
+    for at in range(KEPT, 0, -3000):
+        load(past, archive, begun + at * MINUTE, begun + (at + 3000) * MINUTE)
+    load(past, archive, begun, begun + 3000 * MINUTE)
+    assert len(past.candles) >= KEPT - 3000
+    begin, end = begun - 180 * MINUTE, begun + 360 * MINUTE
+    load(past, archive, begin, end)
+    past.bounded(archive.gaps(Asked(id=1, topic="gaps", instrument=ETH, timeframe="1m")))
+    for _ in range(3):
+        load(past, archive, past.start_ms - 180 * MINUTE if past.bare_before else begin, end)
+    assert past.candles.open_ms[0] < 1_621_543_140_000
+    assert past.stop_ms >= end
+
+
 def test_older_bars_may_be_imported_meanwhile(archive: RecordedPast) -> None:
     past, first = Past(MINUTE), 1_618_951_200_000
     page = Page(first + 900 * MINUTE, first + 1200 * MINUTE)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SPARE = 400
 """Slots before the one in sight from which on nothing older than the live bars is put together with them."""
 
+WARM_UP = 1500
+"""Bars before those in sight from which indicators are counted: with more of them the values are the same."""
+
 
 class Reach:
     """The candles round where one of the charts looks; `place` counts from 0."""
@@ -94,6 +97,8 @@ class Reach:
         if sight is not None and (self.past.bare_before or self.past.bare_after):
             begin, until = self._beyond(sight, begin, until, page)
         until = min(until, newest)
+        if self.chart.lines or self.chart.study:
+            begin -= WARM_UP * length_ms(self.chart)
         if self.desk.symbol and begin < until:
             self.desk.link.load(self.desk.symbol, self.chart.timeframe, max(begin, 0), until)
 

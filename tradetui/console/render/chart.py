@@ -19,7 +19,7 @@ from tradetui.console.render.axes import (
     price_ticks,
 )
 from tradetui.console.render.candles import GAP, draw_candles, draw_volume
-from tradetui.console.render.cells import amount, length
+from tradetui.console.render.cells import amount, length, uptime
 from tradetui.console.render.frame import Frame
 from tradetui.console.render.look import Look
 from tradetui.console.render.overlay import Overlay
@@ -223,7 +223,8 @@ def _times(frame: Frame, chart: Chart, parts: Layout) -> None:
         _breaks(times, chart, taken)
     if chart.cross is not None:
         text = f" {moment(int(chart.slots.open_ms[chart.cross.slot]), chart.slot_ms, year=chart.year)} "
-        at = min(max(view.middle(chart.cross.slot) - len(text) // 2, 0), max(times.width - len(text), 0))
+        room = start if taken and 2 * len(text) <= start < times.width else times.width  # what the tag says is kept
+        at = min(max(view.middle(chart.cross.slot) - len(text) // 2, 0), max(room - len(text), 0))
         taken.append((at, at + len(text)))
         draw_times(times, chart.slots, view, chart.slot_ms, taken, year=chart.year)
         times.text(at, 0, text, pen(CROSS_TEXT, CROSS))
@@ -271,7 +272,7 @@ def legend(slots: Slots, slot: int, places: int, room: int, *, named: bool = Fal
     """
     if slots.gap[slot]:
         since, until = slots.hole(slot)
-        told = f"no bars for {length((until - since) // 1000)}"
+        told = f"no bars for {uptime((until - since) // 1000)}"
         more = f"{told}, from {moment(since, 60_000 if (until - since) % 60_000 == 0 else 1000)}"
         return more if len(more) <= room else told
     ohlc, volume = slots.ohlc[slot].tolist(), f"{amount(float(slots.volume[slot])):>5}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.types import MS, TIMEFRAME_SECONDS, Timeframe
-from tradetui.console.render.cells import NOTHING, age, count, figure, length, size, stamp
+from tradetui.console.render.cells import NOTHING, age, count, figure, size, stamp, uptime
 from tradetui.console.render.pens import BAD, BOLD, GOOD, TEXT, WARN, pen
 from tradetui.console.render.table import PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
 
@@ -155,7 +155,7 @@ def gaps(told: GapsView | None) -> list[str]:
         return ["the engine has not told of it yet"]
     lines = [told.reason] if told.reason else []
     for each in reversed(told.gaps):
-        span = length(each.missing * TIMEFRAME_SECONDS[Timeframe(told.timeframe)])
+        span = uptime(each.missing * TIMEFRAME_SECONDS[Timeframe(told.timeframe)])
         bars = f"{each.missing:,} bar{'' if each.missing == 1 else 's'}"
         why = f", {each.reason}" if each.reason else ""
         lines.append(f"{moment(each.first_ms)} to {moment(each.last_ms)}: {bars} ({span}){why}")

@@ -10,7 +10,7 @@ from tradetui.console.render.pens import BAD, BOLD, GOOD, OWN, TEXT, WARN, pen
 from tradetui.console.render.table import PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
 
 if TYPE_CHECKING:
-    from engine.health import ConnectionView, HealthView, HistoryView, LatencyView
+    from engine.health import ConnectionView, HealthView, ServingView, LatencyView
     from tradetui.console.news import News
 
 MB = 1_000_000
@@ -188,7 +188,7 @@ def budgets(health: HealthView) -> list[Row]:
 
 def history(health: HealthView) -> list[Row]:
     """Return who serves the candles of the past: a row for each instrument and source."""
-    groups: dict[tuple[str, str, str], list[HistoryView]] = {}
+    groups: dict[tuple[str, str, str], list[ServingView]] = {}
     for each in health.history:
         groups.setdefault((each.instrument, each.stand_in or each.source, each.failed), []).append(each)
     found = [heading(HISTORY)]

@@ -88,7 +88,7 @@ def test_an_outage_is_a_break_with_its_length(
     assert "history: storage 12 ms" in text
     assert "25 Apr 2021" in text, "the year is said where it is not this one"
     pane.desk.view.cross = Cross(ms=OUTAGE + 30 * MINUTE)
-    assert pane.told() == "no bars for 4h, from 25 Apr 04:01"
+    assert pane.told() == "no bars for 4h44m, from 25 Apr 04:01"
 
 
 def test_a_short_gap_takes_its_place_and_has_a_mark_at_the_axis(archive: RecordedPast) -> None:

@@ -114,10 +114,10 @@ def test_every_gap_is_told_with_its_length_and_its_reason() -> None:
         missing=284, reason="",
     )  # fmt: skip
     (line,) = data.gaps(view)
-    assert line == "2021-04-25 04:01 to 2021-04-25 08:44: 284 bars (4h), the venue was down"
+    assert line == "2021-04-25 04:01 to 2021-04-25 08:44: 284 bars (4h44m), the venue was down"
     one = msgspec.structs.replace(view.gaps[0], last_ms=view.gaps[0].first_ms, missing=1, reason="")
     (line,) = data.gaps(msgspec.structs.replace(view, gaps=(one,)))
-    assert line == "2021-04-25 04:01 to 2021-04-25 04:01: 1 bar (1m)"
+    assert line == "2021-04-25 04:01 to 2021-04-25 04:01: 1 bar (1m00s)"
     assert data.gaps(msgspec.structs.replace(view, gaps=()))[0].startswith("no bar is missing")
     assert data.gaps(None) == ["the engine has not told of it yet"]
 

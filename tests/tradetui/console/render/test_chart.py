@@ -177,8 +177,8 @@ def test_the_legend_tells_the_direction_and_what_is_special() -> None:
     assert "\u25bc-50.00%" in legend(made, 0, 1, 80, named=True)
     assert legend(made, 0, 1, 80, named=True).endswith("partial")
     assert "= 0.00%" in legend(made, 1, 1, 80, named=True)
-    assert legend(made, 2, 1, 80, named=True) == "no bars for 72m, from 05 Aug 00:02"
-    assert legend(made, 2, 1, 20, named=True) == "no bars for 72m"
+    assert legend(made, 2, 1, 80, named=True) == "no bars for 1h12m, from 05 Aug 00:02"
+    assert legend(made, 2, 1, 20, named=True) == "no bars for 1h12m"
     assert legend(made, 3, 1, 80, named=True).endswith(f" {RUNNING}")
     assert not legend(made, 3, 1, 80).endswith(RUNNING)
 

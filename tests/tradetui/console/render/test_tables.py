@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.health import HistoryView, LatencyView
+from engine.health import ServingView, LatencyView
 from engine.ports import Entry
 from engine.types import SECOND
 from tests.tradetui.console.told import ALERTS, EVIL, NOW, Told, fit, playing, troubled
@@ -283,9 +283,9 @@ def test_everything_of_the_health_is_told() -> None:
 
 
 def test_who_serves_the_candles_of_the_past_is_told() -> None:
-    def series(timeframe: str, source: str, **told: object) -> HistoryView:
+    def series(timeframe: str, source: str, **told: object) -> ServingView:
         plain = {"rows": 1500, "ms": 81.0, "at": 1, "failed": "", "again_s": None, "missing": 0, "stand_in": ""}
-        return HistoryView(instrument="binance:ETH/USDT", timeframe=timeframe, source=source, **(plain | told))
+        return ServingView(instrument="binance:ETH/USDT", timeframe=timeframe, source=source, **(plain | told))
 
     failed = {"failed": "venue: HTTP 503", "stand_in": "mexc", "missing": 4}
     views = (series("1s", ""), series("1m", "venue"), series("5m", "venue"), series("1h", "mexc", **failed))
