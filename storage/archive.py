@@ -26,7 +26,7 @@ from storage import schema
 from storage.candles import SHORTER
 from storage.changes import Changes
 from storage.cold import KINDS, Cold
-from storage.connection import failures, open_for_reading
+from storage.connection import failures, identity, open_for_reading
 from storage.ingest import averages_of
 from storage.rollup import missing
 from storage.stretches import CacheView, Stretches, frozen
@@ -123,7 +123,8 @@ class StoredArchive:
     def _given(self) -> Iterator[sqlite3.Connection]:
         with failures(self.path):
             connection: sqlite3.Connection | None = getattr(self._mine, "connection", None)
-            if connection is None:
+            file = identity(self.path)
+            if connection is None or self._mine.file != file:  # the other one's file was removed or replaced
                 connection = open_for_reading(self.path)
                 try:
                     schema.check(connection, str(self.path))
@@ -132,7 +133,7 @@ class StoredArchive:
                     raise
                 with self._lock:
                     self._connections.append(connection)
-                self._mine.connection = connection
+                self._mine.connection, self._mine.file = connection, file
             yield connection
 
     # Candles. ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import msgspec
 from engine.errors import StorageFailed
 from engine.types import SECOND
 from storage import schema
-from storage.connection import failures, integrity_check, open_for_reading
+from storage.connection import copied, failures, integrity_check, open_for_reading
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def _copied(database: Path, part: Path) -> None:
             try:
                 source.backup(copy, pages=PAGES, sleep=PAUSE_S)
                 copy.execute("PRAGMA journal_mode = DELETE")
-                integrity_check(copy, part)
+                integrity_check(copy, database)
                 schema.check(copy, str(part))
             finally:
                 copy.close()
@@ -112,14 +112,7 @@ def restore(backup: Path, database: Path, *, now: int) -> Path | None:
         try:
             schema.refuse_unknown(source, str(backup))
             integrity_check(source, backup)
-            fresh.unlink(missing_ok=True)
-            os.close(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            copy = sqlite3.connect(fresh, isolation_level=None)
-            try:
-                source.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            finally:
-                copy.close()
+            copied(source, fresh)
         finally:
             source.close()
         aside = None

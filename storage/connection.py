@@ -33,19 +33,60 @@ WAL_BYTES = 64 << 20
 """The write-ahead log is cut to this size when it was longer."""
 
 
+class Moved(OSError):
+    """The file that a connection has open is no longer the one of its name: what is written to it, nobody finds."""
+
+
 class Line(aiosqlite.Connection):
     """The writer's connection: whole pieces of work are done in its thread, one after the other."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(lambda: open_for_writing(path), iter_chunk_size=64)
+        self._path = path
+        self._wal = path.with_name(f"{path.name}-wal")
+        self._file: tuple[int, int] | None = None
+        self._log: tuple[int, int] | None = None
         self._worker: Any = getattr(self, "_thread", self)
         self._worker.daemon = True  # a fault elsewhere must not keep the process from ending
 
     async def call(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *given: P.args, **named: P.kwargs) -> T:
-        """Do a piece of work in the connection's thread; return what it returns, raise what it raises."""
+        """Do a piece of work in the connection's thread; return what it returns, raise what it raises.
+
+        Raises:
+            Moved: The file was removed or replaced; nothing was done.
+        """
 
         def done() -> T:
+            self._stay()
             return work(self._conn, *given, **named)
+
+        return await self._execute(done)  # type: ignore[no-any-return,no-untyped-call]
+
+    def _stay(self) -> None:
+        """See that the open file, of which SQLite does not look for the name again, is still the one of its name."""
+        file = identity(self._path)
+        self._file, self._log = self._file or file, self._log or identity(self._wal)
+        if file is None or file != self._file:
+            raise Moved
+
+    async def rescue(self, stamp: str) -> Path:
+        """Write what the connection sees to a file: the one of its name, or beside another that is there now.
+
+        Raises:
+            OSError, sqlite3.Error: It cannot be written.
+        """
+
+        def done() -> Path:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            part = self._path.with_name(f"{self._path.name}.part")
+            copied(self._conn, part)
+            taken = self._path.exists()
+            if (
+                self._log is not None and identity(self._wal) == self._log
+            ):  # it would be read into the file of this name
+                self._wal.unlink()
+                self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
+            return part.replace(self._path.with_name(f"{self._path.name}.rescued-{stamp}") if taken else self._path)
 
         return await self._execute(done)  # type: ignore[no-any-return,no-untyped-call]
 
@@ -53,6 +94,38 @@ class Line(aiosqlite.Connection):
         """Close, also what could not be opened; afterwards its thread has ended."""
         await self.close()
         await asyncio.to_thread(self._worker.join, BUSY_MS / 1000)
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return which file has a name; None if none has."""
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_dev, facts.st_ino
+
+
+def copied(source: sqlite3.Connection, path: Path) -> None:
+    """Copy a database into a new file, for its owner alone, and onto the disk.
+
+    Raises:
+        OSError, sqlite3.Error: It cannot be written.
+    """
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        copy = sqlite3.connect(path, isolation_level=None)
+        try:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+        finally:
+            copy.close()
+        os.fsync(descriptor)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
 
 
 def open_for_writing(path: Path, *, busy_ms: int = BUSY_MS) -> sqlite3.Connection:
@@ -125,6 +198,8 @@ def failures(path: Path) -> Iterator[None]:
 def failed(path: Path, error: Exception) -> StorageFailed:
     """Return an error of the database or its files as one that says what is wrong and what to do."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, Moved):
+        return StorageFailed(f"{path} was removed or replaced while it was in use; what was in it is saved again")
     if isinstance(error, OSError):
         return StorageFailed(f"{path}: {error.strerror or error}; free space or mend the folder")
     match code:

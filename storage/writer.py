@@ -15,6 +15,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -24,11 +25,11 @@ from engine.errors import SchemaUnknown, StorageFailed
 from engine.health import LatencyView
 from engine.keep import Keep
 from engine.latency import Latency
-from engine.types import Timeframe
+from engine.types import SECOND, Timeframe
 from storage import recovery, schema
 from storage.catalogue import Catalogue
 from storage.changes import Changes
-from storage.connection import Line, failed, is_environment, quick_check
+from storage.connection import Line, Moved, failed, is_environment, quick_check
 from storage.ingest import REJECTS, Ingest, Written, size
 from storage.lanes import Job, nothing, together
 from storage.minutes import Minutes
@@ -110,7 +111,7 @@ class Writer:
         self._journal: deque[Job] = deque()
         self._upkeep: deque[Job] = deque()
         self._wake = asyncio.Event()
-        self._closing = False
+        self._closing = self._moved = False
         self._task: asyncio.Task[None] | None = None
         self._commit = Latency()
         self._flush = Latency()
@@ -145,6 +146,7 @@ class Writer:
             log.info("%s: %s", self.path.name, each)
         self._line, self.error, self._closing, self.unknown = connection, "", False, False
         self._pause = self._again = 0.0
+        self._moved = False
         self._task = asyncio.create_task(self._write(connection), name="storage")
 
     def _prepare(self, connection: sqlite3.Connection) -> list[str]:
@@ -194,6 +196,8 @@ class Writer:
                 await connection.call(recovery.end)
         except (sqlite3.Error, OSError) as error:
             log.warning("%s", failed(self.path, error))
+            if isinstance(error, Moved):
+                await self._rescue(connection)
         finally:
             await connection.end()
 
@@ -297,10 +301,17 @@ class Writer:
     # Writing. ---------------------------------------------------------------------------------------------------------
 
     async def _write(self, connection: Line) -> None:
-        """Serve the lanes until closed: first the journal, then bulk rows that are due, then upkeep."""
+        """Serve the lanes until closed: first the journal, then bulk rows that are due, then upkeep.
+
+        Where the file was removed or replaced, what it held is saved, and the writing ends, to be begun anew.
+        """
         try:
             while True:
-                if self._journal:
+                if self._moved:
+                    if await self._rescue(connection) or self._closing:
+                        return
+                    await asyncio.sleep(AGAIN_S)
+                elif self._journal:
                     await self._commit_journal(connection)
                 elif self._due() or (self._closing and self._count and not self.error):
                     await self._flush_bulk(connection)
@@ -355,6 +366,7 @@ class Writer:
         try:
             result = await connection.call(job.work)
         except BaseException as error:
+            self._moved = self._moved or isinstance(error, Moved)
             told = failed(self.path, error) if isinstance(error, sqlite3.Error | OSError) else error
             if not job.future.done():
                 job.future.set_exception(told)
@@ -424,7 +436,22 @@ class Writer:
                 whole.touched = whole.touched + one.touched
         return whole
 
+    async def _rescue(self, connection: Line) -> bool:
+        """Save what is in a file that has lost its name; tell whether it is done."""
+        try:
+            saved = await connection.rescue(
+                datetime.fromtimestamp(self._clock() / SECOND, UTC).strftime("%Y%m%dT%H%M%SZ")
+            )
+        except (sqlite3.Error, OSError) as error:
+            self.error = str(failed(self.path, error))
+            return False
+        log.error("%s was removed or replaced while it was in use; what was in it is %s now", self.path, saved)
+        self._moved = False
+        self.changes.everything()
+        return True
+
     def _refused(self, error: Exception) -> None:
+        self._moved = self._moved or isinstance(error, Moved)
         told = str(failed(self.path, error))
         if not self.error:
             log.warning("%s; rows wait in memory", told)

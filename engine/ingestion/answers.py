@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import ProtocolError
-from engine.ingestion.scaling import exact, exact_levels, positive, scaler
+from engine.ingestion.scaling import EXACT, exact, exact_levels, positive, scaler
 from engine.ingestion.shapes import (
     DAMAGE,
     Scaled,
@@ -48,11 +48,11 @@ def klines(instrument: Instrument, timeframe: Timeframe, body: bytes) -> BarsLoa
     """Return the candles of a REST klines answer, as the venue sent them (the last may still be running).
 
     Raises:
-        ProtocolError: The answer is damaged, or a candle contradicts itself.
+        ProtocolError: The answer is damaged, of longer candles, or a candle contradicts itself.
     """
     try:
         rows = read_klines(body)
-        bars = tuple(_bar(row, instrument) for row in rows)
+        bars = tuple(_bar(row, instrument, timeframe) for row in rows)
     except ProtocolError as error:
         raise ProtocolError(f"klines answer: {error.reason}", body) from None
     except DAMAGE as error:
@@ -91,10 +91,16 @@ def _read_snapshot(
     return text, exact_levels(text.bids, instrument), exact_levels(text.asks, instrument)
 
 
-def _bar(row: tuple[int, str, str, str, str, str, int, str, int, str, str, Any], instrument: Instrument) -> Bar:
-    open_ms, o, h, l, c, v, _, quote, trades, taker, _, _ = row  # noqa: E741
+def _bar(
+    row: tuple[int, str, str, str, str, str, int, str, int, str, str, Any], instrument: Instrument, timeframe: Timeframe
+) -> Bar:
+    open_ms, o, h, l, c, v, end_ms, quote, trades, taker, _, _ = row  # noqa: E741
+    if end_ms - open_ms > timeframe.seconds * 1000:
+        raise ProtocolError(f"candle {open_ms} ends at {end_ms}: it is longer than {timeframe}")
     decimals = instrument.price_decimals
     prices = [positive(text, decimals, "a candle's price") for text in (o, h, l, c)]
+    if max(prices) >= EXACT:
+        raise ProtocolError(f"candle {open_ms}: a price of {h} is beyond reason")
     if max(prices) != prices[1] or min(prices) != prices[2]:
         raise ProtocolError(f"candle {open_ms}: open {o} and close {c} are not between low {l} and high {h}")
     volume, taker_buy = exact(v, instrument.size_decimals), exact(taker, instrument.size_decimals)

@@ -18,6 +18,9 @@ TIMEOUT_S = 5.0
 STOP = 5.0
 """Seconds to keep still after a 429 or 418 that does not say how long."""
 
+STOP_MOST = 3 * 86_400.0
+"""Seconds of the longest ban there is (Binance, "Limits": 2 minutes to 3 days); a longer one is damage."""
+
 
 class Rest:
     """The public endpoints of one market."""
@@ -105,7 +108,7 @@ class Rest:
             self.budget.correct(int(used), self._monotonic())
         if response.status in (418, 429):
             said = response.headers.get("retry-after", "")
-            pause = float(said) if said.replace(".", "", 1).isdecimal() else STOP
+            pause = min(float(said), STOP_MOST) if said.replace(".", "", 1).isdecimal() else STOP
             self.budget.block(pause, self._monotonic())
             raise VenueThrottled(self.market.venue, pause, f"HTTP {response.status} from {host} on {path}")
         if response.status >= 500:

@@ -211,6 +211,18 @@ def test_odd_folders_and_figures_are_told_and_what_was_killed_is_cleared_away(ho
     assert not left.exists()
 
 
+def test_a_database_that_refuses_the_pivots_leaves_the_report(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise StorageFailed("market.db: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("storage.interchange.swings.build", refuse)
+        report = told("import", table(bars(20), home / "x.csv"), *SAID, code=2)
+    assert (report["totals"]["new"], report["ok"]) == (20, False)
+    assert report["failed"] == "market.db: No space left on device"
+    assert told("import", home / "x.csv", *SAID)["ok"]
+
+
 def test_check_loads_what_models_need(home: Path) -> None:
     told("import", table(bars(1500, start=1_700_006_400_000), home / "a.csv"), *SAID)
     found = told("check", "BTC/USDT", code=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -129,5 +130,25 @@ def test_times_are_utc(asked: list[tuple[str, str, dict[str, Any]]]) -> None:
     runner.invoke(app, ["history", "ETH/USDT", "--end", "2024-08-09T00:00", "-l", "5"])
     runner.invoke(app, ["input", "ETH/USDT", "--at", "2024-08-09T02:00:00+02:00"])
     assert [given.get("end_ms") for _, _, given in asked] == [AT, AT]
+    turned = runner.invoke(app, ["history", "ETH/USDT", "--start", "2024-01-02", "--end", "2024-01-01"])
+    assert "--start 2024-01-02 is not before --end 2024-01-01" in str(turned.exception)
     wrong = runner.invoke(app, ["history", "ETH/USDT", "--end", "yesterday"])
     assert "'yesterday' is no time" in str(wrong.exception)
+
+
+def test_figures_of_a_column_have_the_same_decimals_and_volumes_a_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (
+        BarRow(AT, 2.0, 3.25, 1.0, 2.5, 10.0, -1, float("nan"), True, True, "import"),
+        BarRow(AT + 60_000, 2000.0, 3000.0, 1.5, 2.5, 0.125, 7, float("nan"), True, True, "import"),
+    )
+    told = msgspec.structs.replace(ANSWERS["history"], rows=rows)
+    monkeypatch.setattr(query, "_ask", lambda *_args, **_asked: told)
+    lines = CliRunner().invoke(app, ["history", "ETH/USDT"]).output.splitlines()
+    assert "volume ETH" in lines[0]
+    assert len({line.index("import") for line in lines[1:3]}) == 1
+    assert "3.25" in lines[1]
+    assert "3,000.00" in lines[2]
+    assert "0.125" in lines[2]
+    assert "10.000" in lines[1]
+    monkeypatch.setattr(query, "_ask", lambda *_args, **_asked: msgspec.structs.replace(told, rows=()))
+    assert CliRunner().invoke(app, ["history", "ETH/USDT"]).output.startswith(f"{ETH} 1m: no candles\n")

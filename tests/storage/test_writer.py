@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from engine.errors import SchemaUnknown, StorageFailed
 from engine.keep import Keep
 from engine.types import SECOND, Timeframe
 from storage import writer as module
+from storage.archive import StoredArchive
 from storage.connection import open_for_reading, open_for_writing
 from storage.writer import Pace, Writer
 from tests.storage.rows import ETH, T0, bar, keep, trade
@@ -494,3 +495,73 @@ async def test_a_minute_that_a_kill_cut_in_two_is_whole(path: Path, recorded: li
             store.put(each)
     assert rows(path.with_name("whole.db"), "SELECT * FROM cob_1m ORDER BY second") == cut
     assert cut
+
+
+# A file that is taken away. -------------------------------------------------------------------------------------------
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    for _ in range(10_000):
+        if true():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it never was")
+
+
+async def reopened(store: Writer, saved: str) -> None:
+    """Record something in a file that is gone, until it can be recorded again."""
+    with pytest.raises(StorageFailed, match="was removed or replaced while it was in use"):
+        await store.record("note", "lost", "{}", mode="paper", ts=1)
+    await until(lambda: not store.is_open)
+    await until(lambda: store.is_open)
+    assert store.error == ""
+    assert await store.record("note", saved, "{}", mode="paper", ts=1)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+async def test_a_file_that_is_removed_under_the_writer_is_put_back(path: Path, beside: bool) -> None:
+    store = Writer(path, LAZY)
+    archive = StoredArchive(path, path.parent / "cold")
+    task = asyncio.create_task(store.run())
+    await until(lambda: store.is_open)
+    assert await store.record("note", "before", "{}", mode="paper", ts=1)
+    store.put(keep(T0 + 1, bar(T0)))
+    await store.flush()
+    assert len(archive.candles(ETH.key, Timeframe.S1)) == 1
+    store.put(keep(T0 + 2, bar(T0 + 1)))
+    for name in ("", "-wal", "-shm") if beside else ("",):
+        path.with_name(path.name + name).unlink()
+    await reopened(store, "after")
+    await store.flush()
+    assert rows(path, "SELECT client_key FROM records ORDER BY 1") == [("after",), ("before",)]
+    assert len(archive.candles(ETH.key, Timeframe.S1)) == 2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await store.close()
+    archive.close()
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+
+
+async def test_a_file_that_is_put_in_its_place_stays_and_what_was_there_is_saved_beside(path: Path) -> None:
+    async with Writer(path.with_name("other.db"), LAZY) as other:
+        assert await other.record("note", "other", "{}", mode="paper", ts=1)
+    store = Writer(path, LAZY)
+    task = asyncio.create_task(store.run())
+    await until(lambda: store.is_open)
+    assert await store.record("note", "before", "{}", mode="paper", ts=1)
+    path.with_name("other.db").replace(path)
+    await reopened(store, "after")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await store.close()
+    assert rows(path, "SELECT client_key FROM records ORDER BY 1") == [("after",), ("other",)]
+    (saved,) = path.parent.glob("market.db.rescued-*")
+    assert rows(saved, "SELECT client_key FROM records") == [("before",)]
+
+
+async def test_a_file_that_was_removed_is_put_back_at_the_end(path: Path) -> None:
+    async with Writer(path, LAZY) as store:
+        assert await store.record("note", "before", "{}", mode="paper", ts=1)
+        await asyncio.to_thread(path.unlink)
+    assert rows(path, "SELECT client_key FROM records") == [("before",)]

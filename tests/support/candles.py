@@ -2,8 +2,9 @@
 
     python -m tests.support.candles --recordings ../shared/data --until 2024-08-05T13:00 --speed 60 --years
 
-serves the profile `default` of this HOME; `tradetui` beside it attaches. The candles are the recording's own; no book,
-no trades. With `--years` it answers for the past, too: history, pivots, volume by price. Stop it with ctrl+c.
+(or `--until 2021-04-25T12:00`, with the venue's outage of that day in sight) serves the profile `default` of this
+HOME; `tradetui` beside it attaches. The candles are the recording's own; no book, no trades. With `--years` it answers
+for the past, too: history, pivots, volume by price. Stop it with ctrl+c.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from tradetui.places import Places, places
 
 FILES = {"binance:ETH/USDT": "ETH_USDT-1m.feather", "binance:BTC/USDT": "BTC_USDT-1m.feather"}
 FOLDER = f"{MINUTES}/2024-07_08"
+MONTHS = {datetime(2021, 4, 20, tzinfo=UTC): "2021-04_05", datetime(2024, 7, 26, tzinfo=UTC): "2024-07_08"}
+"""Minutes that can be gone through, and since when."""
+
 SERVED = (Timeframe.M1, Timeframe.M5, Timeframe.M15, Timeframe.H1, Timeframe.H4, Timeframe.D1)
 MEMORY = 1500
 """Bars of each timeframe that an engine holds."""
@@ -68,10 +72,13 @@ class CandleEngine(FakeEngine):
         self.from_ms = self.until_ms = until_ms
         self.speed = speed
         self.clock = lambda: self.until_ms * 1_000_000
-        self._tables = {instrument: minutes(recordings, instrument) for instrument in FILES}
+        self.started = time.time_ns()
+        began = datetime.fromtimestamp(until_ms / 1000, UTC)
+        months = max((since, name) for since, name in MONTHS.items() if since <= began)[1]
+        coins = {instrument: instrument.partition(":")[2].partition("/")[0] for instrument in FILES}
+        self._tables = {instrument: every_minute(recordings, coin, (months,)) for instrument, coin in coins.items()}
         self._pasts: dict[str, RecordedPast] = {}
-        for instrument in FILES if years else ():
-            coin = instrument.partition(":")[2].partition("/")[0]
+        for instrument, coin in coins.items() if years else ():
             hours = recordings / HOURS / f"{coin}_USDT-1h.feather"
             self._pasts[instrument] = RecordedPast(instrument, every_minute(recordings, coin), read(hours))
         if years:

@@ -124,6 +124,7 @@ def _archive(done: Report, wanted: list[Unit], folder: Path) -> None:
 
 def run(places: Places, wanted: list[Unit], flags: Hints, *, dry_run: bool, quiet: bool) -> Report:
     """Import, and work out the pivots of what was touched."""
+    from engine.errors import EngineUnreachable, StorageFailed
     from storage.interchange.importing import Importer
     from tradetui.cli.data_store import Progress, writing
 
@@ -139,6 +140,8 @@ def run(places: Places, wanted: list[Unit], flags: Hints, *, dry_run: bool, quie
                 storage.pivots(progress)
             except KeyboardInterrupt:
                 report.interrupted = True
+            except (StorageFailed, EngineUnreachable) as error:  # the next command works them out
+                report.failed = str(error)
     return report
 
 

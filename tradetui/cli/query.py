@@ -8,16 +8,18 @@ import typer
 
 from tradetui.cli.market import Timeframe
 from tradetui.cli.options import Json, Profile, Symbol, places_of
-from tradetui.cli.output import clock, number, show_json, table
+from tradetui.cli.output import clock, decimals_of, number, show_json, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from engine.views import StreamView
 
 T = TypeVar("T")
 
 MS = 1_000_000
+
+MOST_DECIMALS = 5
 
 
 def history(
@@ -30,21 +32,30 @@ def history(
     as_json: Json = False,
 ) -> None:
     """Show closed candles of any time, who gave them, and what is missing."""
+    from engine.errors import SettingsInvalid
     from engine.views import HistoryView
 
-    asked: dict[str, Any] = {"timeframe": timeframe, "limit": limit, "start_ms": _ms(start), "end_ms": _ms(end)}
+    first, last = _ms(start), _ms(end)
+    if first is not None and last is not None and first >= last:
+        raise SettingsInvalid(f"--start {start} is not before --end {end}")
+    asked: dict[str, Any] = {"timeframe": timeframe, "limit": limit, "start_ms": first, "end_ms": last}
     found = _ask(profile, "history", symbol, HistoryView, **asked)
     if as_json:
         show_json(found)
         return
+    prices = [(row.open, row.high, row.low, row.close) for row in found.rows]
+    places, parts = _places([price for each in prices for price in each]), _places([row.volume for row in found.rows])
     rows = [
-        (clock(row.open_ms * MS), *(f"{value:,}" for value in (row.open, row.high, row.low, row.close)),
-         f"{row.volume:,.8g}", "-" if row.trades < 0 else f"{row.trades:,}", row.source,
-         "" if row.complete else "incomplete")
-        for row in found.rows
+        (clock(row.open_ms * MS), *(number(price, places) for price in each), number(row.volume, parts),
+         "-" if row.trades < 0 else f"{row.trades:,}", row.source, "" if row.complete else "incomplete")
+        for row, each in zip(found.rows, prices, strict=True)
     ]  # fmt: skip
-    table(("open time", "open", "high", "low", "close", "volume", "trades", "source", ""), rows, "123456")
-    typer.echo("")
+    if rows:
+        heads = ("open time", "open", "high", "low", "close", f"volume {_base(symbol)}", "trades", "source", "")
+        table(heads, rows, "123456")
+        typer.echo("")
+    else:
+        typer.echo(f"{found.instrument} {found.timeframe}: no candles")
     for served in found.served:
         typer.echo(f"{served.source}: {served.rows:,} rows in {served.ms:,.1f} ms")
     for gap in found.gaps:
@@ -75,10 +86,11 @@ def pivots(symbol: Symbol, timeframe: Timeframe = "1m", profile: Profile = None,
         names = ("s3", "s2", "s1", "pivot", "r1", "r2", "r3")
         typer.echo("floor  " + "  ".join(f"{name} {number(getattr(found.floor, name), 2)}" for name in names))
     typer.echo("")
+    places = _places([row.price for row in found.points[-40:]])
     table(
         ("level", "", "price", "turned", "confirmed"),
         [
-            (str(row.level), "high" if row.high else "low", f"{row.price:,}", clock(row.ts_ms * MS),
+            (str(row.level), "high" if row.high else "low", number(row.price, places), clock(row.ts_ms * MS),
              clock(row.confirmed_ms * MS))
             for row in found.points[-40:]
         ],
@@ -98,11 +110,13 @@ def profile(symbol: Symbol, profile: Profile = None, as_json: Json = False) -> N
     if not found.volumes:
         return
     most = max(found.volumes)
+    prices = [round(found.price + place * found.size, 8) for place in range(len(found.volumes))]
+    places, parts = _places(prices), _places(found.volumes)
     rows = [
-        (f"{found.price + place * found.size:,.10g}", f"{volume:,.8g}", "#" * round(40 * volume / most))
-        for place, volume in enumerate(found.volumes)
+        (number(price, places), number(volume, parts), "#" * round(40 * volume / most) if most > 0 else "")
+        for price, volume in zip(prices, found.volumes, strict=True)
     ]
-    table(("price", "volume", ""), rows[::-1], "01")
+    table(("price", f"volume {_base(symbol)}", ""), rows[::-1], "01")
     approximate = ", part of it from candles" if found.approximate else ""
     typer.echo(
         f"\npoint of control {_price(found.control)}, 70 % from {_price(found.value_low)} to {_price(found.value_high)}"
@@ -266,6 +280,19 @@ def _ms(text: str) -> int | None:
     except ValueError as error:
         raise SettingsInvalid(f"{text!r} is no time; as in 2024-08-05T13:00") from error
     return int((when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _places(values: Iterable[float]) -> int:
+    """Return the decimals that all of some numbers need, 5 at most: they are aligned then."""
+    return max((min(decimals_of(abs(value)), MOST_DECIMALS) for value in values), default=0)
+
+
+def _base(symbol: str) -> str:
+    """Return the unit of volumes; inverse contracts are counted."""
+    from engine.ingestion.symbols import full_key
+
+    venue, _, pair = full_key(symbol).partition(":")
+    return "contracts" if venue == "binancecoinm" else pair.partition("/")[0]
 
 
 def _said(instrument: str, as_of: int, reason: str) -> None:

@@ -58,6 +58,8 @@ class Past:
         self.trouble = ""
         """Why there is not what was asked for."""
         self._again_at = 0.0
+        self._failed: Page | None = None
+        """What is not asked again before that."""
         self._barren = False
         """Whether the last page had no bars: the next one is as large as can be."""
 
@@ -80,13 +82,16 @@ class Past:
             page = Page(self.stop_ms, min(self.stop_ms + bars * length, end))
         else:
             return None
-        if now_s < self._again_at or (self.asked is not None and not (far and self._elsewhere(page))):
+        if self.asked is not None and not (far and self._elsewhere(page, self.asked)):
+            return None
+        if now_s < self._again_at and (self._failed is None or not (far and self._elsewhere(page, self._failed))):
             return None
         return page
 
-    def _elsewhere(self, page: Page) -> bool:
-        """Tell whether a page is of another time than that under way."""
-        return self.asked is not None and abs(page.end_ms - self.asked.end_ms) > page.end_ms - page.start_ms
+    @staticmethod
+    def _elsewhere(page: Page, other: Page) -> bool:
+        """Tell whether a page is of another time than one before it."""
+        return abs(page.end_ms - other.end_ms) > page.end_ms - page.start_ms
 
     def _leap(self) -> None:
         """Step over a hole in what is stored, once it is known that nobody has anything at its edge."""
@@ -135,7 +140,7 @@ class Past:
     def failed(self, page: Page, why: str, now_s: float) -> None:
         """Take note that a page cannot be had."""
         if page == self.asked:
-            self.asked, self.trouble, self._again_at = None, why, now_s + AGAIN_S
+            self.asked, self.trouble, self._again_at, self._failed = None, why, now_s + AGAIN_S, page
             self.version += 1
 
     def bounded(self, told: GapsView | None, why: str = "") -> None:
@@ -154,7 +159,7 @@ class Past:
             return 0
         failed = told.reason not in ("", NOTHING_OLDER, NOBODY_HAS)
         self.asked, self.trouble = None, told.reason if failed else ""
-        self._again_at = now_s + AGAIN_S if failed else 0.0
+        self._again_at, self._failed = (now_s + AGAIN_S, page) if failed else (0.0, None)
         self.version += 1
         sources = dict.fromkeys(each.source for each in told.served if each.rows)
         if sources:

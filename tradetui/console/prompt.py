@@ -177,9 +177,8 @@ def known_of(desk: Desk, own_themes: Path | None = None, seen_ms: int | None = N
     from tradetui.console.layout import PRESETS
 
     now = desk.now() // SECOND
-    return Known(
-        tuple(desk.symbols), PRESETS, tuple(names(own_themes)), desk.replay, now if seen_ms is None else seen_ms // 1000, now
-    )
+    seen = now if seen_ms is None else seen_ms // 1000
+    return Known(tuple(desk.symbols), PRESETS, tuple(names(own_themes)), desk.replay, seen, now)
 
 
 def parse(line: str, known: Known) -> Order | Wrong:

@@ -10,7 +10,7 @@ import pytest
 
 from engine.errors import FeedUnavailable, RequestRefused, VenueThrottled
 from engine.ingestion.markets import SPOT, USDM, Market
-from engine.ingestion.rest import STOP, Rest
+from engine.ingestion.rest import STOP, STOP_MOST, Rest
 from engine.ports import Response, Socket
 
 HOSTS = ("https://one", "https://two", "https://three")
@@ -118,7 +118,13 @@ async def test_the_next_address_is_tried_after_a_failure(failure: Response | Exc
 @pytest.mark.parametrize("status", [418, 429])
 @pytest.mark.parametrize(
     ("headers", "pause"),
-    [({"retry-after": "17"}, 17.0), ({}, STOP), ({"retry-after": "soon"}, STOP), ({"retry-after": "-3"}, STOP)],
+    [
+        ({"retry-after": "17"}, 17.0),
+        ({}, STOP),
+        ({"retry-after": "soon"}, STOP),
+        ({"retry-after": "-3"}, STOP),
+        ({"retry-after": "9" * 400}, STOP_MOST),
+    ],
 )
 async def test_the_venue_says_stop(status: int, headers: dict[str, str], pause: float, time: Time) -> None:
     """Nothing goes out before the time is over, and the address stays the same: the limit is per address of ours."""

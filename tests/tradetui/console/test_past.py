@@ -109,6 +109,18 @@ def test_a_venue_that_begins_later_than_what_is_stored_is_not_where_data_begin(a
     whole(past, archive)
 
 
+def test_a_page_that_fails_keeps_nobody_from_looking_elsewhere(archive: RecordedPast) -> None:
+    past, first = Past(MINUTE), 1_618_951_200_000
+    page = past.lacks(first + 9000 * MINUTE, first + 9300 * MINUTE, 0.0)
+    assert page is not None
+    past.ask(page)
+    past.failed(page, "binance answers 418", 0.0)
+    assert past.lacks(first + 9000 * MINUTE, first + 9300 * MINUTE, 1.0) is None
+    other = past.lacks(first + 30_000 * MINUTE, first + 30_300 * MINUTE, 1.0)
+    assert other is not None
+    assert past.lacks(first + 9000 * MINUTE, first + 9300 * MINUTE, AGAIN_S + 1) is not None
+
+
 def test_what_lies_behind_a_hole_is_not_let_go_for_being_long_ago(recordings_root_path: Path) -> None:
     """From the bars of 2024 back over three years without any: what comes is kept, however far off in time."""
     archive = RecordedPast(ETH, minutes(recordings_root_path, "ETH", ("2021-04_05", "2024-07_08")))

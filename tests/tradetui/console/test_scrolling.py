@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from engine.protocol import Asked
 from engine.types import Timeframe
+from engine.views import NOBODY_HAS, HistoryView
 from tests.support.candles import bars
 from tests.support.recorded_past import RecordedPast
 from tests.support.series import minutes
@@ -317,3 +319,66 @@ async def test_the_data_pane_is_reached_by_key_and_by_word(here: Places, archive
         await shown.press("escape")
         await typed(shown, "layout data")
         await shown.sees("layout data")
+
+
+async def test_from_the_edge_of_a_hole_one_goes_far_back_with_indicators_on(
+    here: Places, archive: RecordedPast
+) -> None:
+    """Their warm-up reaches into the hole before the bars of 2024; a date of 2021 lies behind it."""
+    async with engine_of(here, archive), console(here, (140, 45)) as shown:
+        await shown.sees("live \u25b8")
+        shown.app.chart_pane.chart.lines = ("ema100",)
+        await typed(shown, "goto 2024-07-26 14:30")
+        await shown.sees("EMA 100")
+        await shown.pilot.pause(0.5)
+        await typed(shown, "goto 2021-05-10 12:00")
+        await shown.sees("10 May 2021")
+        await reaches(shown, lambda: shown.app.chart_pane.seen == 1_620_648_000_000)
+
+
+async def test_where_nobody_has_anything_it_is_asked_once_and_the_newest_stay(
+    here: Places, archive: RecordedPast
+) -> None:
+    """A replay without storage: the chart goes back to what there is, and does not ask again and again."""
+    asked: list[Asked] = []
+
+    def nothing(question: Asked) -> HistoryView:
+        asked.append(question)
+        return HistoryView(
+            instrument=ETH, timeframe=question.timeframe, rows=(), served=(), gaps=(), reached_start=False,
+            first_ms=None, last_ms=None, reason=NOBODY_HAS,
+        )  # fmt: skip
+
+    async with engine_of(here, archive) as engine, console(here, (140, 45)) as shown:
+        engine.answers["history"] = nothing
+        await shown.sees("live \u25b8")
+        await typed(shown, "goto 2021-01-01")
+        await shown.sees("there are no bars of 2021-01-01 00:00")
+        before = len(asked)
+        await shown.pilot.pause(1.0)
+        assert len(asked) - before < 12, "pages beside what is seen, on each of the tied charts"
+
+
+async def test_a_tied_chart_without_bars_of_then_does_not_ask_again_and_again(
+    here: Places, archive: RecordedPast
+) -> None:
+    asked: list[Asked] = []
+
+    def only_minutes(question: Asked) -> HistoryView:
+        asked.append(question)
+        if question.timeframe == "1m":
+            return archive.history(question)
+        return HistoryView(
+            instrument=ETH, timeframe=question.timeframe, rows=(), served=(), gaps=(), reached_start=False,
+            first_ms=None, last_ms=None, reason=NOBODY_HAS,
+        )  # fmt: skip
+
+    async with engine_of(here, archive) as engine, console(here, (200, 60), view=View(preset="quad")) as shown:
+        engine.answers["history"] = only_minutes
+        await shown.sees("live \u25b8")
+        shown.app.focus_pane("chart2")
+        await typed(shown, "goto 2021-05-10 12:00")
+        await shown.sees("10 May 2021")
+        before = len(asked)
+        await shown.pilot.pause(1.0)
+        assert len(asked) - before < 12

@@ -62,13 +62,12 @@ class ChartPane(ChartKeys):
         return " ".join(filter(None, (name, view.timeframe, *flags)))
 
     def told(self) -> str:
-        """Return the figures of the crosshair's bar, or of the newest one."""
+        """Return the figures of the crosshair's bar, or of the newest one in sight."""
         sight = self.sight()
         if sight is None:
             return ""
         room = self.size.width - len(f"{self.DIGIT} {self.title()}".strip()) - 8
-        newest = sight.view.last if self.outlook.detached else len(sight.slots) - 1
-        slot = sight.cross.slot if sight.cross is not None else newest
+        slot = sight.cross.slot if sight.cross is not None else sight.view.last
         return drawing.legend(sight.slots, slot, self.outlook.places, room, named=sight.cross is not None)
 
     def foot(self) -> str:

@@ -74,6 +74,9 @@ class Journey(Reach):
         elif not first <= ms < last or made.gap[made.near(ms)]:
             near = f"; the nearest bars are of {_when(self._nearest(made, ms))}"
             self.desk.say(f"{name}: there are no bars of {_when(ms)}{past.trouble and f' ({past.trouble})'}{near}")
+        if end is not None and not past.trouble and not first <= ms < last:
+            # Where there are none the chart does not stay: it would be asked for again and again.
+            self._stand(int(made.open_ms[min(max(made.near(ms), self.room - 1), len(made) - 1)]))
 
     def _beside_hole(self, ms: int) -> bool:
         """Tell whether a moment lies in a hole of which one side, at which bars are stored, is not loaded."""
@@ -84,7 +87,7 @@ class Journey(Reach):
         if past.bare_before and (not len(opens) or ms < opens[0]) and first < past.start_ms:
             return True
         after = past.stop_ms <= last and not (len(live) and past.stop_ms >= live.open_ms[0])
-        return past.bare_after and (not len(opens) or ms > opens[-1]) and after
+        return past.bare_after and len(opens) > 0 and ms > opens[-1] and after
 
     @staticmethod
     def _nearest(made: Slots, ms: int) -> int:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tradetui.console.render.slots import Slots
     from tradetui.console.series import Candles, Floats
 
+DAY_MS = 86_400_000
+
 TRENDS = {"up": "\u25b2", "down": "\u25bc", "sideways": "="}
 
 
@@ -59,14 +61,25 @@ class Layers:
                 said.append(f"pivots from {stamp(oldest * MS)[:16]} on")
             if sight.cross is not None:
                 said += _crossed(turns, sight, self._outlook.places)
-            if studies.LEVELS in marks:
-                levels += _nearest(pivots)
-            if studies.FLOOR in marks and pivots.floor is not None:
-                levels += _floor(pivots.floor)
+            levels = self._levels(pivots, int(sight.slots.end_ms[sight.view.stop - 1]), said)
             if studies.TREND in marks and pivots.trends:
                 trends = " ".join(f"{each.level}{TRENDS.get(each.trend, '?')}" for each in pivots.trends)
                 said.append(f"trend {'now ' if chart.end is not None else ''}{trends}")
         return Overlay(lines, tuple(levels), turns, self._profile(sight, said), tuple(said))
+
+    def _levels(self, pivots: PivotsView, until_ms: int, said: list[str]) -> list[Level]:
+        """Return the prices that hold now, as far as they mean something on a chart that ends at a time."""
+        marks, found = self._outlook.chart.marks, []
+        if studies.LEVELS in marks:
+            found += _nearest(pivots, until_ms)
+            if self._outlook.chart.end is not None:
+                said.append("levels now" if found else "levels: only of now")
+        if studies.FLOOR in marks and pivots.floor is not None:
+            if until_ms > pivots.as_of // MS // DAY_MS * DAY_MS:
+                found += _floor(pivots.floor)
+            else:
+                said.append("floor pivots: only of today")
+        return found
 
     def _turns(self, pivots: PivotsView) -> tuple[Turn, ...]:
         """Return the pivots of the chosen levels; they are picked out anew only when there are others."""
@@ -147,11 +160,14 @@ def _crossed(turns: tuple[Turn, ...], sight: Sight, places: int) -> list[str]:
     ]
 
 
-def _nearest(pivots: PivotsView) -> list[Level]:
+def _nearest(pivots: PivotsView, until_ms: int) -> list[Level]:
+    """Return support and resistance; those of pivots that turned after a chart's last bar are not of its time."""
+    turned = {point.price: point.ts_ms for point in reversed(pivots.points)}
+    oldest = min(turned.values(), default=0)
     found = []
     for trend in pivots.trends:
         for letter, price in (("R", trend.resistance), ("S", trend.support)):
-            if price is not None:
+            if price is not None and turned.get(price, oldest) < until_ms:
                 found.append(Level(price, f"{letter}{trend.level}", colour_of(trend.level - 1)))
     # The same price may hold for several levels: the highest of them names it.
     highest = {level.price: level for level in found}

@@ -91,11 +91,14 @@ class Reach:
         if sight is not None and (end is None or self.loaded(end)):
             begin = int(sight.slots.open_ms[sight.view.first]) - page
             until = int(sight.slots.end_ms[max(sight.view.stop - 1, 0)]) + page
+            if end is not None and len(live) and end < newest and not len(self.past.candles):
+                # There is nothing of then, and what is in sight is of now: only what lies beyond is asked for.
+                begin, until = self.past.start_ms, self.past.stop_ms
+            if self.past.bare_before or self.past.bare_after:
+                begin, until = self._beyond(sight, begin, until, page)
         else:
             until = (newest if end is None else end) + page
             begin = until - 3 * page
-        if sight is not None and (self.past.bare_before or self.past.bare_after):
-            begin, until = self._beyond(sight, begin, until, page)
         until = min(until, newest)
         if self.chart.lines or self.chart.study:
             begin -= WARM_UP * length_ms(self.chart)

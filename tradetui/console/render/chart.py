@@ -106,9 +106,8 @@ class Chart(NamedTuple):
 
     @property
     def told(self) -> int:
-        """The slot whose figures are told: the crosshair's, or the newest one (of the past: in sight)."""
-        newest = self.view.last if self.past else len(self.slots) - 1
-        return self.cross.slot if self.cross is not None else newest
+        """The slot whose figures are told: the crosshair's, or the newest one in sight."""
+        return self.cross.slot if self.cross is not None else self.view.last
 
 
 def layout(width: int, height: int, label: int, *, volume: bool, study: bool = False) -> Layout:
@@ -221,15 +220,14 @@ def _times(frame: Frame, chart: Chart, parts: Layout) -> None:
     times = row.part(0, 0, parts.width, 1)
     if chart.cross is None:
         _breaks(times, chart, taken)
-    if chart.cross is not None:
+    else:
         text = f" {moment(int(chart.slots.open_ms[chart.cross.slot]), chart.slot_ms, year=chart.year)} "
         room = start if taken and 2 * len(text) <= start < times.width else times.width  # what the tag says is kept
         at = min(max(view.middle(chart.cross.slot) - len(text) // 2, 0), max(room - len(text), 0))
         taken.append((at, at + len(text)))
-        draw_times(times, chart.slots, view, chart.slot_ms, taken, year=chart.year)
         times.text(at, 0, text, pen(CROSS_TEXT, CROSS))
-    else:
-        draw_times(times, chart.slots, view, chart.slot_ms, taken, year=chart.year)
+        _breaks(times, chart, taken)
+    draw_times(times, chart.slots, view, chart.slot_ms, taken, year=chart.year)
 
 
 def _crosshair(frame: Frame, chart: Chart, cross: Cross, parts: Layout, look: Look) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -87,6 +88,8 @@ def test_an_outage_is_a_break_with_its_length(
     assert "4h" in text, "the length of the break"
     assert "history: storage 12 ms" in text
     assert "25 Apr 2021" in text, "the year is said where it is not this one"
+    pane.desk.view.cross = Cross(ms=OUTAGE - 30 * MINUTE)
+    assert "4h" in pane.lines()[-2], "beside a crosshair, too"
     pane.desk.view.cross = Cross(ms=OUTAGE + 30 * MINUTE)
     assert pane.told() == "no bars for 4h44m, from 25 Apr 04:01"
 
@@ -123,6 +126,33 @@ def test_where_no_pivot_is_known_any_more_it_is_said_from_when_on_they_are(archi
     assert "pivots from" not in pane.lines()[1]
     gone_to(pane, archive, OUTAGE)
     assert "pivots from 202" in pane.lines()[1]
+
+
+def test_prices_that_hold_now_are_not_laid_over_candles_of_long_ago(archive: RecordedPast) -> None:
+    pane = laid(archive, PLAIN, (110, 24))
+    pane.chart.marks = ("levels", "floor")
+    text = "\n".join(pane.lines())
+    assert "fS1" in text or "fS2" in text or "fS3" in text
+    assert "now" not in pane.lines()[1]
+    pane.act("move(-30)")
+    assert "levels now" in pane.lines()[1]
+    gone_to(pane, archive, OUTAGE)
+    pivots = pane.desk.link.pivots[ETH, "1m"]
+    old = tuple(msgspec.structs.replace(each, support=2220.0, resistance=2230.0) for each in pivots.trends)
+    pane.desk.link.pivots[ETH, "1m"] = msgspec.structs.replace(pivots, trends=old)
+    text = "\n".join(pane.lines())
+    assert "R5 2,230" not in text
+    assert "levels: only of now floor pivots: only of today" in pane.lines()[1]
+
+
+def test_the_figures_told_are_those_of_the_newest_bar_in_sight(archive: RecordedPast) -> None:
+    pane = laid(archive, PLAIN, (110, 24))
+    before = pane.told()
+    pane.act("move(-30)")
+    sight = pane.sight()
+    assert sight is not None
+    assert pane.told() != before
+    assert f"C {sight.slots.ohlc[sight.view.last, 3]:,.2f}" in pane.told()
 
 
 def test_what_is_not_told_yet_is_said_and_not_made_up(archive: RecordedPast) -> None:
