@@ -187,7 +187,8 @@ class Client:
                 if callback is not None and isinstance(answer, State | Series):
                     callback(answer)
         except (OSError, asyncio.IncompleteReadError, ProtocolError) as error:
-            self._ended = "the engine closed the connection" if isinstance(error, EOFError) else str(error)
+            closed = isinstance(error, EOFError | ConnectionError)
+            self._ended = "the engine closed the connection" if closed else str(error)
         except Exception as error:
             log.exception("news could not be taken in")
             self._ended = f"a fault of ours: {type(error).__name__}: {error}"

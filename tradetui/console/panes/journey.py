@@ -61,6 +61,8 @@ class Journey(Reach):
         end, name = self.chart.end, f"{self.desk.symbol} {self.chart.timeframe}"
         if end is not None and not self.loaded(end) and not past.trouble:
             return  # it is asked for next
+        if not past.trouble and not past.bare_before and (past.begins_ms or 0) <= ms < past.start_ms:
+            return  # so is what leads there, where a page is more than one may ask for
         if not past.trouble and any(self._beside_hole(each) for each in (ms, end if end is not None else ms)):
             return  # what lies on the other side of the hole is asked for next
         self.sought = None
