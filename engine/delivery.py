@@ -6,9 +6,9 @@ import asyncio
 
 import msgspec
 
+from engine.data.queries import QUERIES
 from engine.market.price import Price
 from engine.protocol import Asked, Get, Series, State, Subscribe, raw
-from engine.queries import QUERIES
 from engine.topics import STATES, Topics
 from engine.types import SECOND
 

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from engine.archive import Store
 from engine.core import Commands, step
+from engine.data.archive import Store
 from engine.digest import state_hash
 from engine.distribution import Distributor
 from engine.errors import FeedError, ProtocolError

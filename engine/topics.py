@@ -8,14 +8,14 @@ from functools import partial
 
 import msgspec
 
+from engine.data.provider import DataProvider
+from engine.data.queries import QUERIES, Queries
 from engine.errors import RequestDenied
 from engine.market.cob import Column
 from engine.market.price import Price
 from engine.monitor import Monitor
 from engine.ports import Entry, Journal
 from engine.protocol import Asked, raw
-from engine.provider import DataProvider
-from engine.queries import QUERIES, Queries
 from engine.runtime import Engine
 from engine.series import Versions
 from engine.snapshot import book_view, cob_view, is_live

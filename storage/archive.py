@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from engine.archive import StoredBook, StoredColumn
+from engine.data.archive import StoredBook, StoredColumn
 from engine.errors import StorageFailed
 from engine.market.cob import Column
 from engine.ohlcv import OHLCV

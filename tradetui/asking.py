@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.provider import DataProvider
-from engine.queries import Queries
+from engine.data.provider import DataProvider
+from engine.data.queries import Queries
 from engine.runtime import Engine
 from engine.views import StorageView
 from storage.figures import Figures

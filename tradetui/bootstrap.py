@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.archive import Archive, Store
 from engine.clock import Clock
+from engine.data.archive import Archive, Store
 from engine.errors import SettingsInvalid
 from engine.ingestion.feed import VenueFeed
 from engine.ingestion.history import History, Keeper

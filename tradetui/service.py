@@ -19,6 +19,7 @@ from typing import Any, TextIO
 from engine.alerts import Alert, Alerts, Cause
 from engine.clock import Clock
 from engine.collector import give_back
+from engine.data.structures import Structures
 from engine.errors import ConsoleError, EngineFailed, StorageFailed
 from engine.monitor import REPLAY, Identity, LogView, Monitor
 from engine.playback import Playback
@@ -26,7 +27,6 @@ from engine.pulse import Resources
 from engine.replay import Observer
 from engine.runtime import Engine
 from engine.server import Server
-from engine.structures import Structures
 from engine.supervisor import Part
 from engine.text import inert
 from engine.topics import Topics

@@ -210,7 +210,8 @@ def _indicators(parts: Parts, timeframe: Timeframe, frame: Frame) -> IndicatorIn
     places, fits = _places(candles[-FRAMES:].open_ms, frame.open_ms, timeframe.seconds * 1000)
     grid: Floats = np.full((FRAMES, len(NAMES)), np.nan)
     grid[places] = newest[fits]
-    last = newest[-1].tolist() if len(newest) else [np.nan] * len(NAMES)
+    # What lies before the grid is of another time, and nothing to be told as the last.
+    last = grid[places[-1]].tolist() if len(places) else [np.nan] * len(NAMES)
     return IndicatorInput(values=grid, last=dict(zip(NAMES, last, strict=True)))
 
 

@@ -2,8 +2,8 @@
 
 The score is the worked formula of SDP-4: frames 0.4 x min(1, frames / 300), book 0.3 if there is a live one, pivots 0.2
 if there are any, freshness 0.1 x max(0, 1 - age / 60 s). Frames and age are those of the 1s bars. For a model the parts
-that it does not need are left out, and the rest counts for the whole; frames are then those of its poorest stream, and
-the age counts against 60 bars of its shortest timeframe.
+that it does not need are left out, and the rest counts for the whole; frames and age are those of the shortest
+timeframe that it needs, the age against 60 of its bars. Each stream's own length is asked by itself (`validate`).
 """
 
 from __future__ import annotations
@@ -93,12 +93,8 @@ def quality(facts: Facts, needs: Needs = FULL) -> Quality:
     scores: list[tuple[str, float, str]] = []
     if needs.timeframes:
         shortest = min(needs.timeframes, key=lambda timeframe: timeframe.seconds)
-        counts = {str(timeframe): facts.frames.get(timeframe, 0) for timeframe in needs.timeframes}
-        if needs.reference:
-            counts["reference"] = facts.reference
-        poorest = min(counts, key=lambda name: counts[name])
-        there = counts[poorest]
-        scores.append(("frames", min(1.0, there / FRAMES), f"{there} of {FRAMES} bars of {poorest}"))
+        there = facts.frames.get(shortest, 0)
+        scores.append(("frames", min(1.0, there / FRAMES), f"{there} of {FRAMES} bars of {shortest}"))
     else:
         shortest = Timeframe.S1
     if needs.book:

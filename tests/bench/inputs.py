@@ -18,16 +18,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.core import Commands
-from engine.gathering import live_parts
+from engine.data.parts import live_parts
+from engine.data.provider import DataProvider
 from engine.keep import Keep
 from engine.market.assembly import build
 from engine.market.frames import Frames
-from engine.provider import DataProvider
 from engine.replay import Recording, Replay
 from engine.types import SECOND
 from storage.archive import StoredArchive
 from storage.writer import Writer
-from tests.engine.market.recorded import load
+from tests.engine.recorded import load
 from tests.support.exchange import recordings_root
 
 KEY = "binance:ETH/USDT"

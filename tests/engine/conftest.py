@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.engine.market.recorded import Recorded
+from tests.engine.recorded import Recorded
 from tests.exchange.conftest import recordings, spot  # noqa: F401 - fixtures shared with the recorded exchange's tests
 
 settings.register_profile(

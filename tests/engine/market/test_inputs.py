@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.gathering import live_parts, no_columns, reference_of, stored_parts
+from engine.data.parts import live_parts, no_columns, reference_of, stored_parts
 from engine.market import inputs
 from engine.market.anchored import DaySums
 from engine.market.assembly import Parts, build
@@ -27,7 +27,7 @@ from engine.replay import Replay
 from engine.types import MS, SECOND, FeedLost, FeedUp, Timeframe
 from storage.archive import StoredArchive
 from storage.rollup import rolled_up
-from tests.engine.market.recorded import KEYS, Recorded, differences, inject, load
+from tests.engine.recorded import KEYS, Recorded, differences, inject, load
 from tests.engine.support import BTC, BTC_COINM, T0
 
 ETH_KEY, BTC_KEY = KEYS

@@ -70,8 +70,9 @@ def test_the_boundary_is_exact() -> None:
         (Needs(book=False, pivots=False), {"book": False, "pivots": {}}, 1.0),
         (Needs(timeframes=(M1,), book=False), {"frames": {M1: 300}, "book": False}, 1.0),
         (Needs(timeframes=(M1,), book=False, pivots=False), {"frames": {M1: 150}}, (4 * 0.5 + 1) / 5),
-        (Needs(timeframes=(M1, H1), reference=False), {"frames": {M1: 300, H1: 75}}, (4 * 0.25 + 3 + 2 + 1) / 10),
-        (Needs(), {"reference": 100}, (4 / 3 + 3 + 2 + 1) / 10),
+        (Needs(timeframes=(M1, H1), reference=False), {"frames": {M1: 75, H1: 300}}, (4 * 0.25 + 3 + 2 + 1) / 10),
+        (Needs(timeframes=(M1, H1), reference=False), {"frames": {M1: 300, H1: 75}}, 1.0),  # asked for by itself
+        (Needs(), {"frames": {S1: 300, D1: 100}, "reference": 100}, 1.0),
         (Needs(timeframes=(H1, D1), book=False), {"ages": {H1: 30 * 3600.0}}, (4 + 2 + 0.5) / 7),
         (Needs(timeframes=(), reference=False, pivots=False), {"ages": {S1: 6.0}}, (3 + 0.9) / 4),
         (Needs(timeframes=(M1,)), {"pivots": {S1: 9}}, 0.8),
@@ -137,7 +138,7 @@ def test_what_is_missing_is_named_with_what_is_there() -> None:
     assert validate(short, Needs(timeframes=(S1, H1), pivots=False)) == ()
     there[200] = True
     hundred = msgspec.structs.replace(given, frames={**given.frames, M1: msgspec.structs.replace(frame, there=there)})
-    assert [each.what for each in validate(hundred, NO_PIVOTS)] == ["quality"]
+    assert validate(hundred, NO_PIVOTS) == ()  # shorter than 300 is masked, and enough
     dark = given.cob.there.copy()
     dark[-1] = False
     blind = msgspec.structs.replace(given, cob=msgspec.structs.replace(given.cob, there=dark))
@@ -180,3 +181,16 @@ def test_old_data_without_pivots_is_not_enough() -> None:
         "quality: expected at least 0.8, have 0.790 (no confirmed pivot; the last bar of 1s ended 6.0 s ago)"
     )
     assert Timeframe.S1 in FULL.timeframes
+
+
+def test_indicators_of_bars_older_than_the_input_are_not_told_as_its_own() -> None:
+    def minutes(newest: int) -> ModelInput:
+        back = range(700, newest - 1, -1)
+        made = {each: candles(each, [T0 - each.seconds * number for number in back]) for each in TIMEFRAMES}
+        return build(parts.empty(candles=made, as_of=T0 * SECOND))
+
+    old, late = minutes(401), minutes(3)
+    assert not old.frames[M1].there.any()
+    assert late.frames[M1].there.any()
+    assert old.indicators[M1].last.keys() == late.indicators[M1].last.keys()
+    assert not any(np.isfinite(value) for value in old.indicators[M1].last.values())

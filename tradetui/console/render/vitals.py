@@ -10,7 +10,7 @@ from tradetui.console.render.pens import BAD, BOLD, GOOD, OWN, TEXT, WARN, pen
 from tradetui.console.render.table import PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
 
 if TYPE_CHECKING:
-    from engine.health import ConnectionView, HealthView, ServingView, LatencyView
+    from engine.health import ConnectionView, HealthView, LatencyView, ServingView
     from tradetui.console.news import News
 
 MB = 1_000_000

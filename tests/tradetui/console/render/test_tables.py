@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.health import ServingView, LatencyView
+from engine.health import LatencyView, ServingView
 from engine.ports import Entry
 from engine.types import SECOND
 from tests.tradetui.console.told import ALERTS, EVIL, NOW, Told, fit, playing, troubled

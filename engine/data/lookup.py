@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from engine.archive import Archive, StoredBook, StoredColumn
-from engine.gathering import stored_parts
+from engine.data.answers import Context
+from engine.data.archive import Archive, StoredBook, StoredColumn
+from engine.data.parts import stored_parts
 from engine.market.assembly import build, reached
 from engine.market.columns import Columns
 from engine.market.inputs import TIMEFRAMES, ModelInput
 from engine.market.outputs import ModelOutput
 from engine.market.track import PIVOTS
 from engine.ohlcv import OHLCV
-from engine.provided import Context
 from engine.types import MS, SECOND, Instrument, PivotPoint, Timeframe
 
 

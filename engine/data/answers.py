@@ -8,7 +8,7 @@ from typing import SupportsIndex, TypeAlias
 
 import msgspec
 
-from engine.archive import StoredBook, StoredColumn
+from engine.data.archive import StoredBook, StoredColumn
 from engine.errors import SettingsInvalid
 from engine.latency import Latency
 from engine.market.inputs import ModelInput

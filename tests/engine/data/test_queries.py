@@ -11,9 +11,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine import told
+from engine.data import summaries
+from engine.data.parts import live_parts
+from engine.data.provider import DataProvider
+from engine.data.queries import QUERIES, Queries
 from engine.errors import FeedUnavailable, RequestDenied
-from engine.gathering import live_parts
 from engine.health import GapView
 from engine.ingestion.history import HistoryAnswer, Served
 from engine.market.assembly import build
@@ -21,8 +23,6 @@ from engine.market.depth import depth as bands_of
 from engine.market.track import Track
 from engine.ohlcv import OHLCV
 from engine.protocol import Get
-from engine.provider import DataProvider
-from engine.queries import QUERIES, Queries
 from engine.types import MS, SECOND, Bar, Instrument, Timeframe
 from engine.views import (
     DepthView,
@@ -35,7 +35,7 @@ from engine.views import (
     StorageView,
 )
 from storage.archive import StoredArchive
-from tests.engine.market.recorded import KEYS, Recorded
+from tests.engine.recorded import KEYS, Recorded
 from tests.engine.support import BTC, T0, Driver
 from tests.support.serving import in_virtual_time, stage
 
@@ -147,20 +147,20 @@ def test_holes_between_rows_are_told() -> None:
         candles, **{name: np.zeros(5, array.dtype) for name, array in msgspec.structs.asdict(candles).items()
                     if name != "timeframe"} | {"open_ms": opens}
     )  # fmt: skip
-    assert [(gap.first_ms, gap.last_ms, gap.missing) for gap in told.holes(whole)] == [
+    assert [(gap.first_ms, gap.last_ms, gap.missing) for gap in summaries.holes(whole)] == [
         (120_000, 180_000, 2), (360_000, 840_000, 9)
     ]  # fmt: skip
-    assert told.missing(whole, 0, 360_000, 60_000) == (120_000, 180_000)
-    assert told.missing(whole[:2], 0, 120_000, 60_000) is None
+    assert summaries.missing(whole, 0, 360_000, 60_000) == (120_000, 180_000)
+    assert summaries.missing(whole[:2], 0, 120_000, 60_000) is None
 
 
 def test_where_two_have_a_candle_the_later_counts(archive: StoredArchive) -> None:
     stored = archive.candles(ETH_KEY, M1)[:3]
     newer = msgspec.structs.replace(stored[1:2], close=stored.close[1:2] + 1)
-    whole = told.together(M1, [stored, newer])
+    whole = summaries.together(M1, [stored, newer])
     assert whole.open_ms.tolist() == stored.open_ms.tolist()
     assert (whole.close - stored.close).tolist() == [0, 1, 0]
-    assert len(told.together(M1, [])) == 0
+    assert len(summaries.together(M1, [])) == 0
 
 
 def test_gaps_of_what_is_stored(recorded: Recorded, archive: StoredArchive) -> None:

@@ -17,10 +17,11 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from engine import looking_up
-from engine.archive import Archive, StoredBook, StoredColumn
+from engine.data import lookup
+from engine.data.answers import LATEST, Context, InferenceData, OrderBookData, Reads, Time, TimeframesData, moment
+from engine.data.archive import Archive, StoredBook, StoredColumn
+from engine.data.parts import NO_OUTPUTS, live_parts
 from engine.errors import SettingsInvalid, StorageFailed
-from engine.gathering import NO_OUTPUTS, live_parts
 from engine.ingestion.symbols import full_key
 from engine.market.assembly import Parts, build
 from engine.market.cob import SECONDS, Averages, Cob, Heatmap
@@ -29,7 +30,6 @@ from engine.market.inputs import ModelInput
 from engine.market.outputs import ModelOutput
 from engine.market.quality import LEAST_SCORE
 from engine.ohlcv import OHLCV
-from engine.provided import LATEST, Context, InferenceData, OrderBookData, Reads, Time, TimeframesData, moment
 from engine.settings import REFERENCES
 from engine.snapshot import CobView, cob_view, is_live
 from engine.state import EngineState, MarketState
@@ -135,7 +135,7 @@ class DataProvider:
             return InferenceData(
                 symbol=key, as_of=asked or 0, input=None, source="cache", query_latency_ms=0, reason=followed + why
             )
-        as_of = asked if asked is not None else await self._read(looking_up.newest, self.archive, key)
+        as_of = asked if asked is not None else await self._read(lookup.newest, self.archive, key)
         if as_of is None:
             return self._nothing(key, 0)
         if self._now is not None and as_of > self._now():
@@ -145,7 +145,7 @@ class DataProvider:
                 reason=f"that time is {ahead:.0f} s in the future",
             )  # fmt: skip
         await self._settle(as_of)
-        found = await self._read(looking_up.model_input, self.archive, key, as_of, self._references, self._outputs(key))
+        found = await self._read(lookup.model_input, self.archive, key, as_of, self._references, self._outputs(key))
         return self._nothing(key, as_of) if found is None else self._judged(key, as_of, found, "database")
 
     def live_parts(self, key: str) -> Parts:
@@ -171,7 +171,7 @@ class DataProvider:
         first = int(held.seconds[0]) if len(held) else market.frames.as_of // SECOND + 1
         self._before[key] = held.take(held.seconds < 0)
         with suppress(StorageFailed):  # the market stays on screen
-            wanted = looking_up.columns, self.archive, market.instrument, first - SECONDS, first - 1
+            wanted = lookup.columns, self.archive, market.instrument, first - SECONDS, first - 1
             self._before[key] = await self._read(*wanted)
 
     def live_input(self, key: str) -> ModelInput:
@@ -237,7 +237,7 @@ class DataProvider:
         if self.archive is not None:
             try:
                 await self._settle(data.as_of)
-                return await self._read(looking_up.context, self.archive, data.symbol, start, end)
+                return await self._read(lookup.context, self.archive, data.symbol, start, end)
             except StorageFailed:
                 pass  # the market stays on screen
         if market is None:
@@ -274,11 +274,11 @@ class DataProvider:
                 asked = market.frames.as_of
             if self.archive is None:
                 return self._timeframes(symbol, asked or 0, {}, "cache", began, f"{key}: no storage to look it up in")
-            as_of = asked if asked is not None else await self._read(looking_up.newest, self.archive, key)
+            as_of = asked if asked is not None else await self._read(lookup.newest, self.archive, key)
             if as_of is None:
                 return self._timeframes(key, 0, {}, "database", began, f"nothing of {key} is stored")
             await self._settle(as_of)
-            candles = await self._read(looking_up.candles, self.archive, key, wanted, as_of, limit)
+            candles = await self._read(lookup.candles, self.archive, key, wanted, as_of, limit)
         except (SettingsInvalid, StorageFailed, ValueError) as error:
             return self._timeframes(symbol, 0, {}, "database", began, str(error))
         return self._timeframes(key, as_of, candles, "database", began, _absent(candles))
@@ -327,11 +327,11 @@ class DataProvider:
                 asked = market.frames.as_of
             if self.archive is None:
                 return self._book(symbol, asked or 0, aggregation, (), (), "cache", began, "no storage to look in")
-            as_of = asked if asked is not None else await self._read(looking_up.newest, self.archive, key)
+            as_of = asked if asked is not None else await self._read(lookup.newest, self.archive, key)
             if as_of is None:
                 return self._book(key, 0, aggregation, (), (), "database", began, f"nothing of {key} is stored")
             await self._settle(as_of)
-            books, columns = await self._read(looking_up.books, self.archive, key, aggregation, as_of, limit)
+            books, columns = await self._read(lookup.books, self.archive, key, aggregation, as_of, limit)
         except (SettingsInvalid, StorageFailed, ValueError) as error:
             return self._book(symbol, 0, aggregation, (), (), "database", began, str(error))
         return self._book(key, as_of, aggregation, books, columns, "database", began, _dark(books or columns))
@@ -400,7 +400,7 @@ class DataProvider:
         market = self._market(key)
         if market is not None and asked in (None, market.frames.as_of):
             return {each: list(track.pivots) for each, track in market.frames.tracks.items()}
-        return {} if self.archive is None else await self._read(looking_up.pivots, self.archive, key, asked)
+        return {} if self.archive is None else await self._read(lookup.pivots, self.archive, key, asked)
 
     # Sources and figures. ---------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.data.answers import InferenceData, TimeframesData
 from engine.market.bounds import pivot_bounds
 from engine.market.buckets import Buckets
 from engine.market.cob import WINDOWS, Column
@@ -19,7 +20,6 @@ from engine.market.quality import FRAMES, validate
 from engine.market.structure import floor_pivots_at
 from engine.market.track import swings_of
 from engine.ohlcv import OHLCV, SOURCES
-from engine.provided import InferenceData, TimeframesData
 from engine.types import MS, Instrument, PivotPoint, Timeframe
 from engine.views import (
     NOBODY_HAS,

@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from engine import told
-from engine.archive import Archive
+from engine.data import summaries
+from engine.data.answers import InferenceData
+from engine.data.archive import Archive
+from engine.data.provider import DataProvider
 from engine.errors import ConsoleError, RequestDenied, SettingsInvalid, StorageFailed
 from engine.ingestion.history import HistoryAnswer
 from engine.ingestion.symbols import full_key
@@ -18,8 +20,6 @@ from engine.market.assembly import KEPT
 from engine.market.quality import validate
 from engine.ohlcv import OHLCV
 from engine.protocol import Asked, raw
-from engine.provided import InferenceData
-from engine.provider import DataProvider
 from engine.snapshot import is_live
 from engine.state import EngineState
 from engine.types import MS, Instrument, Timeframe
@@ -165,9 +165,9 @@ class Queries:
             except StorageFailed as error:
                 failed.append(str(error))
         take(held, "memory", 0.0)
-        rows = told.together(timeframe, parts)
+        rows = summaries.together(timeframe, parts)
         reached = bounds is not None and start_ms <= bounds[0]
-        wanted = told.missing(rows, start_ms, min(end_ms, now_ms), length)
+        wanted = summaries.missing(rows, start_ms, min(end_ms, now_ms), length)
         instrument = market.instrument if market is not None else await self._instrument(key)
         history = self._history(instrument) if instrument is not None and wanted is not None else None
         if history is not None and instrument is not None and wanted is not None:
@@ -176,7 +176,7 @@ class Queries:
             except ConsoleError as error:
                 failed.append(str(error))
             else:
-                reached = given.reached_start
+                reached = given.reached_start and (bounds is None or start_ms <= bounds[0])
                 parts.append(given.ohlcv)
                 served += [
                     ServedView(source=each.source, rows=each.rows, ms=round(each.ms, 1))
@@ -184,9 +184,9 @@ class Queries:
                     if each.source != "storage"
                 ]
                 failed += [given.reason] if given.reason else []
-                rows = told.together(timeframe, parts)
+                rows = summaries.together(timeframe, parts)
         return await asyncio.to_thread(
-            told.history, key, timeframe, rows[-limit:], served, reached, bounds, failed, limit
+            summaries.history, key, timeframe, rows[-limit:], served, reached, bounds, failed, limit
         )
 
     async def _instrument(self, key: str) -> Instrument | None:
@@ -216,17 +216,18 @@ class Queries:
         """Return the market structure as it is known now."""
         data = await self.provider.get_multi_timeframe_data(key, [timeframe, Timeframe.D1], limit=KEPT)
         points = (await self.provider.calculate_williams_pivot_points(key)).get(timeframe, [])
-        price = told.last_price(data.candles)
-        return await asyncio.to_thread(told.pivots, key, timeframe, data, points, price)
+        price = summaries.last_price(data.candles)
+        return await asyncio.to_thread(summaries.pivots, key, timeframe, data, points, price)
 
     async def profile(self, key: str) -> ProfileView:
         """Return the volume by price since 00:00 UTC; what was traded before the start comes from 1m bars."""
         market = self._state().markets.get(key)
         if market is None or market.profile is None:
-            return told.no_profile(key, "not followed by this engine" if market is None else "no trade has come yet")
+            reason = "not followed by this engine" if market is None else "no trade has come yet"
+            return summaries.no_profile(key, reason)
         track = market.frames.tracks[Timeframe.M1]
         minutes = OHLCV.join([track.candles(track.kept)])
-        return await asyncio.to_thread(told.profile, market.instrument, market.profile.kept(), minutes)
+        return await asyncio.to_thread(summaries.profile, market.instrument, market.profile.kept(), minutes)
 
     async def depth(self, key: str) -> DepthView:
         """Return what the live book amounts to."""
@@ -234,10 +235,10 @@ class Queries:
         market = state.markets.get(key)
         if market is None or market.cob is None or not is_live(state, market, self._now()):
             reason = "not followed by this engine" if market is None else "the book is not live"
-            return told.no_depth(key, state.seq, reason)
+            return summaries.no_depth(key, state.seq, reason)
         book, known = market.sync.book, (market.sync.low, market.sync.high)
         return await asyncio.to_thread(
-            told.depth,
+            summaries.depth,
             market.instrument,
             state.seq,
             dict(book.bids),
@@ -259,9 +260,9 @@ class Queries:
             as_of=data.as_of,
             score=given.quality.score if given else 0.0,
             valid=bool(given) and not validate(given) if given else False,
-            parts=told.parts(given),
+            parts=summaries.parts(given),
             missing=tuple(str(each) for each in validate(given)) if given else (),
-            streams=told.streams(given, self._sources(key, data)),
+            streams=summaries.streams(given, self._sources(key, data)),
             storage=storage,
             reason=data.reason,
         )
@@ -270,7 +271,7 @@ class Queries:
         """Return a summary of the input at a time, UTC ms; None: now."""
         at = None if at_ms is None else at_ms * MS
         data = await self.provider.get_inference_data(key, at, context_window_minutes=0)
-        return told.model_input(key, data, self._sources(key, data))
+        return summaries.model_input(key, data, self._sources(key, data))
 
     def _sources(self, key: str, data: InferenceData) -> Mapping[str, Sequence[OHLCV]]:
         """Return the candles behind the streams of a live input."""

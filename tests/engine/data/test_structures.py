@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.data.structures import Structures
 from engine.errors import StorageFailed
 from engine.market.pivotlog import PivotLog
 from engine.market.pivots import Structure, pivots
 from engine.ohlcv import OHLCV
-from engine.structures import Structures
 from engine.types import MS, PivotPoint, PivotsLoaded, Timeframe
 from tests.engine.support import BTC
 from tests.support.series import recorded_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from engine.archive import Archive
+from engine.data.archive import Archive
 from engine.market.assembly import MINUTES, Parts
 from engine.market.cob import SECONDS
 from engine.market.columns import Columns

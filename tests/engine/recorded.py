@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from engine.core import Commands, step
-from engine.gathering import live_parts
+from engine.data.parts import live_parts
 from engine.keep import Keep
 from engine.market.assembly import build
 from engine.market.inputs import ModelInput

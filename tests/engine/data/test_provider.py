@@ -14,16 +14,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from engine.data.answers import InferenceData, Time
+from engine.data.provider import DataProvider
 from engine.errors import SettingsInvalid
 from engine.market.cob import SECONDS
 from engine.market.columns import ColumnRing
 from engine.market.outputs import ModelOutput, ModelType
 from engine.market.track import Track
-from engine.provided import InferenceData, Time
-from engine.provider import DataProvider
 from engine.types import MS, SECOND, Timeframe
 from storage.archive import StoredArchive
-from tests.engine.market.recorded import KEYS, Recorded, differences
+from tests.engine.recorded import KEYS, Recorded, differences
 
 ETH_KEY, BTC_KEY = KEYS
 S1, M1 = Timeframe.S1, Timeframe.M1
