@@ -15,7 +15,6 @@ from engine.views import (
     BoundsView,
     DepthView,
     FloorView,
-    GapsView,
     HistoryView,
     ModelInputView,
     PivotRow,
@@ -78,10 +77,6 @@ ANSWERS: dict[str, Any] = {
         indicators={"1s": {"rsi_14": 31.9}, "1m": {"rsi_14": None}}, pivots={}, imbalance={},
         micro={"mid": 2677.6}, outputs={}, reason="",
     ),
-    "gaps": GapsView(
-        instrument=ETH, timeframe="1m", first_ms=AT, last_ms=AT + 600_000,
-        gaps=(SpanView(first_ms=AT + 60_000, last_ms=AT + 120_000, missing=2, reason="outage"),), missing=2, reason="",
-    ),
 }  # fmt: skip
 SAID = {
     "history": ["2024-08-09 00:00:00Z", "import", "storage: 1 rows in 2.5 ms", "missing: 2 from 2024-08-09 00:01:00Z"],
@@ -90,7 +85,6 @@ SAID = {
     "depth": ["mid 2,677.6", "lower bounds", "300", "0.90"],
     "quality": ["quality 0.600", "0 of 300 bars of 1s", "299/300", "disk full", "have 0"],
     "input": ["31.9", "from database in 9.5 ms", "the newest bar (1s) ended 4.0 s"],
-    "gaps": ["2 missing", "outage"],
 }
 CODES = {"quality": 1}
 

@@ -171,7 +171,7 @@ def gaps(
         missing = sum(gap.missing for gap in each.gaps)
         typer.echo(
             f"{each.instrument} {each.timeframe} {each.source}: {each.rows:,} rows from {iso(each.first)} to"
-            f" {iso(each.last)}, {len(each.gaps):,} gaps, {missing:,} bars missing"
+            f" {iso(each.last)}, {len(each.gaps):,} gap{'' if len(each.gaps) == 1 else 's'}, {missing:,} bars missing"
         )
         shown = sorted(each.gaps, key=lambda gap: -gap.missing)[: longest or None]
         for gap in sorted(shown, key=lambda gap: gap.first):
@@ -245,6 +245,8 @@ def verify(
                 f"{len(differing):,} pairs differ in {sum(e.differing for e in differing):,} candles"
                 if differing
                 else "all agree"
+                if found
+                else "nothing overlaps"
             )
         )
     if differing:

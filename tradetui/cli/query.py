@@ -1,4 +1,4 @@
-"""Questions about the market that take a while: history, market structure, volume, book, quality, model input, gaps."""
+"""Questions about the market that take a while: history, market structure, volume, book, quality, model input."""
 
 from __future__ import annotations
 
@@ -220,26 +220,6 @@ def model_input(
             typer.echo(warning)
     if found.reason:
         raise typer.Exit(1)
-
-
-def gaps(symbol: Symbol, timeframe: Timeframe = "1m", profile: Profile = None, as_json: Json = False) -> None:
-    """Show what is missing in what the engine has stored."""
-    from engine.views import GapsView
-
-    found = _ask(profile, "gaps", symbol, GapsView, timeframe=timeframe)
-    if as_json:
-        show_json(found)
-        return
-    if found.first_ms is None or found.last_ms is None:
-        typer.echo(found.reason)
-        return
-    typer.echo(
-        f"{found.instrument} {found.timeframe}: {clock(found.first_ms * MS)} to {clock(found.last_ms * MS)}, "
-        f"{found.missing:,} missing"
-    )
-    rows = [(clock(gap.first_ms * MS), clock(gap.last_ms * MS), f"{gap.missing:,}", gap.reason) for gap in found.gaps]
-    if rows:
-        table(("first", "last", "missing", ""), rows, "2")
 
 
 def _ask(profile: str | None, topic: str, symbol: str, kind: type[T], **asked: Any) -> T:
