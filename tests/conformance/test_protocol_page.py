@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import delivery, listening, peer, playback, protocol, queries, server, snapshot, topics, views
+from engine import delivery, listening, peer, playback, protocol, server, snapshot, topics, views
 from engine.alerts import Alert
+from engine.data import queries
 from engine.distribution import SubscriberView
 from engine.health import (
     ConnectionView,
