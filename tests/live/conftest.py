@@ -12,7 +12,7 @@ from tests.support.exchange.process import exchange_process
 
 @pytest.fixture(scope="module")
 def exchange_config(recordings_root_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A settings file that points every market at a recorded exchange, which begins its recordings anew for each file of tests."""
+    """Settings that point every market at a recorded exchange; it begins anew for each file of tests."""
     root = recordings_root_path / "hftbacktest-binance-ws"
     with exchange_process(root / "spot", root / "usdm") as (_, address):
         config = tmp_path_factory.mktemp("config") / "config.toml"
