@@ -190,7 +190,6 @@ def test_the_terminal_goes_away_and_nobody_says_so(world: World) -> None:
     assert until(lambda: desk.process.poll() is not None, 6), "a stray process stays"
 
 
-@pytest.mark.alone
 @pytest.mark.slow
 def test_a_terminal_that_does_not_read(world: World) -> None:
     desk = world.open(size=(200, 60))
