@@ -6,6 +6,7 @@ quote units: base asset is that value over the bucket's mean price.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
@@ -109,30 +110,39 @@ def _valued(lots: Floats, notional: Floats, instrument: Instrument) -> tuple[Flo
 
 
 class ColumnRing:
-    """The last 300 columns, taken in one by one."""
+    """The last 300 columns, taken in one by one, and made into arrays when somebody looks."""
 
-    __slots__ = ("_arrays", "_stop")
+    __slots__ = ("_arrays", "_instrument", "_stop", "_waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, instrument: Instrument) -> None:
+        self._instrument = instrument
         # Twice as long as needed: the last ones always lie in one piece, and are moved once in 300 seconds.
         self._arrays: dict[str, npt.NDArray[Any]] = {
             name: np.zeros((2 * SECONDS, width) if width else 2 * SECONDS, kind)
             for name, (kind, width) in _SHAPES.items()
         }
         self._stop = 0
+        self._waiting: deque[tuple[Column, int]] = deque(maxlen=SECONDS)
 
-    def append(self, column: Column, bucket: int, instrument: Instrument) -> None:
-        """Take in the column of the next second."""
-        if self._stop == 2 * SECONDS:
-            for array in self._arrays.values():
-                array[:SECONDS] = array[SECONDS:]
-            self._stop = SECONDS
-        row = Columns.of([(column, bucket)], instrument)
-        for name, array in self._arrays.items():
-            array[self._stop] = getattr(row, name)[0]
-        self._stop += 1
+    def append(self, column: Column, bucket: int) -> None:
+        """Take in the column of the next second; `bucket` is its bucket size in ticks."""
+        self._waiting.append((column, bucket))
 
     def last(self) -> Columns:
         """Return them; the arrays are views, good until the next one comes."""
+        if self._waiting:
+            self._take_in(Columns.of(list(self._waiting), self._instrument))
+            self._waiting.clear()
         held = slice(max(self._stop - SECONDS, 0), self._stop)
         return Columns(**{name: array[held] for name, array in self._arrays.items()})
+
+    def _take_in(self, rows: Columns) -> None:
+        new = len(rows.seconds)
+        if self._stop + new > 2 * SECONDS:
+            kept = SECONDS - new
+            for array in self._arrays.values():
+                array[:kept] = array[self._stop - kept : self._stop].copy()
+            self._stop = kept
+        for name, array in self._arrays.items():
+            array[self._stop : self._stop + new] = getattr(rows, name)
+        self._stop += new

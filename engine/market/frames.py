@@ -36,7 +36,7 @@ class Frames:
         self.as_of = 0
         self.averages: tuple[Averages, ...] = ()
         self.averaged: deque[tuple[int, tuple[Averages, ...]]] = deque(maxlen=SECONDS)
-        self.columns = ColumnRing()
+        self.columns = ColumnRing(instrument)
         self.tracks = {timeframe: Track(instrument, timeframe, kept, distance) for timeframe in Timeframe}
         self._began = 0
         self._loaded: set[Timeframe] = set()
@@ -71,7 +71,7 @@ class Frames:
         self._began = self._began or boundary
         self.averages = averages
         if column is not None:
-            self.columns.append(column, bucket, self.instrument)
+            self.columns.append(column, bucket)
             self.averaged.append((column.second, averages))
         found: list[PivotPoint] = []
         touched: dict[Timeframe, tuple[list[Bar], list[int]]] = {}

@@ -81,12 +81,12 @@ def test_an_engine_that_has_just_begun_takes_up_the_book_of_the_one_before(
 ) -> None:
     state = recorded.replay.state
     frames = state.markets[ETH_KEY].frames
-    whole, frames.columns = frames.columns, ColumnRing()
+    whole, frames.columns = frames.columns, ColumnRing(frames.instrument)
     try:
         kept = [keep for keep in recorded.keeps if keep.instrument.key == ETH_KEY and keep.column is not None]
         for keep in kept[-20:]:
             assert keep.column is not None
-            frames.columns.append(keep.column, keep.bucket, keep.instrument)
+            frames.columns.append(keep.column, keep.bucket)
         begun = DataProvider(state=lambda: state, archive=archive, now=lambda: recorded.last)
         given = asked(begun)
     finally:

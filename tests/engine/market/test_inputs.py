@@ -421,7 +421,7 @@ def test_bucket_averages_are_those_of_the_cob(recorded: Recorded) -> None:
 
 
 def test_columns_of_another_bucket_size_are_left_out() -> None:
-    ring = ColumnRing()
+    ring = ColumnRing(BTC)
     cob = Cob(10, 1)
     cob._bid_volume[5] = 7
     for second, bucket in ((T0, 10), (T0 + 1, 20), (T0 + 2, 20)):
@@ -429,7 +429,7 @@ def test_columns_of_another_bucket_size_are_left_out() -> None:
             second=second, base=1, best_bid=99, best_ask=101, bids=(1,) * BUCKETS, asks=(1,) * BUCKETS,
             bid_notional=(100,) * BUCKETS, ask_notional=(100,) * BUCKETS, partial=(False,) * BUCKETS,
         )  # fmt: skip
-        ring.append(column, bucket, BTC)
+        ring.append(column, bucket)
     given = build(empty(columns=ring.last(), as_of=(T0 + 2) * SECOND))
     assert given.cob.seconds[given.cob.there].tolist() == [T0 + 1, T0 + 2]
     assert given.cob.size == 0.2
@@ -441,9 +441,9 @@ def test_a_ring_of_columns_keeps_the_newest(recorded: Recorded) -> None:
         for keep in recorded.keeps
         if keep.instrument.key == BTC_KEY and keep.column is not None
     ]
-    ring = ColumnRing()
+    ring = ColumnRing(BTC)
     for number, (column, bucket) in enumerate(columns, 1):
-        ring.append(column, bucket, BTC)
+        ring.append(column, bucket)
         if number in (1, 299, 300, 301, 600, len(columns)):
             wanted = Columns.of(columns[:number][-300:], BTC)
             assert differences(ring.last(), wanted, tolerance=0) == []
