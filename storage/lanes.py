@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from storage.atomic import transaction
 from storage.connection import is_environment
 
 Work = Callable[[sqlite3.Connection], Any]
@@ -32,9 +33,8 @@ def nothing(_connection: sqlite3.Connection) -> None:
 def together(connection: sqlite3.Connection, works: Sequence[Work]) -> list[Any]:
     """Do pieces of work in one transaction that is on disk at the end; one that fails harms no other."""
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN IMMEDIATE")
     results: list[Any] = []
-    try:
+    with transaction(connection):
         for work in works:
             connection.execute("SAVEPOINT piece")
             try:
@@ -45,9 +45,4 @@ def together(connection: sqlite3.Connection, works: Sequence[Work]) -> list[Any]
                 connection.execute("ROLLBACK TO piece")
                 results.append(error)
             connection.execute("RELEASE piece")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return results

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable
 
 from engine.types import MS, TIMEFRAME_SECONDS, Timeframe
+from storage.atomic import transaction
 from storage.catalogue import IMPORT_RANKS
 
 log = logging.getLogger(__name__)
@@ -48,8 +49,7 @@ def begin(connection: sqlite3.Connection, now: int) -> list[str]:
     Rows of at most the last flush before a kill are lost; the stretch from the last stored second on is listed.
     """
     noted = []
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         unclean = bool(get_meta(connection, "running"))
         reason = KILLED if unclean else STOPPED
         for number, timeframe, last in connection.execute(LAST, (str(Timeframe.S1), *IMPORT_RANKS)).fetchall():
@@ -61,11 +61,6 @@ def begin(connection: sqlite3.Connection, now: int) -> list[str]:
             connection.execute(NOTE, (number, timeframe, first, end, missing, reason, now))
             noted.append(f"{missing} bars of {timeframe} of instrument {number}: {reason}")
         set_meta(connection, "running", now)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     return noted
 
 

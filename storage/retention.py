@@ -12,8 +12,7 @@ import logging
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ import msgspec
 
 from engine.errors import StorageFailed
 from engine.types import SECOND, Timeframe
+from storage.atomic import transaction
 from storage.catalogue import IMPORT_RANKS
 from storage.cold import KINDS, SLICE, Cold, Kind, Packed
 from storage.connection import open_for_reading
@@ -298,7 +298,7 @@ def _replace(connection: sqlite3.Connection, *, heap: _Heap, packed: Packed, at:
         StorageFailed: There are more or fewer than in the file; nothing was deleted.
     """
     kind = heap.kind
-    with _transaction(connection):
+    with transaction(connection):
         done = connection.execute(
             f"DELETE FROM {kind.table} WHERE {kind.owner} = ? AND {kind.time} BETWEEN ? AND ? AND known_at <= ?"
             f" AND {kind.where}",
@@ -322,7 +322,7 @@ def _delete(connection: sqlite3.Connection, *, heap: _Heap, day: int, before: in
     """Delete the rows of a day that were stored before a time; return how many."""
     kind = heap.kind
     span = (heap.owner, day, day + kind.day, before)
-    with _transaction(connection):
+    with transaction(connection):
         if kind.table == "bars":
             revised = "DELETE FROM bar_revisions WHERE series_id = ? AND open_ms >= ? AND open_ms < ? AND known_at < ?"
             connection.execute(revised, span)
@@ -337,7 +337,7 @@ def _forget(connection: sqlite3.Connection, *, heap: _Heap, which: str, value: i
     """Take cold files out of the list; return their paths and rows."""
     where = f"kind = ? AND {_owner(heap)} = ? AND {which}"
     given = (heap.kind.table, heap.owner, value)
-    with _transaction(connection):
+    with transaction(connection):
         gone = connection.execute(f"SELECT path, rows FROM cold_files WHERE {where}", given).fetchall()
         connection.execute(f"DELETE FROM cold_files WHERE {where}", given)
     return gone
@@ -347,18 +347,6 @@ def _shrink(connection: sqlite3.Connection) -> None:
     """Give free pages back to the file system, some at a time."""
     connection.execute("PRAGMA incremental_vacuum(10000)").fetchall()
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _in_time(kind: Kind, ns: int) -> int:

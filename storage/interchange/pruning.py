@@ -9,10 +9,10 @@ import msgspec
 
 from engine.errors import ImportRefused
 from engine.types import SECOND
+from storage.atomic import transaction
 from storage.catalogue import IMPORT_RANKS
 from storage.cold import KINDS
 from storage.interchange import swings
-from storage.interchange.atomic import transaction
 from storage.interchange.report import FileReport
 from storage.retention import Policy
 

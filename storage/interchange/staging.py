@@ -19,9 +19,9 @@ import numpy as np
 from engine.errors import ImportRefused, StorageFailed
 from engine.types import SECOND
 from storage import catalogue
+from storage.atomic import transaction
 from storage.ingest import REJECTS_KEPT
 from storage.interchange import swings
-from storage.interchange.atomic import transaction
 from storage.interchange.batch import Candles, Parsed, Trades
 from storage.interchange.report import EXAMPLES, Conflict, FileReport, SeriesReport, of_parsed, total
 

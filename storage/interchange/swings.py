@@ -16,7 +16,7 @@ from engine.market.pivotlog import PivotLog
 from engine.market.pivots import Structure, pivots
 from engine.types import TIMEFRAME_SECONDS, Timeframe
 from storage.archive import StoredArchive
-from storage.interchange.atomic import transaction
+from storage.atomic import transaction
 
 DUE = "pivots_due:"
 """Begins the names of the notes in `meta`."""
