@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -54,13 +55,32 @@ def test_an_impossible_row_is_no_failure_of_the_disk() -> None:
     assert is_environment(OSError(28, "full"))
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everything")
-def test_a_folder_that_is_read_only_is_told(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir()
-    folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    with pytest.raises(StorageFailed, match="Permission denied; free space or mend the folder"):
-        open_for_writing(folder / "market.db")
+def test_a_folder_that_is_read_only_is_told() -> None:
+    """Root may write everything, so a child process that is nobody tries."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, nobody = Path(name), 65534
+        reading, writing = os.pipe()
+        if os.getuid() == 0:
+            os.chown(folder, nobody, nobody)
+        folder.chmod(stat.S_IRUSR | stat.S_IXUSR)
+        child = os.fork()
+        if not child:
+            try:
+                if os.getuid() == 0:
+                    os.setgid(nobody)
+                    os.setuid(nobody)
+                open_for_writing(folder / "market.db")
+            except BaseException as error:  # noqa: BLE001 - whatever it is has to be seen on the other side
+                os.write(writing, f"{type(error).__name__}: {error}".encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as told:
+            said = told.read()
+        os.waitpid(child, 0)
+        folder.chmod(stat.S_IRWXU)
+    assert said.startswith("StorageFailed: ")
+    assert "Permission denied; free space or mend the folder" in said
 
 
 def test_a_file_that_is_read_only_can_be_read_and_says_so_when_written(tmp_path: Path) -> None:
