@@ -269,6 +269,8 @@ class Engine:
                 continue
             if self.supervisor.stopping:
                 continue  # the feeds are gone
+            if not isinstance(command, FetchSnapshot | FetchBars):
+                continue
             feed = self._feed_of(command.instrument)
             if feed is None:
                 continue

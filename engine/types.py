@@ -11,6 +11,8 @@ from typing import NewType, TypeAlias
 
 import msgspec
 
+from engine.orders import Rules, TradingCommand, TradingEvent
+
 Ticks = NewType("Ticks", int)
 Lots = NewType("Lots", int)
 Nanos = NewType("Nanos", int)
@@ -243,10 +245,14 @@ class PriceReported(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=Fals
 
 
 class InstrumentListed(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
-    """An instrument with the scales in force from here on; `trade_stream` feeds its bars ("": the venue's usual)."""
+    """An instrument with the scales in force from here on; `trade_stream` feeds its bars ("": the venue's usual).
+
+    `rules`: what the venue lets orders be, where it has told.
+    """
 
     instrument: Instrument
     trade_stream: str = ""
+    rules: Rules | None = None
 
 
 class FeedUp(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
@@ -290,6 +296,7 @@ Event: TypeAlias = (
     | FeedLost
     | FeedAlive
     | TimerFired
+    | TradingEvent
 )
 
 
@@ -330,4 +337,4 @@ class FetchBars(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     compare: bool = False
 
 
-Command: TypeAlias = FetchSnapshot | FetchBars
+Command: TypeAlias = FetchSnapshot | FetchBars | TradingCommand

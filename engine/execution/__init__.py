@@ -1,0 +1,1 @@
+"""Orders on their way: life cycle, ledger, fills, the paper venue and the real ones."""

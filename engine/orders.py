@@ -1,0 +1,590 @@
+"""The vocabulary of trading: what a person asks, what goes to a venue, what a venue answers, and what is kept.
+
+Prices, quantities and money are whole numbers of 1e-8 (`UNIT`) of the asset that they are counted in: prices and
+costs in the quote asset, quantities in the base asset (in contracts' base asset on derivatives). Times are UTC ns.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from engine.approval import Approved
+
+UNIT = 100_000_000
+"""Of everything that is counted here, one is so many."""
+
+
+class Mode(StrEnum):
+    """Whose money it is. A database, an order and a fill belong to one mode."""
+
+    PAPER = "paper"
+    TESTNET = "testnet"
+    LIVE = "live"
+
+
+class TradingState(StrEnum):
+    """What may be done now; always shown.
+
+    REDUCE: no new risk, while protective exits, stops and cancels go on. HALTED: latched, only cancels, and by choice
+    the flattening that belongs to the halt.
+    """
+
+    ACTIVE = "active"
+    REDUCE = "reduce"
+    HALTED = "halted"
+
+
+class Side(StrEnum):
+    """Of an order, a fill or a taker."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """1 for BUY, -1 for SELL."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def opposite(self) -> Side:
+        """The other one."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+
+class OrderType(StrEnum):
+    """`stop` and `take_profit` become market orders when a trade reaches `stop_price`; the `_limit` ones limit orders."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TAKE_PROFIT = "take_profit"
+    TAKE_PROFIT_LIMIT = "take_profit_limit"
+
+    @property
+    def conditional(self) -> bool:
+        """Whether it waits for a trade at `stop_price`."""
+        return self not in (OrderType.MARKET, OrderType.LIMIT)
+
+    @property
+    def limited(self) -> bool:
+        """Whether it has a limit price."""
+        return self in (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
+
+
+class TimeInForce(StrEnum):
+    """How long an order stands: until cancelled, at once or not at all in part, at once or not at all."""
+
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class Origin(StrEnum):
+    """Who wanted an order. Exits and flattening reduce; `external` orders were found at the venue."""
+
+    OPERATOR = "operator"
+    MODEL = "model"
+    EXIT = "exit"
+    FLATTEN = "flatten"
+    EXTERNAL = "external"
+
+
+class Liquidity(StrEnum):
+    """Which side of a fill was resting."""
+
+    MAKER = "maker"
+    TAKER = "taker"
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue lets orders of an instrument be, in 1e-8: of the quote asset (`tick`, `min_notional`), of the base
+    asset (the others). 0 in `max_quantity` is no bound. `assumed`: the venue has not told; they are those known here.
+    """
+
+    tick: int
+    step: int
+    min_quantity: int
+    min_notional: int
+    max_quantity: int = 0
+    assumed: bool = False
+
+
+class OrderSpec(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An order as a venue is asked for it. `id` is the client order id: made and stored before anything is sent.
+
+    `price` is 0 without a limit, `stop_price` 0 where it waits for nothing. `oco` names the group of which the other
+    members end when one is filled. `venue_held` is False for an exit that the engine watches itself. `stop_loss` is
+    the price at which its risk was measured (0: assumed).
+    """
+
+    id: str
+    instrument: str
+    side: Side
+    type: OrderType
+    quantity: int
+    price: int = 0
+    stop_price: int = 0
+    time_in_force: TimeInForce = TimeInForce.GTC
+    reduce_only: bool = False
+    post_only: bool = False
+    origin: Origin = Origin.OPERATOR
+    oco: str = ""
+    stop_loss: int = 0
+    mode: Mode = Mode.PAPER
+    created: int = 0
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A part of an order that was executed. `id` is the venue's trade id: the same one counts once.
+
+    `fee` is in 1e-8 of `fee_asset`, rounded up; negative is a rebate.
+    """
+
+    id: str
+    order: str
+    instrument: str
+    side: Side
+    price: int
+    quantity: int
+    fee: int
+    fee_asset: str
+    liquidity: Liquidity
+    ts: int
+    mode: Mode = Mode.PAPER
+
+
+# What becomes of an order: facts, from a venue, from the paper venue, or from asking. ---------------------------------
+
+
+class OrderSubmitted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """It is on its way; whether it has arrived is not known."""
+
+    order: str
+    ts: int
+
+
+class OrderDenied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """It was not sent, for a reason on this side: latch, storage, no connection yet. It is over."""
+
+    order: str
+    ts: int
+    reason: str
+
+
+class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The venue has it, under `venue_id`."""
+
+    order: str
+    ts: int
+    venue_id: str = ""
+
+
+class OrderRejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The venue said no, for certain; `code` is its own."""
+
+    order: str
+    ts: int
+    code: str
+    reason: str
+
+
+class OrderUnresolved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """No answer, or one that does not tell: it may be there or not. Its instrument is frozen until the venue tells.
+
+    `doing` is what was asked: `submit`, `cancel` or `amend`.
+    """
+
+    order: str
+    ts: int
+    doing: str
+    reason: str
+
+
+class OrderTriggered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A trade reached its stop price."""
+
+    order: str
+    ts: int
+    price: int
+
+
+class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Some of it was executed."""
+
+    order: str
+    ts: int
+    fill: Fill
+
+
+class CancelSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The venue is being asked to cancel it."""
+
+    order: str
+    ts: int
+
+
+class OrderCanceled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """It is over before it was wholly filled: cancelled, or expired by its own terms (`expired`).
+
+    `filled` is what the venue says was filled of it in all, -1 where it does not say: fills may still be under way.
+    """
+
+    order: str
+    ts: int
+    reason: str = ""
+    expired: bool = False
+    filled: int = -1
+
+
+class CancelRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The venue does not cancel it; it stands as before, or is filled already."""
+
+    order: str
+    ts: int
+    reason: str
+
+
+class AmendSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The venue is being asked to change it."""
+
+    order: str
+    ts: int
+    price: int = 0
+    stop_price: int = 0
+    quantity: int = 0
+
+
+class OrderAmended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """It stands with other numbers; 0 is as before. `quantity` is the whole, with what is filled."""
+
+    order: str
+    ts: int
+    price: int = 0
+    stop_price: int = 0
+    quantity: int = 0
+    venue_id: str = ""
+
+
+class AmendRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The venue does not change it; it stands as before."""
+
+    order: str
+    ts: int
+    reason: str
+
+
+class OrderReported(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the venue says an order is, when asked: `state` is `working`, `filled`, `canceled`, `rejected`, `expired`
+    or `missing` (it knows none of this id, which was asked often and late enough to be believed).
+
+    `filled` in all; fills come by themselves and before this.
+    """
+
+    order: str
+    ts: int
+    state: str
+    venue_id: str = ""
+    filled: int = 0
+    reason: str = ""
+
+
+OrderEvent: TypeAlias = (
+    OrderSubmitted
+    | OrderDenied
+    | OrderAccepted
+    | OrderRejected
+    | OrderUnresolved
+    | OrderTriggered
+    | OrderFilled
+    | CancelSent
+    | OrderCanceled
+    | CancelRefused
+    | AmendSent
+    | OrderAmended
+    | AmendRefused
+    | OrderReported
+)
+
+# What else becomes known about an account. ---------------------------------------------------------------------------
+
+
+class BalancesReported(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """All balances of a venue's account (free and locked together), 1e-8 of each asset."""
+
+    venue: str
+    ts: int
+    balances: dict[str, int]
+
+
+class FundingPaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Funding of a perpetual: `amount` of `asset`, positive is received. The same `id` counts once."""
+
+    id: str
+    instrument: str
+    ts: int
+    amount: int
+    asset: str
+
+
+class Adopted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An order that stands at the venue and was not made here: taken in, as external, to be seen and cancelled."""
+
+    spec: OrderSpec
+    venue_id: str
+    ts: int
+
+
+class ConditionChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that means REDUCE while it lasts began (`text` says what) or is over (`text` is "").
+
+    `name` is stable: `journal`, `reconcile binance`, `connection binance`, `worker forecaster`, ...
+    """
+
+    name: str
+    text: str
+    ts: int
+
+
+class Reconciled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A venue was asked for everything, and what differed was put right (`differences`, sentences).
+
+    `position_mismatch` names instruments whose position cannot be explained: no new risk there.
+    """
+
+    venue: str
+    ts: int
+    differences: tuple[str, ...] = ()
+    position_mismatch: tuple[str, ...] = ()
+
+
+AccountEvent: TypeAlias = BalancesReported | FundingPaid | Adopted | ConditionChanged | Reconciled
+
+# What a person, a script or a program asks. --------------------------------------------------------------------------
+
+
+class Who(msgspec.Struct, frozen=True, kw_only=True):
+    """Who asked: OS user, and the name and pid of the client."""
+
+    user: str = ""
+    client: str = ""
+    pid: int = 0
+
+
+class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag="order", forbid_unknown_fields=True):
+    """An order; numbers are decimals as text, in quote units (prices) and base units (`quantity`).
+
+    Without `quantity` the engine sizes it: by `size` ("fraction", "volatility", "kelly"), the risk limits and the stop.
+    `stop_loss` and `take_profit` make a bracket: exits of what is filled, of which one ends the other.
+    `trailing_bps` moves the stop behind the best price since, `time_stop_s` closes after so many seconds.
+    """
+
+    symbol: str
+    side: Side
+    type: OrderType = OrderType.MARKET
+    quantity: str = ""
+    price: str = ""
+    stop_price: str = ""
+    time_in_force: TimeInForce = TimeInForce.GTC
+    reduce_only: bool = False
+    post_only: bool = False
+    stop_loss: str = ""
+    take_profit: str = ""
+    trailing_bps: float = 0.0
+    time_stop_s: float = 0.0
+    size: str = ""
+
+
+class CancelOrders(msgspec.Struct, frozen=True, kw_only=True, tag="cancel", forbid_unknown_fields=True):
+    """Cancel one order, all of a symbol, or all."""
+
+    order: str = ""
+    symbol: str = ""
+    all: bool = False
+
+
+class AmendOrder(msgspec.Struct, frozen=True, kw_only=True, tag="amend", forbid_unknown_fields=True):
+    """Change an order; what is "" stays. `order` is a client order id."""
+
+    order: str
+    price: str = ""
+    stop_price: str = ""
+    quantity: str = ""
+
+
+class Protect(msgspec.Struct, frozen=True, kw_only=True, tag="protect", forbid_unknown_fields=True):
+    """Set the exits of an open position; "" and 0 leave one as it is, "off" and a negative number take it away."""
+
+    symbol: str
+    stop_loss: str = ""
+    take_profit: str = ""
+    trailing_bps: float = 0.0
+    time_stop_s: float = 0.0
+
+
+class Flatten(msgspec.Struct, frozen=True, kw_only=True, tag="flatten", forbid_unknown_fields=True):
+    """Cancel the orders of a symbol (of all, without one) and close its position at the market."""
+
+    symbol: str = ""
+
+
+class Kill(msgspec.Struct, frozen=True, kw_only=True, tag="kill", forbid_unknown_fields=True):
+    """Halt: latch, cancel everything, and flatten if so chosen (None: as the settings say)."""
+
+    flatten: bool | None = None
+    reason: str = ""
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True, tag="arm", forbid_unknown_fields=True):
+    """Let new risk be taken; `word` is the mode's name in capitals. It also ends a halt, which needs a `reason`.
+
+    `unknown_withdrawal`: go on although the venue does not tell whether the key may withdraw.
+    """
+
+    word: str = ""
+    reason: str = ""
+    unknown_withdrawal: bool = False
+
+
+class Disarm(msgspec.Struct, frozen=True, kw_only=True, tag="disarm", forbid_unknown_fields=True):
+    """Take no new risk until armed."""
+
+    reason: str = ""
+
+
+class Switch(msgspec.Struct, frozen=True, kw_only=True, tag="switch", forbid_unknown_fields=True):
+    """Turn `trading`, `entries`, `exits` or a symbol on or off. Off exits are the person's own affair, and alarmed."""
+
+    name: str
+    on: bool
+
+
+class SetLimits(msgspec.Struct, frozen=True, kw_only=True, tag="limits", forbid_unknown_fields=True):
+    """Change risk limits by name; all or none."""
+
+    values: dict[str, float]
+
+
+class Reconcile(msgspec.Struct, frozen=True, kw_only=True, tag="reconcile", forbid_unknown_fields=True):
+    """Ask the venues for everything now, and put right what differs."""
+
+
+OperatorCommand: TypeAlias = (
+    PlaceOrder | CancelOrders | AmendOrder | Protect | Flatten | Kill | Arm | Disarm | Switch | SetLimits | Reconcile
+)
+
+
+class OperatorAsked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A command, when it entered the queue; `id` finds who waits for its answer (0: nobody)."""
+
+    id: int
+    who: Who
+    command: OperatorCommand
+
+
+TradingEvent: TypeAlias = OperatorAsked | OrderEvent | AccountEvent
+
+# What the shell is to do. --------------------------------------------------------------------------------------------
+
+
+class SubmitOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Send an order, once everything that was journaled before it is on disk and the latch is open."""
+
+    order: Approved[OrderSpec]
+
+
+class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask a venue to cancel an order."""
+
+    order: str
+    instrument: str
+    venue_id: str = ""
+
+
+class ChangeOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask a venue to change an order; 0 stays. Its risk was approved."""
+
+    order: Approved[OrderSpec]
+    venue_id: str = ""
+
+
+class QueryOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Find out from the venue what became of an order; the answer is an `OrderReported`, after its fills."""
+
+    order: str
+    instrument: str
+    venue_id: str = ""
+    since: int = 0
+
+
+class ReconcileVenues(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask all venues for orders, fills, balances and positions."""
+
+
+class Journaled(msgspec.Struct, frozen=True, kw_only=True):
+    """Keep a record for good, in this order; `key` makes it idempotent. `body` is JSON.
+
+    Kinds: `order` (an OrderSpec, before it is sent), `order_event`, `fill`, `account` (balances, funding, conditions),
+    `trade` (a closed one), `trading` (armed, halted, limits, switches), `equity`, `blind`, `audit`, `image`.
+    """
+
+    kind: str
+    key: str
+    ts: int
+    body: bytes
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a command: done, or why not (`code` is then stable)."""
+
+    id: int
+    done: bool
+    text: str
+    code: str = ""
+
+
+class Noticed(msgspec.Struct, frozen=True, kw_only=True):
+    """Something to alert people of, once; `code` is one of the alert catalogue."""
+
+    code: str
+    component: str
+    text: str
+    doing: str = ""
+
+
+TradingCommand: TypeAlias = (
+    SubmitOrder | CancelOrder | ChangeOrder | QueryOrder | ReconcileVenues | Journaled | Answered | Noticed
+)
+
+
+def decimal(units: int, places: int = 8) -> str:
+    """Return 1e-8 units as a decimal for people, without trailing zeros, at most `places` after the point (rounded)."""
+    sign, number = ("-" if units < 0 else ""), abs(units)
+    if places < 8:
+        step = 10 ** (8 - places)
+        number = (number + step // 2) // step * step
+    whole, part = divmod(number, UNIT)
+    text = f"{part:08d}".rstrip("0")
+    return f"{sign}{whole}.{text}" if text else f"{sign if whole else ''}{whole}"
+
+
+def units(text: str | float) -> int:
+    """Return a decimal as 1e-8 units, exactly.
+
+    Raises:
+        ValueError: Not a plain finite number, or finer than 1e-8, or beyond 1e12.
+    """
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        value = Decimal(str(text)) * UNIT
+    except InvalidOperation as error:
+        raise ValueError(f"{text!r} is not a number") from error
+    if not value.is_finite() or abs(value) > 10**20:
+        raise ValueError(f"{text!r} is not a number that can be traded")
+    if value != value.to_integral_value():
+        raise ValueError(f"{text} is finer than 1e-8")
+    return int(value)

@@ -1,0 +1,1 @@
+"""Risk: limits, the gate that every order passes, sizing, exits, breakers, metrics."""

@@ -1,0 +1,1 @@
+"""The trading core: joins orders, ledger, gate and exits, inside `core.step`."""
