@@ -139,6 +139,84 @@ CATALOGUE: dict[str, Kind] = {
     "CLIENT_SLOW": Kind(
         Severity.INFO, "a console did not read and was let go; it comes back by itself",
         "nothing; look at the terminal's link if it happens often"),
+    "TRADING_HALTED": Kind(
+        Severity.CRITICAL, "trading is halted: nothing is submitted, only cancels go out",
+        "find out why; look at orders and positions at the venue; then `tradetui arm` with the word and a reason"),
+    "TRADING_REDUCED": Kind(
+        Severity.WARNING, "no new risk is taken while something is wrong; exits, stops and cancels go on",
+        "mend what the text says; it ends by itself when that is over"),
+    "ORDER_REFUSED": Kind(
+        Severity.INFO, "an order was refused before it was sent",
+        "the text names the limit and what was found; `tradetui risk` shows all limits"),
+    "ORDER_REJECTED": Kind(
+        Severity.WARNING, "a venue refused an order",
+        "correct what the venue says; nothing of this order stands"),
+    "ORDER_DENIED": Kind(
+        Severity.WARNING, "an order was not sent, for a reason on this side",
+        "mend what the text says, then give it again; it never left this machine"),
+    "ORDER_EXPIRED": Kind(
+        Severity.INFO, "an order ended by its own terms before it was wholly filled",
+        "nothing; what was filled of it stands"),
+    "ORDER_IMPOSSIBLE": Kind(
+        Severity.ERROR, "a venue said something of an order that cannot be",
+        "`tradetui reconcile`, and compare with the venue's own page; report it with the engine's log"),
+    "ORDER_UNRESOLVED": Kind(
+        Severity.ERROR, "it is not known whether an order stands at the venue; its instrument is frozen",
+        "nothing, the venue is asked until it tells; look at the venue's own page before you do anything by hand"),
+    "NOT_FLAT": Kind(
+        Severity.ERROR, "a position could not be closed completely",
+        "close what is left at the venue, or leave it: it may be less than the venue's least order"),
+    "EXIT_REFUSED": Kind(
+        Severity.ERROR, "an order that was to close or protect a position could not be sent",
+        "look at the position now: `tradetui positions`; close it with `tradetui flatten`, or at the venue"),
+    "POSITION_UNPROTECTED": Kind(
+        Severity.ERROR, "a position has a stop-loss that nobody holds at this moment",
+        "set it again (`tradetui protect`), close the position, or set a stop at the venue"),
+    "POSITION_MISMATCH": Kind(
+        Severity.ERROR, "a position at the venue cannot be explained by the fills known here",
+        "look at the venue's own history; no new risk there until `tradetui reconcile` finds them equal"),
+    "EXITS_OFF": Kind(
+        Severity.WARNING, "exits are switched off while positions are open",
+        "switch them on again, unless you watch these positions yourself"),
+    "EQUITY_UNKNOWN": Kind(
+        Severity.WARNING, "what the account is worth is not known; no new risk is taken",
+        "follow an instrument that prices the asset named, or sell that asset"),
+    "DAILY_LOSS": Kind(
+        Severity.ERROR, "the loss of the day has reached its limit; no new risk until 00:00 UTC",
+        "nothing; `tradetui risk` shows the figures"),
+    "DRAWDOWN": Kind(
+        Severity.CRITICAL, "equity has fallen from its peak by the limit; trading is halted",
+        "find out why before you arm again; the peak begins anew then"),
+    "LOSING_STREAK": Kind(
+        Severity.WARNING, "trades were lost in a row; no new risk during the pause",
+        "nothing; it ends by itself"),
+    "KILLED": Kind(
+        Severity.CRITICAL, "the kill switch was used",
+        "see that no order and no unwanted position is left at the venue; only a person arms again"),
+    "FLASH_MOVE": Kind(
+        Severity.WARNING, "a price moved further in seconds than it may; no new risk there during the pause",
+        "nothing; it ends by itself"),
+    "VENUE_TROUBLE": Kind(
+        Severity.ERROR, "a trading venue fails or refuses again and again; it takes no new risk during the pause",
+        "see the venue's status page, and the reason in the text"),
+    "RECONCILE_DIFFERS": Kind(
+        Severity.WARNING, "the venue's books differed from ours, which were put right",
+        "read what differed; arm only if you can explain it"),
+    "KEY_UNSAFE": Kind(
+        Severity.ERROR, "a trading key may do more than trade, or may not trade",
+        "make another key at the venue: trading allowed, withdrawals not"),
+    "BLIND_TIME": Kind(
+        Severity.WARNING, "no engine ran for a while; stops that are not held by a venue did not act meanwhile",
+        "look at your positions; such a stop acts on the first trade, at that trade's price"),
+    "STOP_HIT": Kind(
+        Severity.INFO, "a stop was reached and closes its position",
+        "nothing; `tradetui fills` shows at what price"),
+    "FILLED": Kind(
+        Severity.INFO, "an order was filled, or a part of it",
+        "nothing"),
+    "NOTICE_FAILED": Kind(
+        Severity.WARNING, "the webhook does not take notices; some were given up",
+        "see that its address is right and answers"),
 }  # fmt: skip
 """Every code there is; `docs/troubleshooting.md` has cause and remedy of each."""
 

@@ -15,6 +15,7 @@ from engine.market.stamps import Told
 from engine.market.sync import Step
 from engine.state import EngineState, MarketState, SourceState
 from engine.timers import TENTH
+from engine.trading import path
 from engine.types import (
     MS,
     SECOND,
@@ -60,19 +61,54 @@ UNSURE_MS = 30_000
 Commands = tuple[Command | Keep, ...]
 _NOTHING: Commands = ()
 
+CONTROL = "control"
+"""Source of records that go before those that wait: their stamp is later than that of records which come after them."""
+
 
 def step(state: EngineState, record: Record) -> Commands:
     """Apply one record.
 
     A record of one instrument that fails (our bug) stops that instrument's book until it is synchronised again, and
-    nothing else.
+    nothing else. Where trading fails, no new risk is taken, and the market goes on.
     """
+    account = state.account
+    if account is None:
+        return _step(state, record)
+    paper, event, market = account.paper, record.event, _NOTHING
+    kind = type(event)
+    commands: path.Commands = []
+    try:
+        if paper is not None and paper.due < record.ts_recv and record.source != CONTROL:
+            commands = path.due(state, account, record.ts_recv)
+    except Exception as error:  # noqa: BLE001 - see above
+        commands = path.failed(state, account, record, error)
+    if kind not in path.TRADING:
+        market = _step(state, record)
+    try:
+        if kind in path.TRADING:
+            state.seq = record.seq
+            commands += path.apply(state, account, record, event)  # type: ignore[arg-type]
+        elif kind is TimerFired:
+            commands += path.timer(state, account, event)  # type: ignore[arg-type]
+        elif kind in _OF_BOOK:
+            key = event.instrument  # type: ignore[union-attr]
+            if (paper is not None and key in paper.watched) or key in account.protections:
+                commands += path.market(state, account, record)
+        elif kind is FeedLost and paper is not None:
+            commands += path.lost(state, account, record)
+    except Exception as error:  # noqa: BLE001 - see above
+        commands += path.failed(state, account, record, error)
+    return (*market, *commands) if commands else market
+
+
+def _step(state: EngineState, record: Record) -> Commands:
     event = record.event
     state.seq = record.seq
     state.ts_recv = record.ts_recv
     apply = _OF_MARKET.get(type(event))
     if apply is None:
-        return _OF_ENGINE[type(event)](state, record, event)
+        of_engine = _OF_ENGINE.get(type(event))
+        return of_engine(state, record, event) if of_engine is not None else _NOTHING  # of trading, which is off
     market = state.markets.get(event.instrument)  # type: ignore[union-attr, arg-type]
     if market is None:
         return _NOTHING
@@ -106,6 +142,7 @@ def _fail(market: MarketState, now: int, error: Exception) -> Commands:
 def _delta(state: EngineState, market: MarketState, source: SourceState, record: Record, delta: BookDelta) -> Commands:
     market.counters.depth_updates += 1
     market.ts_book = record.ts_recv
+    market.stamp_book = delta.ts_exch
     _stamp(state, source, delta.ts_exch, record.ts_recv)
     market.raw.append(record.ts_recv, record.frame)
     sync = market.sync
@@ -287,6 +324,7 @@ def _listed(state: EngineState, record: Record, listed: InstrumentListed) -> Com
     instrument = listed.instrument
     old = state.markets.get(instrument.key)
     if old is not None and old.instrument == instrument:
+        old.rules = listed.rules or old.rules
         return _NOTHING
     venue = MARKETS[instrument.venue]
     symbol = instrument.symbol.lower()
@@ -298,6 +336,7 @@ def _listed(state: EngineState, record: Record, listed: InstrumentListed) -> Com
         trade_source=venue.source(f"{symbol}@{trade_stream}"),
         aggregate=trade_stream == "aggTrade",
     )
+    market.rules = listed.rules
     state.add(market)
     state.source(market.trade_source).covered = False
     if old is None:
@@ -374,6 +413,8 @@ _OF_MARKET: dict[type, Callable[[EngineState, MarketState, SourceState, Record, 
     BarsLoaded: _bars,
     PivotsLoaded: _pivots,
 }
+
+_OF_BOOK = {BookDelta, BookSnapshot, Trade}
 
 _OF_ENGINE: dict[type, Callable[[EngineState, Record, Any], Commands]] = {
     InstrumentListed: _listed,

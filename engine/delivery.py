@@ -10,6 +10,7 @@ from engine.data.queries import QUERIES
 from engine.market.price import Price
 from engine.protocol import Asked, Get, Series, State, Subscribe, raw
 from engine.topics import STATES, Topics
+from engine.trading.past import PAST
 from engine.types import SECOND
 
 SHARED_S = 0.05
@@ -62,6 +63,8 @@ class Delivery:
             return self._state(asked, bytes(raw(self._topics.price(price, asked.instrument))))
         if asked.topic in QUERIES:
             return self._state(asked, await self._topics.queries.answer(asked))
+        if asked.topic in PAST:
+            return self._state(asked, await asyncio.to_thread(self._topics.past, asked))
         if asked.topic in STATES:
             return self._state(asked, self._view(asked, now))
         return self._series(asked, asked.since)

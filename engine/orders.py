@@ -55,7 +55,7 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """`stop` and `take_profit` become market orders when a trade reaches `stop_price`; the `_limit` ones limit orders."""
+    """`stop` and `take_profit` become market orders when a trade reaches `stop_price`, `_limit` ones limit orders."""
 
     MARKET = "market"
     LIMIT = "limit"
@@ -110,15 +110,17 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     min_quantity: int
     min_notional: int
     max_quantity: int = 0
+    max_market_quantity: int = 0
     assumed: bool = False
 
 
-class OrderSpec(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderSpec(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """An order as a venue is asked for it. `id` is the client order id: made and stored before anything is sent.
 
     `price` is 0 without a limit, `stop_price` 0 where it waits for nothing. `oco` names the group of which the other
-    members end when one is filled. `venue_held` is False for an exit that the engine watches itself. `stop_loss` is
-    the price at which its risk was measured (0: assumed).
+    members end when one is filled. `stop_loss`, `take_profit` (prices), `trailing_bps` and `time_stop_s` are the exits
+    that what is filled of it gets; without `stop_loss` its risk is measured at an assumed distance. A rest below `dust`
+    (the venue's quantity step) cannot be traded: a position that small is closed.
     """
 
     id: str
@@ -134,11 +136,15 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     origin: Origin = Origin.OPERATOR
     oco: str = ""
     stop_loss: int = 0
+    take_profit: int = 0
+    trailing_bps: float = 0.0
+    time_stop_s: float = 0.0
+    dust: int = 0
     mode: Mode = Mode.PAPER
     created: int = 0
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Fill(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """A part of an order that was executed. `id` is the venue's trade id: the same one counts once.
 
     `fee` is in 1e-8 of `fee_asset`, rounded up; negative is a rebate.
@@ -160,14 +166,14 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 # What becomes of an order: facts, from a venue, from the paper venue, or from asking. ---------------------------------
 
 
-class OrderSubmitted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderSubmitted(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """It is on its way; whether it has arrived is not known."""
 
     order: str
     ts: int
 
 
-class OrderDenied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderDenied(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """It was not sent, for a reason on this side: latch, storage, no connection yet. It is over."""
 
     order: str
@@ -175,7 +181,7 @@ class OrderDenied(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """The venue has it, under `venue_id`."""
 
     order: str
@@ -183,7 +189,7 @@ class OrderAccepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     venue_id: str = ""
 
 
-class OrderRejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderRejected(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """The venue said no, for certain; `code` is its own."""
 
     order: str
@@ -192,7 +198,7 @@ class OrderRejected(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-class OrderUnresolved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderUnresolved(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """No answer, or one that does not tell: it may be there or not. Its instrument is frozen until the venue tells.
 
     `doing` is what was asked: `submit`, `cancel` or `amend`.
@@ -204,7 +210,7 @@ class OrderUnresolved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-class OrderTriggered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderTriggered(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """A trade reached its stop price."""
 
     order: str
@@ -212,7 +218,7 @@ class OrderTriggered(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     price: int
 
 
-class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """Some of it was executed."""
 
     order: str
@@ -220,14 +226,14 @@ class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     fill: Fill
 
 
-class CancelSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class CancelSent(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """The venue is being asked to cancel it."""
 
     order: str
     ts: int
 
 
-class OrderCanceled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderCanceled(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """It is over before it was wholly filled: cancelled, or expired by its own terms (`expired`).
 
     `filled` is what the venue says was filled of it in all, -1 where it does not say: fills may still be under way.
@@ -240,7 +246,7 @@ class OrderCanceled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     filled: int = -1
 
 
-class CancelRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class CancelRefused(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """The venue does not cancel it; it stands as before, or is filled already."""
 
     order: str
@@ -248,7 +254,7 @@ class CancelRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-class AmendSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class AmendSent(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """The venue is being asked to change it."""
 
     order: str
@@ -258,7 +264,7 @@ class AmendSent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     quantity: int = 0
 
 
-class OrderAmended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderAmended(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """It stands with other numbers; 0 is as before. `quantity` is the whole, with what is filled."""
 
     order: str
@@ -269,7 +275,7 @@ class OrderAmended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     venue_id: str = ""
 
 
-class AmendRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class AmendRefused(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """The venue does not change it; it stands as before."""
 
     order: str
@@ -277,7 +283,7 @@ class AmendRefused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-class OrderReported(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OrderReported(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """What the venue says an order is, when asked: `state` is `working`, `filled`, `canceled`, `rejected`, `expired`
     or `missing` (it knows none of this id, which was asked often and late enough to be believed).
 
@@ -312,7 +318,7 @@ OrderEvent: TypeAlias = (
 # What else becomes known about an account. ---------------------------------------------------------------------------
 
 
-class BalancesReported(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class BalancesReported(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """All balances of a venue's account (free and locked together), 1e-8 of each asset."""
 
     venue: str
@@ -320,7 +326,7 @@ class BalancesReported(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     balances: dict[str, int]
 
 
-class FundingPaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class FundingPaid(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """Funding of a perpetual: `amount` of `asset`, positive is received. The same `id` counts once."""
 
     id: str
@@ -330,7 +336,7 @@ class FundingPaid(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     asset: str
 
 
-class Adopted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Adopted(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """An order that stands at the venue and was not made here: taken in, as external, to be seen and cancelled."""
 
     spec: OrderSpec
@@ -338,7 +344,7 @@ class Adopted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts: int
 
 
-class ConditionChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class ConditionChanged(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """Something that means REDUCE while it lasts began (`text` says what) or is over (`text` is "").
 
     `name` is stable: `journal`, `reconcile binance`, `connection binance`, `worker forecaster`, ...
@@ -349,7 +355,7 @@ class ConditionChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     ts: int
 
 
-class Reconciled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Reconciled(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """A venue was asked for everything, and what differed was put right (`differences`, sentences).
 
     `position_mismatch` names instruments whose position cannot be explained: no new risk there.
@@ -374,7 +380,14 @@ class Who(msgspec.Struct, frozen=True, kw_only=True):
     pid: int = 0
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag="order", forbid_unknown_fields=True):
+class PlaceOrder(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="order",
+    forbid_unknown_fields=True,
+):
     """An order; numbers are decimals as text, in quote units (prices) and base units (`quantity`).
 
     Without `quantity` the engine sizes it: by `size` ("fraction", "volatility", "kelly"), the risk limits and the stop.
@@ -398,7 +411,14 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag="order", forbid_
     size: str = ""
 
 
-class CancelOrders(msgspec.Struct, frozen=True, kw_only=True, tag="cancel", forbid_unknown_fields=True):
+class CancelOrders(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="cancel",
+    forbid_unknown_fields=True,
+):
     """Cancel one order, all of a symbol, or all."""
 
     order: str = ""
@@ -406,7 +426,14 @@ class CancelOrders(msgspec.Struct, frozen=True, kw_only=True, tag="cancel", forb
     all: bool = False
 
 
-class AmendOrder(msgspec.Struct, frozen=True, kw_only=True, tag="amend", forbid_unknown_fields=True):
+class AmendOrder(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="amend",
+    forbid_unknown_fields=True,
+):
     """Change an order; what is "" stays. `order` is a client order id."""
 
     order: str
@@ -415,7 +442,14 @@ class AmendOrder(msgspec.Struct, frozen=True, kw_only=True, tag="amend", forbid_
     quantity: str = ""
 
 
-class Protect(msgspec.Struct, frozen=True, kw_only=True, tag="protect", forbid_unknown_fields=True):
+class Protect(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="protect",
+    forbid_unknown_fields=True,
+):
     """Set the exits of an open position; "" and 0 leave one as it is, "off" and a negative number take it away."""
 
     symbol: str
@@ -425,20 +459,41 @@ class Protect(msgspec.Struct, frozen=True, kw_only=True, tag="protect", forbid_u
     time_stop_s: float = 0.0
 
 
-class Flatten(msgspec.Struct, frozen=True, kw_only=True, tag="flatten", forbid_unknown_fields=True):
+class Flatten(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="flatten",
+    forbid_unknown_fields=True,
+):
     """Cancel the orders of a symbol (of all, without one) and close its position at the market."""
 
     symbol: str = ""
 
 
-class Kill(msgspec.Struct, frozen=True, kw_only=True, tag="kill", forbid_unknown_fields=True):
+class Kill(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="kill",
+    forbid_unknown_fields=True,
+):
     """Halt: latch, cancel everything, and flatten if so chosen (None: as the settings say)."""
 
     flatten: bool | None = None
     reason: str = ""
 
 
-class Arm(msgspec.Struct, frozen=True, kw_only=True, tag="arm", forbid_unknown_fields=True):
+class Arm(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="arm",
+    forbid_unknown_fields=True,
+):
     """Let new risk be taken; `word` is the mode's name in capitals. It also ends a halt, which needs a `reason`.
 
     `unknown_withdrawal`: go on although the venue does not tell whether the key may withdraw.
@@ -449,26 +504,54 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True, tag="arm", forbid_unknown_f
     unknown_withdrawal: bool = False
 
 
-class Disarm(msgspec.Struct, frozen=True, kw_only=True, tag="disarm", forbid_unknown_fields=True):
+class Disarm(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="disarm",
+    forbid_unknown_fields=True,
+):
     """Take no new risk until armed."""
 
     reason: str = ""
 
 
-class Switch(msgspec.Struct, frozen=True, kw_only=True, tag="switch", forbid_unknown_fields=True):
+class Switch(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="switch",
+    forbid_unknown_fields=True,
+):
     """Turn `trading`, `entries`, `exits` or a symbol on or off. Off exits are the person's own affair, and alarmed."""
 
     name: str
     on: bool
 
 
-class SetLimits(msgspec.Struct, frozen=True, kw_only=True, tag="limits", forbid_unknown_fields=True):
+class SetLimits(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="limits",
+    forbid_unknown_fields=True,
+):
     """Change risk limits by name; all or none."""
 
     values: dict[str, float]
 
 
-class Reconcile(msgspec.Struct, frozen=True, kw_only=True, tag="reconcile", forbid_unknown_fields=True):
+class Reconcile(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="command",
+    tag="reconcile",
+    forbid_unknown_fields=True,
+):
     """Ask the venues for everything now, and put right what differs."""
 
 
@@ -477,7 +560,7 @@ OperatorCommand: TypeAlias = (
 )
 
 
-class OperatorAsked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class OperatorAsked(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """A command, when it entered the queue; `id` finds who waits for its answer (0: nobody)."""
 
     id: int

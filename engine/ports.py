@@ -1,8 +1,8 @@
-"""Roles that the engine needs filled from outside: the network as the ingestion shell sees it, and the journal."""
+"""Roles that the engine needs filled from outside: the network as the ingestion shell sees it, the journal, records."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -102,3 +102,34 @@ class Journal(Protocol):
     @property
     def last(self) -> int:
         """Cursor of the newest entry, 0 without any."""
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One record of trading as it is kept: `id` counts on in the order of keeping, `body` is JSON, `ts` UTC ns.
+
+    Kinds and bodies are those of `orders.Journaled`.
+    """
+
+    id: int
+    kind: str
+    key: str
+    ts: int
+    body: bytes
+
+
+class Records(Protocol):
+    """Records of trading that outlive the engine. Calls block; each raises StorageFailed when nothing can be read."""
+
+    def newest(
+        self,
+        kinds: Sequence[str],
+        *,
+        limit: int,
+        start: int | None = None,
+        end: int | None = None,
+        instrument: str = "",
+    ) -> list[Record]:
+        """Return the newest `limit` records of some kinds with start <= ts < end (UTC ns), newest first."""
+
+    def of_orders(self, orders: Sequence[str]) -> list[Record]:
+        """Return what became of some orders (kinds `order_event` and `fill`), in the order in which it was kept."""

@@ -6,7 +6,7 @@ Seeking backwards starts again from the first frame, so the state at a point is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
@@ -15,17 +15,30 @@ import msgspec
 
 from engine.core import Commands, step
 from engine.errors import ProtocolError, RecordingUnusable
+from engine.execution.account import Account
 from engine.ingestion import envelope
 from engine.ingestion.binance import PREFIX, Codec
 from engine.ingestion.markets import MARKETS, Market
 from engine.ingestion.survey import Contents
 from engine.ingestion.tape import Line, TapeFile, files_of, merge
+from engine.orders import TradingEvent
 from engine.settings import MarketSettings
 from engine.state import EngineState
 from engine.timers import Timers
 from engine.types import SECOND, Event, InstrumentListed, Record, TimerFired
 
 Observer = Callable[[Record, EngineState], None]
+
+
+SCRIPT = "script"
+"""Source of records that a script, or a person in a replay, has asked for."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked of trading before the first record that was received after `at` (UTC ns)."""
+
+    at: int
+    event: TradingEvent
 
 
 class Refusals(msgspec.Struct):
@@ -121,8 +134,16 @@ class Replay:
     """
 
     def __init__(
-        self, recording: Recording, settings: MarketSettings | None = None, observer: Observer | None = None
+        self,
+        recording: Recording,
+        settings: MarketSettings | None = None,
+        observer: Observer | None = None,
+        account: Callable[[], Account] | None = None,
+        script: Sequence[Asked] = (),
     ) -> None:
+        """`account` makes what trades, anew for each beginning; `script` is asked of it, each at its time."""
+        self.account = account
+        self.script = sorted(script, key=lambda asked: asked.at)
         self.recording = recording
         self.settings = settings or MarketSettings()
         self.observer = observer
@@ -130,7 +151,9 @@ class Replay:
         self._rewind()
 
     def _rewind(self) -> None:
-        self.state = EngineState(self.settings)
+        self.state = EngineState(self.settings, self.account() if self.account is not None else None)
+        self._asked = 0
+        self._ask_at = self.script[0].at if self.script else inf
         self.refusals = Refusals()
         self.messages = 0
         self.position = 0
@@ -144,7 +167,10 @@ class Replay:
         self._noted = (0, b"")
         contents = self.recording.contents
         for (_, _), instrument in sorted(contents.instruments.items()):
-            listed = InstrumentListed(instrument=instrument, trade_stream=contents.trade_streams[instrument.key])
+            key = instrument.key
+            listed = InstrumentListed(
+                instrument=instrument, trade_stream=contents.trade_streams[key], rules=contents.rules.get(key)
+            )
             self._apply(self.recording.start, "replay", listed, b"")
 
     @property
@@ -195,7 +221,7 @@ class Replay:
         timers = self._timers
         seq = state.seq
         for stamp, index, frame in lines:
-            if stamp > timers.next:
+            if stamp > timers.next or stamp > self._ask_at:
                 state.seq = seq
                 self._fire(stamp)
                 seq = state.seq
@@ -217,7 +243,31 @@ class Replay:
         self.position = lines[-1][0]
         self.reached = max(self.reached, self.position)
 
+    @property
+    def unasked(self) -> int:
+        """Commands of the script whose time has not come."""
+        return len(self.script) - self._asked
+
+    def ask(self, event: TradingEvent) -> None:
+        """Ask something of trading at the position; going back and coming here again asks it again."""
+        stamp = self.reached
+        del self.script[self._asked :]
+        self.script.append(Asked(at=stamp, event=event))
+        self._asked = len(self.script)
+        self._ask_at = inf
+        self._apply(stamp, SCRIPT, event, b"")
+
     def _fire(self, stamp: int) -> None:
+        """Pass the timers before `stamp`, and ask what the script asks before it, in the order of their times."""
+        while self._ask_at < stamp:
+            asked = self.script[self._asked]
+            self._asked += 1
+            self._ask_at = self.script[self._asked].at if self._asked < len(self.script) else inf
+            self._pass(asked.at)
+            self._apply(asked.at, SCRIPT, asked.event, b"")
+        self._pass(stamp)
+
+    def _pass(self, stamp: int) -> None:
         for boundary in self._timers.before(stamp):
             self._apply(boundary, "timer", TimerFired(boundary=boundary), b"")
 

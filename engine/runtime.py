@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from engine.core import Commands, step
+from engine.core import CONTROL, Commands, step
 from engine.data.archive import Store
 from engine.digest import state_hash
 from engine.distribution import Distributor
 from engine.errors import FeedError, ProtocolError
+from engine.execution.account import Account
 from engine.ingestion import envelope
 from engine.ingestion.feed import VenueFeed
 from engine.ingestion.history import History
@@ -24,12 +25,14 @@ from engine.ingestion.recorder import Recorder
 from engine.keep import Keep
 from engine.latency import Latency
 from engine.market.price import Price
+from engine.orders import Kill, OperatorAsked, TradingEvent, Who
 from engine.replay import Observer, Refusals
 from engine.settings import MarketSettings
 from engine.snapshot import cob_view
 from engine.state import EngineState
 from engine.supervisor import Part, Supervisor, told
 from engine.timers import Timers
+from engine.trader import Trader
 from engine.types import SECOND, Event, FetchBars, FetchSnapshot, Record, TimerFired
 
 log = logging.getLogger(__name__)
@@ -74,10 +77,15 @@ class Engine:
         recorder: Recorder | None = None,
         observer: Observer | None = None,
         store: Store | None = None,
+        account: Account | None = None,
     ) -> None:
+        """`account` is what trades; without one nothing does."""
         self.clock = clock
         self.store = store
-        self.state = EngineState(settings)
+        self.state = EngineState(settings, account)
+        self.trader: Trader | None = None
+        self.latch: Callable[[], str] = str
+        """Tells why the kill switch holds, "" while it does not; asked before anything is done that could trade."""
         self.feeds: list[VenueFeed] = []
         self.recorder = recorder
         self.observer = observer
@@ -96,6 +104,7 @@ class Engine:
         """Why it ends, if not because it was told to."""
         self.closing: list[Callable[[], Awaitable[None]]] = []
         self._market: deque[_Item] = deque()
+        self._control: deque[TradingEvent] = deque()
         self._wake = asyncio.Event()
         self._timers = Timers()
         self._failed: dict[str, str] = {}
@@ -137,6 +146,11 @@ class Engine:
             else:
                 recorder.frame(event.instrument, stamp, frame)  # type: ignore[union-attr, arg-type]
         self._market.append((stamp, source, event, frame))
+        self._wake.set()
+
+    def tell(self, event: TradingEvent) -> None:
+        """Queue what a person asks, or what a venue or storage says; it goes before the market's records."""
+        self._control.append(event)
         self._wake.set()
 
     def refuse(self, stamp: int, source: str, error: ProtocolError, frame: bytes, keys: Sequence[str]) -> None:
@@ -182,7 +196,7 @@ class Engine:
 
     async def _finish(self) -> None:
         """Apply what is queued, pass the last timers, and mark the end of the recording at the same place."""
-        while self._market:
+        while self._market or self._control:
             self._drain(SLICE)
         end = self.clock.stamp()
         if self._timers.next:
@@ -197,7 +211,7 @@ class Engine:
 
     async def _pump(self) -> None:
         while True:
-            if self._market:
+            if self._market or self._control:
                 self._drain(SLICE)
                 await asyncio.sleep(0)
                 continue
@@ -214,10 +228,15 @@ class Engine:
                 timer.cancel()
 
     def _drain(self, most: int) -> None:
-        queue, state = self._market, self.state
+        queue, control, state = self._market, self._control, self.state
         observer, latency, now = self.observer, self.latency, self.clock.now
         self.peak = max(self.peak, len(queue))
+        self._heed_latch()
+        if not queue:
+            self._drain_control()
         for _ in range(min(most, len(queue))):
+            if control:
+                self._drain_control()
             stamp, source, event, frame = queue.popleft()
             sampled = bool(frame) and not state.seq % SAMPLED
             began = now() if sampled else 0
@@ -237,9 +256,28 @@ class Engine:
                     self.waiting.add(began - stamp)
                     self.applying.add(done - began)
 
+    def _heed_latch(self) -> None:
+        """Halt where the kill switch was closed from outside."""
+        account = self.state.account
+        if account is not None and not account.latched and (why := self.latch()):
+            self._control.appendleft(OperatorAsked(id=0, who=Who(client="latch"), command=Kill(reason=why)))
+
+    def _drain_control(self) -> None:
+        control = self._control
+        while control:
+            event = control.popleft()
+            stamp = max(self.clock.now(), self.state.ts_recv)
+            record = Record(seq=self.state.seq + 1, ts_recv=stamp, source=CONTROL, event=event)
+            self._carry_out(step(self.state, record))
+            if self.observer is not None:
+                self.observer(record, self.state)
+
     def _fire(self, stamp: int) -> None:
         """Pass the timers before `stamp`; the last of them carries the topics to their subscribers."""
         last = 0
+        self._heed_latch()
+        if self._control:
+            self._drain_control()
         for boundary in self._timers.before(stamp):
             last = boundary
             event = TimerFired(boundary=boundary)
@@ -266,6 +304,8 @@ class Engine:
             if isinstance(command, Keep):
                 if self.store is not None:
                     self.store.put(command)
+                continue
+            if self.trader is not None and self.trader.carry_out(command):
                 continue
             if self.supervisor.stopping:
                 continue  # the feeds are gone

@@ -12,7 +12,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from itertools import count, zip_longest
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from engine.alerts import Cause
 from engine.delivery import Delivery, Subscription
@@ -20,6 +20,7 @@ from engine.errors import ConsoleError, ProtocolError, RequestDenied
 from engine.health import ConsoleView
 from engine.listening import Listening
 from engine.monitor import Monitor
+from engine.orders import Who
 from engine.peer import HELLO_S, Peer, Refusal, read_frame
 from engine.protocol import (
     PROTOCOL,
@@ -43,7 +44,7 @@ from engine.protocol import (
 from engine.text import inert
 from engine.topics import ONCE, Topics
 from engine.types import SECOND
-from engine.unix import peer_of
+from engine.unix import peer_of, user_of
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +90,17 @@ LOGGED = 100
 HOLD = 60 * SECOND
 """How long a refused or slow client stays among the active alerts."""
 
-Action = Callable[[Mapping[str, str | int | float | bool]], Awaitable[str]]
+Args = Mapping[str, str | int | float | bool]
+
+Action = Callable[[Args], Awaitable[str]]
 """A command: takes its arguments, returns a word about what was done, raises `RequestDenied`."""
+
+
+class Attributed(NamedTuple):
+    """A command that is also told who asks."""
+
+    act: Callable[[Args, Who], Awaitable[str]]
+
 
 
 class Server:
@@ -102,13 +112,14 @@ class Server:
         monitor: Monitor,
         path: Path,
         *,
-        commands: Mapping[str, Action],
+        commands: Mapping[str, Action | Attributed],
         uid: int | None = None,
     ) -> None:
         self._topics = topics
         self._monitor = monitor
         self._commands = commands
         self._uid = os.getuid() if uid is None else uid
+        self._user = user_of(self._uid)
         self._listening = Listening(path, self._accept, buffered=REQUEST_MOST)
         self._clients: dict[int, Peer] = {}
         self._numbers = count(1)
@@ -321,7 +332,7 @@ class Server:
                         _deny("subscription", f"there is no subscription {request.subscription}")
                     self._send(client, Done(id=request.id))
                 case Command():
-                    self._send(client, Done(id=request.id, text=await self._command(request)))
+                    self._send(client, Done(id=request.id, text=await self._command(client, request)))
         except RequestDenied as denied:
             self._send(client, Denied(id=request.id, code=denied.code, reason=self._monitor.clean(denied.reason)))
         except ConsoleError as error:
@@ -344,11 +355,13 @@ class Server:
         self._deliver(client, subscription)
         client.subscriptions[request.id] = subscription
 
-    async def _command(self, command: Command) -> str:
+    async def _command(self, client: Peer, command: Command) -> str:
         action = self._commands.get(command.name)
         if action is None:
             _deny("unknown_command", f"unknown command {command.name!r} (known: {', '.join(self._commands)})")
         log.info("command %s %s", command.name, command.arguments)
+        if isinstance(action, Attributed):
+            return await action.act(command.arguments, Who(user=self._user, client=client.name, pid=client.pid))
         return await action(command.arguments)
 
     # Topics. --------------------------------------------------------------------------------------------------------

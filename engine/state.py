@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from engine.errors import SettingsInvalid
 from engine.market.bars import Bars
@@ -15,8 +16,12 @@ from engine.market.profile import VolumeProfile
 from engine.market.raw import RawUpdates
 from engine.market.stamps import ExchangeClock
 from engine.market.sync import BookSync
+from engine.orders import Rules
 from engine.settings import MarketSettings
 from engine.types import MS, SECOND, Instrument, MarkPrice, Quote, Ticker, Timeframe, Trade
+
+if TYPE_CHECKING:
+    from engine.execution.account import Account
 
 DEEPER_PAUSE = 30 * SECOND
 """Least time between two requests for a deeper snapshot; it doubles while they do not help, up to 20 times."""
@@ -116,7 +121,9 @@ class MarketState:
         "quote",
         "raw",
         "rest_price",
+        "rules",
         "settings",
+        "stamp_book",
         "strays",
         "suspects",
         "sync",
@@ -158,6 +165,10 @@ class MarketState:
         self.mark: MarkPrice | None = None
         self.last_trade: Trade | None = None
         self.rest_price: tuple[int, int] | None = None
+        self.rules: Rules | None = None
+        """What the venue lets orders be, where it has told."""
+        self.stamp_book = 0
+        """Exchange time of the book's last message, ns."""
         self.ts_book = self.ts_quote = self.ts_ticker = self.ts_trade = 0
         self.trade_id = -1
         self.fresh: list[Trade] = []
@@ -248,9 +259,11 @@ class EngineState:
     was heard of connections.
     """
 
-    __slots__ = ("connections", "markets", "seq", "settings", "sources", "tenth", "ts_recv")
+    __slots__ = ("account", "connections", "markets", "seq", "settings", "sources", "tenth", "ts_recv")
 
-    def __init__(self, settings: MarketSettings | None = None) -> None:
+    def __init__(self, settings: MarketSettings | None = None, account: Account | None = None) -> None:
+        """`account` is what trades; without one nothing does."""
+        self.account = account
         self.settings = settings or MarketSettings()
         self.markets: dict[str, MarketState] = {}
         self.sources: dict[str, SourceState] = {}

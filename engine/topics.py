@@ -10,23 +10,26 @@ import msgspec
 
 from engine.data.provider import DataProvider
 from engine.data.queries import QUERIES, Queries
-from engine.errors import RequestDenied
+from engine.errors import RequestDenied, SettingsInvalid
+from engine.ingestion.symbols import full_key
 from engine.market.cob import Column
 from engine.market.price import Price
 from engine.monitor import Monitor
-from engine.ports import Entry, Journal
+from engine.ports import Entry, Journal, Records
 from engine.protocol import Asked, raw
 from engine.runtime import Engine
 from engine.series import Versions
 from engine.snapshot import book_view, cob_view, is_live
 from engine.state import MarketState
+from engine.trading.past import PAST, past
+from engine.trading.shown import TRADING, Shown
 from engine.types import MS, Bar, Instrument, Timeframe, Trade
 from engine.views import BarRow, HeatRow, MarketRow, PriceView, ReplayView, TradeRow
 
-STATES = ("health", "alerts", "markets", "book", "cob", "replay")
+STATES = ("health", "alerts", "markets", "book", "cob", "replay", *TRADING)
 SERIES = ("bars", "trades", "heat", "events")
 OF_INSTRUMENT = ("book", "cob", "bars", "trades", "heat", "price", *(each for each in QUERIES if each != "storage"))
-ONCE = ("price", *QUERIES)
+ONCE = ("price", *QUERIES, *PAST)
 """Topics that can be asked for, but not subscribed to: they ask others, or read and compute for a while."""
 
 
@@ -41,10 +44,12 @@ class Topics:
         epoch: str,
         replay: Callable[[], ReplayView] | None = None,
         queries: Queries | None = None,
+        records: Records | None = None,
     ) -> None:
         """`epoch` marks the cursors of this engine, `replay` tells where it stands in a recording, if it plays one.
 
-        `queries` answers what is asked once; without it, out of this engine's memory alone.
+        `queries` answers what is asked once; without it, out of this engine's memory alone. `records` are those of
+        trading; without them nothing of the past is known.
         """
         self.engine = engine
         self._monitor = monitor
@@ -53,6 +58,8 @@ class Topics:
         self._replay = replay
         provider = DataProvider(state=lambda: engine.state, now=engine.now)
         self.queries = queries or Queries(provider, lambda: engine.state, engine.now)
+        self._records = records
+        self._shown = Shown()
         self._series: dict[tuple[str, str, str], Versions[object, msgspec.Raw]] = {}
         self._read: dict[tuple[str, str, str], int] = {}
 
@@ -67,7 +74,11 @@ class Topics:
             raise RequestDenied("unknown_topic", _unknown("topic", asked.topic, topics))
         if asked.topic == "replay" and self._replay is None:
             raise RequestDenied("not_available", "this engine is live: it has nothing to replay")
-        if asked.topic in QUERIES:
+        if asked.topic in TRADING and self.engine.state.account is None:
+            raise RequestDenied("not_available", "trading is off in this engine: parts.trading = false, --no-trading")
+        if asked.topic in PAST:
+            self._check_past(asked)
+        elif asked.topic in QUERIES:
             self.queries.check(asked)
         elif asked.topic in OF_INSTRUMENT and asked.instrument not in self.engine.state.markets:
             raise RequestDenied(
@@ -79,9 +90,36 @@ class Topics:
         if asked.topic in ("cob", "heat") and not self.engine.state.settings.cob.enabled:
             raise RequestDenied("not_available", "the COB is switched off: data_provider.cob.enabled = false")
 
+    def _check_past(self, asked: Asked) -> None:
+        if self._records is None:
+            raise RequestDenied("not_available", "this engine keeps no records")
+        try:
+            full_key(asked.instrument or "BTC/USDT")
+        except SettingsInvalid as error:
+            raise RequestDenied("unknown_instrument", str(error)) from error
+
+    def past(self, asked: Asked) -> bytes:
+        """Return rows of the past, packed. Blocks: it reads storage.
+
+        Raises:
+            StorageFailed: They cannot be read.
+        """
+        assert self._records is not None
+        found = past(
+            self._records,
+            asked.topic,
+            limit=asked.limit,
+            start=None if asked.start_ms is None else asked.start_ms * MS,
+            end=None if asked.end_ms is None else asked.end_ms * MS,
+            instrument=full_key(asked.instrument) if asked.instrument else "",
+        )
+        return bytes(raw(found))
+
     def state(self, asked: Asked) -> object:
         """Return a state topic as a whole."""
-        now = self.engine.now()
+        now, account = self.engine.now(), self.engine.state.account
+        if asked.topic in TRADING:
+            return self._shown.topic(asked.topic, self.engine.state, account, now) if account is not None else None
         match asked.topic:
             case "health":
                 return self._monitor.view()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import socket
 import stat
 import struct
@@ -37,6 +38,14 @@ def peer_of(sock: socket.socket) -> tuple[int, int]:
     _, uid, _ = _XUCRED.unpack_from(answer)
     pid = struct.unpack("i", sock.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID, 4))[0]
     return pid, uid
+
+
+def user_of(uid: int) -> str:
+    """Return the name of a user of this system, its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OSError):
+        return str(uid)
 
 
 @contextlib.contextmanager

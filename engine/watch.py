@@ -14,6 +14,7 @@ from engine.runtime import Engine
 from engine.snapshot import is_live
 from engine.state import MarketState
 from engine.supervisor import Part, PartState
+from engine.trading import troubles
 from engine.types import SECOND
 
 HOLD = 5 * SECOND
@@ -112,6 +113,8 @@ class Watch:
             yield Cause("DISK_LOW", "disk", f"less than {self._disk_low_mb} MB are free", f"{free} MB are free")
         if engine.recorder is not None and (error := engine.recorder.view().error):
             yield Cause("RECORDING_FAILED", "recorder", error, "tried again every second")
+        if engine.state.account is not None:
+            yield from troubles.causes(engine.state.account, now)
         yield from self._others()
 
     def _feed(self, feed: VenueFeed, now: int) -> Iterator[Cause]:

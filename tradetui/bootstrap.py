@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.clock import Clock
 from engine.data.archive import Archive, Store
 from engine.errors import SettingsInvalid
+from engine.execution.account import Account
 from engine.ingestion.feed import VenueFeed
 from engine.ingestion.history import History, Keeper
 from engine.ingestion.markets import MARKETS
@@ -100,6 +101,11 @@ def build_engine(
         )
         engine.feeds.append(feed)
     return engine
+
+
+def account_of(settings: Settings, *, prefix: str, armed: bool = False, venues: tuple[str, ...] = ()) -> Account:
+    """Return what trades, with nothing recalled yet; `prefix` begins its order ids."""
+    return Account(settings.trading, settings.risk, prefix=prefix, armed=armed, venues=venues)
 
 
 def build_history(

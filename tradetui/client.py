@@ -140,7 +140,7 @@ class Client:
         self._callbacks.pop(number, None)
         await self._ask(Unsubscribe(id=next(self._ids), subscription=number))
 
-    async def command(self, name: str, **arguments: str | int | float | bool) -> str:
+    async def command(self, name: str, /, **arguments: str | int | float | bool) -> str:
         """Have the engine do something; return its word about it.
 
         Raises:

@@ -52,6 +52,21 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
         return self.state / "engine.lock"
 
     @property
+    def latch(self) -> Path:
+        """There as long as the kill switch is closed."""
+        return self.state / "killed"
+
+    @property
+    def kill_card(self) -> Path:
+        """What the last engine left for the kill switch: mode, venues, addresses."""
+        return self.state / "kill.json"
+
+    @property
+    def kills(self) -> Path:
+        """What kills from the command line have done, one line each."""
+        return self.state / "kills.jsonl"
+
+    @property
     def socket(self) -> Path:
         """The engine's only way in."""
         return self.runtime / "engine.sock"

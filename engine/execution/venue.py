@@ -29,6 +29,7 @@ class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool
     state: str
     ts: int
+    reason: str = ""
 
 
 class VenueAccount(msgspec.Struct, frozen=True, kw_only=True):

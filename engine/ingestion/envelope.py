@@ -15,7 +15,7 @@ from engine.ingestion.binance import Codec
 from engine.ingestion.coverage import checked
 from engine.ingestion.shapes import DAMAGE
 from engine.ingestion.streams import LATEST_MS
-from engine.ingestion.symbols import instruments
+from engine.ingestion.symbols import instruments, rules
 from engine.types import (
     Bar,
     BarsLoaded,
@@ -189,7 +189,8 @@ def _event_of(note: Note, codec: Codec, symbol: str) -> tuple[Event, str] | None
             if instrument is None:
                 raise ProtocolError(f"recorded exchangeInfo does not list {symbol}")
             codec.add(instrument)
-            return InstrumentListed(instrument=instrument, trade_stream=note.trade_stream), rest
+            told = rules(codec.market, bytes(note.body), {symbol}).get(symbol)
+            return InstrumentListed(instrument=instrument, trade_stream=note.trade_stream, rules=told), rest
         case "candles":
             return _bars(note, codec.known(symbol).key), rest
         case "pivots":

@@ -31,7 +31,8 @@ from engine.ingestion.rest import Rest
 from engine.ingestion.session import FeedSettings
 from engine.ingestion.sources import Storage, Venue
 from engine.ingestion.standins import StandIn
-from engine.ingestion.symbols import entry_of, instruments
+from engine.ingestion.symbols import entry_of, instruments, rules
+from engine.orders import Rules
 from engine.ports import StructureSource, Transport
 from engine.types import (
     FetchBars,
@@ -234,15 +235,16 @@ class VenueFeed:
     async def _list_some(self, symbols: list[str]) -> None:
         body = await self.rest.exchange_info(symbols)
         found, self.rest.budget.limit = instruments(self.market, body, set(symbols))
+        told = rules(self.market, body, set(symbols))
         for symbol, instrument in found.items():
-            self._listed(symbol, instrument, entry_of(body, symbol) or b"")
+            self._listed(symbol, instrument, told.get(symbol), entry_of(body, symbol) or b"")
 
-    def _listed(self, symbol: str, instrument: Instrument, entry: bytes) -> None:
+    def _listed(self, symbol: str, instrument: Instrument, told: Rules | None, entry: bytes) -> None:
         self.codec.add(instrument)
         self._symbol_of[instrument.key] = symbol
         self.loader.add(instrument)
         stamp = self.sink.stamp()
-        event = InstrumentListed(instrument=instrument, trade_stream=self.market.trade_stream)
+        event = InstrumentListed(instrument=instrument, trade_stream=self.market.trade_stream, rules=told)
         note = envelope.Note(
             e="exchangeInfo",
             source=self.market.venue,

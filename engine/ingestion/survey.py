@@ -15,8 +15,9 @@ from engine.ingestion import envelope
 from engine.ingestion.binance import PREFIX
 from engine.ingestion.markets import COINM, MARKETS, SPOT, USDM, Market
 from engine.ingestion.shapes import DAMAGE
-from engine.ingestion.symbols import guess, instruments
+from engine.ingestion.symbols import guess, instruments, rules
 from engine.ingestion.tape import TapeFile
+from engine.orders import Rules
 from engine.types import Instrument
 
 SAMPLE_LINES = 5_000
@@ -41,6 +42,7 @@ class Survey:
         self.market: Market = SPOT
         self.symbols: dict[str, set[str]] = {}
         self.listed: dict[str, Instrument] = {}
+        self.rules: dict[str, Rules] = {}
         self.decimals: dict[str, tuple[int, int]] = {}
         self.start = 0
         self.note = ""
@@ -85,6 +87,7 @@ class Survey:
         found, _ = instruments(self.market, bytes(note.body), {symbol})
         if symbol in found:
             self.listed[symbol] = found[symbol]
+            self.rules.update(rules(self.market, bytes(note.body), {symbol}))
             self.symbols.setdefault(symbol, set())
 
     def _frame(self, frame: bytes) -> None:
@@ -160,6 +163,8 @@ class Contents:
             raise RecordingUnusable(f"{self.files[0].path}: receive stamps must be nanoseconds since 1970, not {start}")
         self.instruments: dict[tuple[str, str], Instrument] = {}
         self.trade_streams: dict[str, str] = {}
+        self.rules: dict[str, Rules] = {}
+        """What venues have told of orders, by instrument key."""
         for survey in self.files:
             for symbol in survey.symbols:
                 self._add(survey.market, symbol)
@@ -179,6 +184,9 @@ class Contents:
             except ProtocolError:
                 return
         self.instruments[market.venue, symbol] = listed
+        told = next((survey.rules[symbol] for survey in here if symbol in survey.rules), None)
+        if told is not None:
+            self.rules[listed.key] = told
         kinds = set().union(*(survey.symbols[symbol] for survey in here))
         usual = market.trade_stream
         other = "trade" if usual == "aggTrade" else "aggTrade"

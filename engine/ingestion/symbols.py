@@ -12,6 +12,7 @@ import msgspec
 
 from engine.errors import ProtocolError, SettingsInvalid
 from engine.ingestion.markets import Market, market_of
+from engine.orders import Rules, units
 from engine.types import Instrument
 
 QUOTES = (
@@ -122,6 +123,11 @@ def _build(
 class _Filter(msgspec.Struct):
     filterType: str = ""  # noqa: N815
     tickSize: str = ""  # noqa: N815
+    stepSize: str = ""  # noqa: N815
+    minQty: str = ""  # noqa: N815
+    maxQty: str = ""  # noqa: N815
+    minNotional: str = ""  # noqa: N815
+    notional: str = ""
 
 
 class _Symbol(msgspec.Struct):
@@ -148,6 +154,13 @@ class _Info(msgspec.Struct):
 _info = msgspec.json.Decoder(_Info, strict=False)
 
 
+def _read(body: bytes) -> _Info:
+    try:
+        return _info.decode(body)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"exchangeInfo: {error}", body) from error
+
+
 def instruments(market: Market, body: bytes, wanted: set[str]) -> tuple[dict[str, Instrument], int]:
     """Read exchangeInfo: the wanted instruments by symbol, and the request weight limit per minute.
 
@@ -157,10 +170,7 @@ def instruments(market: Market, body: bytes, wanted: set[str]) -> tuple[dict[str
     Raises:
         ProtocolError: The answer is not an exchangeInfo.
     """
-    try:
-        info = _info.decode(body)
-    except msgspec.MsgspecError as error:
-        raise ProtocolError(f"exchangeInfo: {error}", body) from error
+    info = _read(body)
     found: dict[str, Instrument] = {}
     for entry in info.symbols:
         if entry.symbol not in wanted:
@@ -194,6 +204,44 @@ def instruments(market: Market, body: bytes, wanted: set[str]) -> tuple[dict[str
         market.weight_limit,
     )
     return found, limit
+
+
+def rules(market: Market, body: bytes, wanted: set[str]) -> dict[str, Rules]:
+    """Read exchangeInfo: what the venue lets orders of the wanted symbols be.
+
+    A symbol is left out whose filters do not tell, or not in a form that can be kept; so are inverse contracts, which
+    are counted in contracts. Source: Binance, "Spot: Filters" (PRICE_FILTER, LOT_SIZE, MARKET_LOT_SIZE, NOTIONAL and
+    before 2023 MIN_NOTIONAL), "USDS-Margined Futures: Exchange Information" (the same, `notional`).
+
+    Raises:
+        ProtocolError: The answer is not an exchangeInfo.
+    """
+    found: dict[str, Rules] = {}
+    for entry in _read(body).symbols:
+        if entry.symbol in wanted and not market.inverse:
+            told = _rules({each.filterType: each for each in entry.filters})
+            if told is not None:
+                found[entry.symbol] = told
+    return found
+
+
+def _rules(filters: dict[str, _Filter]) -> Rules | None:
+    try:
+        lot, price = filters["LOT_SIZE"], filters["PRICE_FILTER"]
+        at_market = filters.get("MARKET_LOT_SIZE", _Filter())
+        worth = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or _Filter()
+        told = Rules(
+            tick=units(price.tickSize),
+            step=units(lot.stepSize),
+            min_quantity=units(lot.minQty),
+            max_quantity=units(lot.maxQty or "0"),
+            max_market_quantity=units(at_market.maxQty or "0"),
+            min_notional=units(worth.minNotional or worth.notional or "0"),
+        )
+    except (KeyError, ValueError):
+        return None
+    usable = min(told.tick, told.step) > 0 and min(told.min_quantity, told.max_quantity, told.min_notional) >= 0
+    return told if usable else None
 
 
 def entry_of(body: bytes, symbol: str) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.orders import TradingState
+from engine.orders import UNIT, TradingState
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,9 +13,11 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     None is unknown, and what is unknown blocks new risk. `position` is signed quantity; `position_value`,
     `open_value` (of open orders of this symbol that would add to it, at their prices) and `exposure` (all symbols,
     positions and open orders that add) are absolute values in the account's currency. `can_short` is False on spot.
-    `free` is what is free of the asset that the order pays with (quote of a BUY, base of a SELL; margin on
-    derivatives). `book_reach` is the price to which an order of this size would walk the book, None where it is not
-    known to reach. `frozen` names an order of this symbol whose state is not known.
+    `free` is what is free of the asset that the order pays with (quote of a BUY, base of a SELL; on derivatives what
+    may still be bought or sold for it, at the leverage allowed). `book_reach` is the price to which a market order of
+    this size would walk the book, None where it is not known to reach. `frozen` names an order of this symbol whose
+    state is not known. `open_trades` are symbols with a position, or with an order that would open one. `peak` and
+    `day_start` are 0 while they are not known.
     """
 
     now: int
@@ -56,3 +58,11 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     max_spread_bps: float | None = None
     """The regime's, where it is tighter than the limit."""
     latched: bool = False
+    trade_risk: int = 0
+    """Loss at their stops of the open trade of this symbol and of its open orders that add, in `currency`."""
+    rate: int | None = UNIT
+    """Of one unit of the quote asset in `currency`, 1e-8."""
+    currency: str = ""
+    """Of equity and values; for the sentences."""
+    flattening: bool = False
+    """A flattening that belongs to a halt is under way: reducing orders of origin `flatten` pass, halted or latched."""

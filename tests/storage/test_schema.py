@@ -49,10 +49,27 @@ def test_a_step_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.Monkey
 def test_an_older_one_has_to_be_migrated_first(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = opened(path)
     schema.migrate(connection, "x")
-    monkeypatch.setattr(schema, "latest", lambda: 2)
-    with pytest.raises(StorageFailed, match="has schema 1, this version of tradetui needs 2: `tradetui data migrate`"):
+    now = schema.latest()
+    monkeypatch.setattr(schema, "latest", lambda: now + 1)
+    said = f"has schema {now}, this version of tradetui needs {now + 1}: `tradetui data migrate`"
+    with pytest.raises(StorageFailed, match=said):
         schema.check(connection, "x")
     connection.close()
+
+
+def test_every_older_version_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path) -> None:
+    for number in range(1, schema.latest() + 1):
+        connection = opened(tmp_path / f"{number}.db")
+        for step in schema.steps()[:number]:
+            connection.executescript(step)
+        connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("INSERT INTO records VALUES (7, 'fill', 'paper', 'f1', 5, '{\"order\":\"o1\"}')")
+        assert schema.migrate(connection, "x") == list(range(number + 1, schema.latest() + 1))
+        assert connection.execute("SELECT * FROM records").fetchall() == [
+            (7, "fill", "paper", "f1", 5, '{"order":"o1"}')
+        ]
+        connection.close()
 
 
 @pytest.mark.parametrize(
@@ -60,9 +77,9 @@ def test_an_older_one_has_to_be_migrated_first(path: Path, monkeypatch: pytest.M
     [
         ("PRAGMA user_version = 99", "has schema 99, and this version of tradetui knows"),
         ("PRAGMA application_id = 5", "is a database of another program"),
-        ("DROP TABLE gaps", "table gaps is not what schema 1 says"),
-        ("ALTER TABLE trades ADD COLUMN more", "table trades is not what schema 1 says"),
-        ("DROP TRIGGER bars_revised", "trigger bars_revised is not what schema 1 says"),
+        ("DROP TABLE gaps", f"table gaps is not what schema {schema.latest()} says"),
+        ("ALTER TABLE trades ADD COLUMN more", f"table trades is not what schema {schema.latest()} says"),
+        ("DROP TRIGGER bars_revised", f"trigger bars_revised is not what schema {schema.latest()} says"),
     ],
 )
 def test_what_is_not_ours_is_refused_and_not_touched(path: Path, change: str, said: str) -> None:

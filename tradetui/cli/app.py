@@ -60,6 +60,9 @@ def run(
     database: Annotated[
         Path | None, typer.Option(help="Write what a headless replay keeps into this new database.")
     ] = None,
+    script: Annotated[
+        Path | None, typer.Option(help="Trade on paper in a headless replay by this script (JSON lines).")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
     duration: Annotated[float, typer.Option(min=0, help="Stop a live engine after this many seconds; 0 runs on.")] = 0,
     no_inference: Annotated[bool, typer.Option("--no-inference", help="Run no models.")] = False,
@@ -99,7 +102,7 @@ def run(
 
     live_only = {"--symbol": symbol, "--record": record, "--duration": duration}
     replay_only = {"--speed": speed != "1x", "--seek": seek, "--until": until, "--market": market}
-    replay_only |= {"--database": database}
+    replay_only |= {"--database": database, "--script": script}
     for name, given in (live_only if replay else replay_only).items():
         if given:
             raise SettingsInvalid(f"{name} has no meaning {'with' if replay else 'without'} --replay")
@@ -115,9 +118,9 @@ def run(
         if detached:
             replay_engine(asked, chosen, file, flags)
         elif headless:
-            replay_through(asked, chosen, file, report=report, debug=debug, database=database)
-        elif report is not None or database is not None:
-            name = "--report" if report is not None else "--database"
+            replay_through(asked, chosen, file, report=report, debug=debug, database=database, script=script)
+        elif report is not None or database is not None or script is not None:
+            name = "--report" if report is not None else "--database" if database is not None else "--script"
             raise SettingsInvalid(f"{name} is for a replay in the foreground; add --headless")
         else:
             replay_console(asked, chosen, file, flags, screen)

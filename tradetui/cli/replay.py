@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Coroutine
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,12 @@ from engine.playback import Playback
 from engine.player import Player
 from engine.replay import Recording, Replay, iso
 from engine.report import Report
+from engine.script import read_script
+from engine.trading.marks import value_account
+from engine.trading.statement import Statement
 from engine.types import SECOND
 from tradetui import replays
+from tradetui.bootstrap import account_of
 from tradetui.cli.console import arguments, terminal
 from tradetui.cli.screen import Screen, show
 from tradetui.cli.summary import check, write
@@ -92,11 +97,19 @@ def opened(asked: Asked) -> Opened:
 
 
 def replay_through(
-    asked: Asked, profile: str, config: Path | None, *, report: Path | None, debug: bool, database: Path | None = None
+    asked: Asked,
+    profile: str,
+    config: Path | None,
+    *,
+    report: Path | None,
+    debug: bool,
+    database: Path | None = None,
+    script: Path | None = None,
 ) -> None:
     """Replay a recording through the live path in the foreground, and report.
 
-    What an engine would keep of it goes into a new `database`, if one is named.
+    What an engine would keep of it goes into a new `database`, if one is named. A `script` trades on paper: its
+    commands enter the queue at their times, and the report has the ledger.
 
     Raises:
         SettingsInvalid: An option has no such value.
@@ -112,7 +125,12 @@ def replay_through(
     began = time.perf_counter()
     found = opened(asked)
     watch = Report()
-    played = Replay(found.recording, settings.for_market(), watch)
+    lines = read_script(script) if script is not None else []
+    opening = partial(account_of, settings, prefix="r", armed=True) if script is not None else None
+    played = Replay(found.recording, settings.for_market(), watch, opening, lines)
+    statement = Statement() if script is not None else None
+    for each in (line for line in lines if not found.recording.start <= line.at):
+        log.warning("script: %s is before the recording's start; it is asked at its first record", iso(each.at))
     log.info("replay of %d files from %s", len(played.recording.paths), iso(played.recording.start))
     if found.begin:
         played.seek(found.begin)
@@ -122,7 +140,7 @@ def replay_through(
         length=played.recording.size, label="replay", width=0, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         player.progress = lambda: bar.update(played.recording.consumed - bar.pos)
-        asyncio.run(_interruptible(_play(player, found.end, database)))
+        asyncio.run(_interruptible(_play(player, found.end, database, statement)))
     seconds = time.perf_counter() - began
     for note in played.recording.notes():
         log.warning("%s", note)
@@ -136,6 +154,12 @@ def replay_through(
         "refused": played.refusals.count,
         "refusals": dict(played.refusals.reasons.most_common(50)),
     }
+    account = played.state.account
+    if statement is not None and account is not None:
+        begun = account_of(settings, prefix="r")
+        value_account(played.state, begun)
+        result["ledger"] = statement.build(played.state, account, begun.equity)
+        result["ledger"]["unasked"] = played.unasked
     for key, stream in result["streams"].items():
         if not stream["live"] and not stream["snapshots"]:
             log.warning("%s: no depth snapshot in the recording, so its book cannot be known", key)
@@ -182,9 +206,11 @@ def replay_console(asked: Asked, profile: str, config: Path | None, flags: dict[
             replays.remove(here)
 
 
-async def _play(player: Player, end: float, database: Path | None) -> None:
+async def _play(player: Player, end: float, database: Path | None, statement: Statement | None) -> None:
     """Play to the end, or to the recording's; what is kept goes into a new database."""
     if database is None:
+        if statement is not None:
+            player.replay.commands = statement.take
         await player.play(until=end)
         return
     from storage.writer import Pace, Writer
@@ -195,6 +221,8 @@ async def _play(player: Player, end: float, database: Path | None) -> None:
             for command in commands:
                 if isinstance(command, Keep):
                     store.put(command)
+            if statement is not None:
+                statement.take(commands)
 
         player.replay.commands = kept
         await player.play(until=end)

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.execution.settings import TradingSettings
 from engine.ingestion.markets import COINM, SPOT, STAND_IN_MARKETS, USDM
 from engine.ingestion.session import FeedSettings
+from engine.risk.limits import RiskSettings
 from engine.settings import (
     EVERY_TIMEFRAME,
     REFERENCES,
@@ -187,6 +189,15 @@ class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     backups: Annotated[int, Meta(ge=0, le=1000, description="Old log files that are kept.")] = 5
 
 
+class Notices(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Notices by webhook: POSTs of JSON to the address in `TRADETUI_WEBHOOK_URL`, which may hold a token."""
+
+    least: Annotated[
+        Literal["info", "warning", "error", "critical"], Meta(description="Least severity of an alert that is sent.")
+    ] = "error"
+    fills: Annotated[bool, Meta(description="Whether every fill is sent, too.")] = False
+
+
 class Credentials(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Exchange keys; they are never in this file."""
 
@@ -211,6 +222,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     storage: Storage = msgspec.field(default_factory=Storage)
     log: Log = msgspec.field(default_factory=Log)
     credentials: Credentials = msgspec.field(default_factory=Credentials)
+    notices: Notices = msgspec.field(default_factory=Notices)
+    trading: TradingSettings = msgspec.field(default_factory=TradingSettings)
+    risk: RiskSettings = msgspec.field(default_factory=RiskSettings)
 
     def for_market(self) -> MarketSettings:
         """Return what the engine's market state is told."""

@@ -18,23 +18,35 @@ from textual.widgets import Static
 import themes
 from tradetui.console.acts import Acts
 from tradetui.console.body import Body, DeskScreen
+from tradetui.console.dealing import Dealing
 from tradetui.console.desk_keys import DeskKeys
 from tradetui.console.keymap import KEYS
 from tradetui.console.keys import FILE, Keys
-from tradetui.console.layout import LEAST, arrange
+from tradetui.console.layout import LEAST, TRADING, arrange
 from tradetui.console.meter import Meter
 from tradetui.console.orders import Orders
 from tradetui.console.palette import ConsoleCommands
 from tradetui.console.panes.alerts import Acknowledge, AlertsPane
 from tradetui.console.panes.chart import ChartPane
 from tradetui.console.panes.data import DataPane
+from tradetui.console.panes.dealt import FillsPane, JournalPane, OrdersPane, PositionsPane
+from tradetui.console.panes.equity import EquityPane
 from tradetui.console.panes.events import EventsPane
 from tradetui.console.panes.heat import HeatPane
 from tradetui.console.panes.ladder import LadderPane
-from tradetui.console.panes.lines import BannerPane, EventLine, Footer, ReplayLine, StatusLine, TabLine
+from tradetui.console.panes.lines import (
+    AccountLine,
+    BannerPane,
+    EventLine,
+    Footer,
+    ReplayLine,
+    StatusLine,
+    TabLine,
+)
 from tradetui.console.panes.markets import MarketsPane
 from tradetui.console.panes.paint import Paint
 from tradetui.console.panes.pane import Pane, bindings
+from tradetui.console.panes.risk import Apply, RiskPane, Toggle
 from tradetui.console.panes.system import SystemPane
 from tradetui.console.panes.tape import TapePane
 from tradetui.console.panes.writing import Written
@@ -42,6 +54,7 @@ from tradetui.console.screens.command_line import CommandLine
 from tradetui.console.view import Memory
 
 if TYPE_CHECKING:
+    from engine.tradingviews import OrderView
     from tradetui.console.desk import Desk
     from tradetui.console.terminal import Terminal
 
@@ -58,7 +71,7 @@ class ConsoleApp(DeskKeys):
     CSS_PATH: ClassVar = [Path(themes.__file__).with_name("console.tcss")]
     COMMANDS: ClassVar = {ConsoleCommands}
     ALLOW_SELECT = False  # dragging moves charts
-    BINDINGS: ClassVar = bindings("everywhere", "replay")
+    BINDINGS: ClassVar = bindings("everywhere", "replay", "trading")
 
     def __init__(
         self,
@@ -82,6 +95,7 @@ class ConsoleApp(DeskKeys):
             StatusLine(desk),
             TabLine(desk),
             ReplayLine(desk),
+            AccountLine(desk),
             BannerPane(desk),
             EventLine(desk),
             Footer(desk),
@@ -91,7 +105,8 @@ class ConsoleApp(DeskKeys):
             for pane in (
                 *(ChartPane(desk, number) for number in range(1, 5)),
                 HeatPane(desk), LadderPane(desk), TapePane(desk), MarketsPane(desk), SystemPane(desk),
-                AlertsPane(desk), EventsPane(desk), DataPane(desk),
+                AlertsPane(desk), EventsPane(desk), DataPane(desk), PositionsPane(desk), OrdersPane(desk),
+                FillsPane(desk), JournalPane(desk), RiskPane(desk), EquityPane(desk),
             )
         }  # fmt: skip
         self.command_line = CommandLine(self.known, self.line_entered, self.line_changed, self.line_closed)
@@ -101,7 +116,9 @@ class ConsoleApp(DeskKeys):
         self._timer: Any = None
         self._paused_s = 0.0
         self._kept_at = 0.0
+        self._rung = 0
         self.acts = Acts(self)
+        self.dealing = Dealing(self)
         self.orders = Orders(self)
 
     # Life. ----------------------------------------------------------------------------------------------------------
@@ -170,11 +187,19 @@ class ConsoleApp(DeskKeys):
         self._pace()
         if now - self._kept_at >= KEEP_S:
             self.keep()
+        self._ring()
         if self._terminal is not None:
             self._terminal.look()
             if self._terminal.behind(self):
                 return  # it does not read; what is newest then is drawn when it does again
         self.draw()
+
+    def _ring(self) -> None:
+        """Ring the bell once for all that was worth it since the last time."""
+        if self.link.rings != self._rung:
+            self._rung = self.link.rings
+            if self.desk.view.bell:
+                self.bell()
 
     def changed(self) -> None:
         """Draw at once what a key has changed."""
@@ -227,7 +252,7 @@ class ConsoleApp(DeskKeys):
 
     def place(self) -> bool:
         """Give every pane its place, if anything that decides it has changed; return whether it has."""
-        view, size = self.desk.view, self.size
+        view, size, account = self.desk.view, self.size, self.link.account
         if self._is_small(size):
             return False
         banner = next(line for line in self._lines if isinstance(line, BannerPane))
@@ -239,10 +264,11 @@ class ConsoleApp(DeskKeys):
             chart=f"chart{view.chart + 1}",
             zoomed=view.zoomed,
             folded=view.folded,
-            without=("heat",) if self.low else (),
-            lines={"markets": max(len(self.desk.symbols), 1) + 3},
+            without=(*(("heat",) if self.low else ()), *(() if account.on else TRADING)),
+            lines={"markets": max(len(self.desk.symbols), 1) + 3, "positions": max(len(account.positions), 1) + 3},
             banner=banner.lines(size.width),
             replay=self.desk.replay is not None and self.link.attached,
+            account=account.on,
         )
         if self.command_line.open:
             boxes["command"] = boxes.pop("event")
@@ -310,6 +336,20 @@ class ConsoleApp(DeskKeys):
     def on_acknowledge(self, event: Acknowledge) -> None:
         """Have the engine mark an alert as seen."""
         self.acts.acknowledge(event.alert)
+
+    def chosen_order(self) -> OrderView | None:
+        """Return the order under the cursor, while the list of orders is in focus."""
+        orders = self._panes["orders"]
+        assert isinstance(orders, OrdersPane)
+        return orders.item if self.desk.view.pane == "orders" else None
+
+    def on_toggle(self, event: Toggle) -> None:
+        """Turn a switch of the engine; asks."""
+        self.dealing.switch(event.name, event.on)
+
+    def on_apply(self, _event: Apply) -> None:
+        """Have the staged limits hold; asks."""
+        self.dealing.apply()
 
     # Faults. --------------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.types import TIMEFRAME_SECONDS, Timeframe
+from tradetui.console import account
 from tradetui.console.keymap import KEYS, Key
 from tradetui.console.news import Want
 from tradetui.console.render.cells import age
@@ -32,6 +33,20 @@ class Condition(NamedTuple):
     why: str
 
 
+class Taken(NamedTuple):
+    """A line of a chart that is moved: what it is of, its label, where it was and where it is held now.
+
+    `what` is `order`, `trigger` (the stop price of an order), `stop_loss` or `take_profit`; `id` an order's id or an
+    instrument. Prices in quote units.
+    """
+
+    what: str
+    id: str
+    label: str
+    before: float
+    price: float
+
+
 class Desk:
     """One console's desk."""
 
@@ -54,6 +69,16 @@ class Desk:
         """What the screen costs, once there is one."""
         self.letters: dict[str, str] = {}
         """Letters by pane while a jump is under way."""
+        self.staged: dict[str, float] = {}
+        """Limits that the person wants to change and has not sent yet, by name."""
+        self.taken: Taken | None = None
+        """The line on the chart that the person holds in the hand."""
+        self.hold = ""
+        """What is said of it while it is held."""
+        self.asked: dict[int, str] = {}
+        """What the engine was asked for and has not answered yet, in words."""
+        self.kill_until = 0.0
+        """Until when (monotonic s) the second key of the kill switch counts."""
         self._still: News | None = None
         self._frozen_at = 0.0
 
@@ -171,9 +196,10 @@ class Desk:
     def wants(self, panes: set[str]) -> set[Want]:
         """Return what the panes in sight need to be told."""
         symbol = self.symbol
+        told = {Want(topic) for topic in account.SOMETIMES if topic in panes and self.news.account.on}
         if not symbol:
-            return set()
-        found = {
+            return told
+        found = told | {
             Want("bars", symbol, chart.timeframe)
             for number, chart in enumerate(self.view.charts, 1)
             if f"chart{number}" in panes
@@ -247,6 +273,9 @@ class Desk:
         view = self.view
         if self.frozen:
             self.freeze(False)
+        elif self.staged and view.pane == "risk":
+            self.staged.clear()
+            self.say("the staged limits are dropped; nothing has changed")
         elif view.cross is not None:
             view.cross = None
         elif view.zoomed:

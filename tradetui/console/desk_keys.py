@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App
+from textual.widgets import Input
 
 from tradetui.console.layout import DIGITS, LEAST, PRESETS
 from tradetui.console.palette import Palette
@@ -16,6 +18,7 @@ from tradetui.console.view import TIMEFRAMES
 if TYPE_CHECKING:
     from tradetui.console.acts import Acts
     from tradetui.console.arguments import Known
+    from tradetui.console.dealing import Dealing
     from tradetui.console.desk import Desk
     from tradetui.console.link import Link
     from tradetui.console.orders import Orders
@@ -33,6 +36,7 @@ class DeskKeys(App[None]):
     desk: Desk
     link: Link
     acts: Acts
+    dealing: Dealing
     orders: Orders
     command_line: CommandLine
 
@@ -67,6 +71,18 @@ class DeskKeys(App[None]):
     def _cramped(self) -> bool:
         return self.size.width < LEAST[0] or self.size.height < LEAST[1]
 
+    async def on_event(self, event: events.Event) -> None:
+        """Take the key of the kill switch before anything else does; a line of input gets its letter, too."""
+        if isinstance(event, events.Key) and not event.is_forwarded and event.key in self._kills:
+            self.action_kill()
+            if not isinstance(self.focused, Input):
+                return
+        await super().on_event(event)
+
+    @property
+    def _kills(self) -> list[str]:
+        return next((key.names.split(",") for key in self.desk.keys if key.id == "kill"), [])
+
     # Panes. ---------------------------------------------------------------------------------------------------------
 
     def action_next(self, steps: int) -> None:
@@ -87,6 +103,36 @@ class DeskKeys(App[None]):
         here = f"chart{view.chart + 1}"
         step = 1 if view.pane == here else 0
         self.focus_pane(charts[(charts.index(here) + step) % len(charts)] if here in charts else charts[0])
+
+    def action_go(self, name: str) -> None:
+        """Go to a pane by its name."""
+        self.focus_pane(name)
+
+    # Trading. -------------------------------------------------------------------------------------------------------
+
+    def action_ticket(self, side: str) -> None:
+        """Show an order ticket."""
+        self.dealing.ticket(side)
+
+    def action_cancel(self) -> None:
+        """Cancel orders; asks which."""
+        self.dealing.cancel()
+
+    def action_flatten(self) -> None:
+        """Close what is held; asks which."""
+        self.dealing.flatten()
+
+    def action_amend(self) -> None:
+        """Take a line of the chart into the hand."""
+        self.dealing.take()
+
+    def action_arm(self) -> None:
+        """Arm or disarm; asks."""
+        self.dealing.arm()
+
+    def action_kill(self) -> None:
+        """The first of two keys, or the second."""
+        self.dealing.kill_key()
 
     # The desk. ------------------------------------------------------------------------------------------------------
 

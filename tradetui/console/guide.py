@@ -25,6 +25,14 @@ WORDS = (
     ("\u25b2 \u25bc", "up or down; on a trade: the taker bought, or sold"),
     ("bid, ask", "what buyers would pay, what sellers want; between the best of both lies the spread"),
     ("imbalance", "bids less asks over both, -1 to 1: above 0 there are more bids"),
+    ("PAPER, TESTNET, LIVE", "whose money an order is: the engine's own word, on every order and fill"),
+    ("ACTIVE", "orders may add risk"),
+    ("REDUCE", "only what reduces risk passes, and cancels; the reason stands beside it"),
+    ("HALTED", "nothing but cancels; only a person ends it, by the typed word and a reason"),
+    ("UNRESOLVED", "the venue has not said what became of an order; nothing new goes there until it has"),
+    ("blind", "how long no engine ran: stops held here did not act then"),
+    ("R", "profit or loss over what was at risk at the entry"),
+    ("staged, *", "a limit you have moved; it holds only after the engine has taken it"),
     ("acknowledged", "somebody has seen the alert; it stays until its cause heals"),
     ("detach", "the console goes, the engine stays; `tradetui` attaches again"),
 )
@@ -50,7 +58,7 @@ def guide(
         narrow: Only rows that hold this text, in any case.
     """
     here = [kind for kind in kinds if kind in WHERE]
-    order = [*here, *(["replay"] if replay else []), "everywhere", *(kind for kind in WHERE if kind not in here)]
+    order = [*here, *(["replay"] if replay else []), "everywhere", "trading", *(kind for kind in WHERE if kind not in here)]
     sections = []
     for place, kind in enumerate(dict.fromkeys(order)):
         rows = tuple((key.shown, key.explained) for key in table if key.where == kind)

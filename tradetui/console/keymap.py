@@ -26,18 +26,26 @@ class Key(NamedTuple):
 WHERE = {
     "everywhere": "Everywhere",
     "replay": "In a replay",
+    "trading": "Trading, from everywhere",
     "chart": "Charts",
     "heat": "Heat map and ladder",
     "table": "Tables",
     "alerts": "Alerts",
     "markets": "Markets",
+    "risk": "Risk",
 }
-"""Contexts in the order of the help; `replay` holds everywhere while the engine replays."""
+"""Contexts in the order of the help; `replay` and `trading` hold everywhere."""
 
 PANES = {
     "2": "heat map", "3": "ladder", "4": "trade tape", "5": "markets", "6": "system", "7": "alerts", "8": "events",
     "9": "data quality",
 }  # fmt: skip
+
+ACCOUNT = {
+    "positions": ("f2", "positions"), "orders": ("f3", "orders"), "fills": ("f4", "fills"),
+    "journal": ("f5", "closed trades"), "risk": ("f8", "risk: state, switches, limits"), "equity": ("f9", "equity"),
+}  # fmt: skip
+"""Keys of the panes of trading: the digits are those of the market."""
 
 KEYS = (
     Key("help", "question_mark,f1", "?", "everywhere", "help", "help", "help for the pane in focus, and every key"),
@@ -74,6 +82,21 @@ KEYS = (
     Key("faster", "right_parenthesis", ")", "replay", "replay('faster')", "", "twice as fast"),
     Key("rewind", "f6", "F6", "replay", "replay('back')", "", "ten seconds back"),
     Key("forward", "f7", "F7", "replay", "replay('on')", "", "ten seconds on"),
+    *(
+        Key(pane, key, key.upper(), "trading", f"go('{pane}')", "", f"to the {name}")
+        for pane, (key, name) in ACCOUNT.items()
+    ),
+    Key("buy", "B", "B", "trading", "ticket('buy')", "order", "an order ticket to buy; nothing is sent before a yes"),
+    Key("sell", "S", "S", "trading", "ticket('sell')", "", "an order ticket to sell"),
+    Key("cancel", "C", "C", "trading", "cancel", "cancel",
+        "cancel the chosen order, those of the instrument, or all; asks which"),
+    Key("flatten", "F", "F", "trading", "flatten", "flatten",
+        "cancel the orders and close the position, of the instrument or of all; asks which"),
+    Key("amend", "A", "A", "trading", "amend", "",
+        "take the line of an order, a stop or a target on the chart, and move it; asks before it is changed"),
+    Key("arm", "M", "M", "trading", "arm", "arm", "arm trading by typing the mode's word, or disarm it"),
+    Key("kill", "K", "K", "trading", "kill", "K kill",
+        "twice within 2 s: the kill switch, wherever you are; halts and cancels everything, and asks nothing"),
     Key("left", "left,h", "\u2190 h", "chart", "move(-1)", "", "crosshair, or the view, one bar back"),
     Key("right", "right,l", "\u2192 l", "chart", "move(1)", "", "crosshair, or the view, one bar on"),
     Key("far-left", "ctrl+left", "^\u2190", "chart", "stride(-1)", "", "a tenth of the width back"),
@@ -122,8 +145,14 @@ KEYS = (
     Key("acknowledge", "a", "a", "alerts", "acknowledge", "acknowledge",
         "mark the alert as seen; its cause stays until it heals"),
     Key("severity", "s", "s", "alerts", "severity", "severity", "least severity that is listed"),
+    Key("less", "left,h", "\u2190 h", "risk", "stage(-1)", "limit", "stage the limit one step lower; enter applies all"),
+    Key("more", "right,l", "\u2192 l", "risk", "stage(1)", "", "stage the limit one step higher"),
+    Key("much-less", "ctrl+left", "^\u2190", "risk", "stage(-10)", "", "ten steps lower"),
+    Key("much-more", "ctrl+right", "^\u2192", "risk", "stage(10)", "", "ten steps higher"),
+    Key("limit-value", "equals_sign", "=", "risk", "type", "type it", "type the value of the limit"),
+    Key("unstage", "backspace", "backspace", "risk", "unstage", "", "stage the limit no more; esc drops all"),
     Key("active", "d", "d", "alerts", "active", "", "only what is wrong now, or all"),
 )  # fmt: skip
 
-ACTS = frozenset({"engine"})
+ACTS = frozenset({"engine", "buy", "sell", "cancel", "flatten", "amend", "arm", "kill"})
 """What changes more than the screen: on upper-case letters only, and no other key is on one."""

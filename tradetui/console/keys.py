@@ -14,13 +14,13 @@ from tradetui.places import contents
 
 FILE = "keys.toml"
 
-KEPT = frozenset({"help", "leave", "back"})
-"""What always has a key: without it somebody would be stuck."""
+KEPT = frozenset({"help", "leave", "back", "kill"})
+"""What always has a key: without it somebody would be stuck, or could not stop what trades."""
 
 OFF = "unbound"
 """Stands for no key; no terminal sends it. (Textual takes an empty text for the key of the table.)"""
 
-TOGETHER = frozenset({frozenset({"table", "alerts"}), frozenset({"table", "markets"})})
+TOGETHER = frozenset({frozenset({"table", each}) for each in ("alerts", "markets", "risk")})
 """Kinds whose keys hold at the same time, because a pane is both."""
 
 PUNCTUATION = {
@@ -122,7 +122,7 @@ def pressed(table: Iterable[Key], *ids: str) -> str:
 
 def overlap(one: str, other: str) -> bool:
     """Tell whether keys of two contexts can hold at the same time."""
-    anywhere = {"everywhere", "replay"}
+    anywhere = {"everywhere", "replay", "trading"}
     return one == other or bool(anywhere & {one, other}) or frozenset({one, other}) in TOGETHER
 
 

@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 CHARTS = ("chart1", "chart2", "chart3", "chart4")
 
-PANES = (*CHARTS, "heat", "ladder", "tape", "markets", "system", "alerts", "events", "data")
+TRADING = ("positions", "orders", "fills", "journal", "risk", "equity")
+"""Panes of trading; where nothing can be traded they are shown only to who goes there."""
 
-DIGITS = dict(zip("23456789", PANES[4:], strict=True))
-"""Panes by key; `1` is the charts."""
+PANES = (*CHARTS, "heat", "ladder", "tape", "markets", "system", "alerts", "events", "data", *TRADING)
+
+DIGITS = dict(zip("23456789", PANES[4:12], strict=True))
+"""Panes by key; `1` is the charts. Those of trading have keys of their own."""
 
 LEAST = 80, 24
 """Columns and lines below which there is no desk."""
@@ -42,7 +45,8 @@ class Split(NamedTuple):
 
 LEAST_OF = {
     "main": (40, 8), "chart": (36, 7), "heat": (40, 8), "ladder": (17, 8), "tape": (22, 5), "markets": (36, 4),
-    "system": (36, 5), "alerts": (36, 5), "events": (36, 4), "data": (36, 5),
+    "system": (36, 5), "alerts": (36, 5), "events": (36, 4), "data": (36, 5), "positions": (36, 4), "orders": (36, 4),
+    "fills": (36, 4), "journal": (36, 4), "risk": (36, 6), "equity": (36, 7),
 }  # fmt: skip
 """Columns and lines below which a pane is not worth its place."""
 
@@ -64,7 +68,10 @@ def weighing(part: Part, weight: float) -> Part:
 
 _QUAD = down(across(Part("chart1"), Part("chart2")), across(Part("chart3"), Part("chart4")))
 
-_SIDE = down(Part("markets", cells=-1), Part("system", 1.4), Part("alerts"), Part("events", 0.7))
+_SIDE = down(
+    Part("markets", cells=-1), Part("positions", cells=-1), Part("orders", 1.2), Part("system", 1.4), Part("alerts"),
+    Part("events", 0.7),
+)  # fmt: skip
 
 _BOOK = across(Part("heat", 4), Part("ladder", cells=28), Part("tape", cells=38))
 
@@ -76,6 +83,13 @@ WIDE = {
     "book": across(Part("heat", 3), Part("ladder", cells=40), Part("tape", cells=44)),
     "engine": across(Part("system", 3), down(Part("markets", cells=-1), Part("alerts", 2), Part("events"))),
     "data": across(Part("main", 3), Part("data", 3)),
+    "trading": across(
+        weighing(down(
+            weighing(across(Part("main", 3), Part("ladder", cells=28)), 3),
+            weighing(across(down(Part("fills"), Part("journal")), Part("equity")), 2),
+        ), 5),
+        weighing(down(Part("positions"), Part("orders", 1.3), Part("risk", 3)), 4),
+    ),
 }
 """Layouts of a wide and high terminal; `main` is the pane in focus if it has no other place, else the chart of now."""
 
@@ -90,6 +104,9 @@ NORMAL = {
     "book": across(Part("heat", 3), down(Part("ladder", 3), Part("tape", 2))),
     "engine": down(Part("system", 3), Part("alerts", 2), Part("events")),
     "data": down(Part("main", 3), Part("data", 4)),
+    "trading": across(
+        weighing(down(Part("main", 3), Part("orders", 1.5)), 5), weighing(down(Part("positions"), Part("risk", 2.4)), 4)
+    ),
 }
 
 NARROW = {
@@ -100,6 +117,7 @@ NARROW = {
     "book": across(Part("heat", 3), Part("ladder", cells=19)),
     "engine": down(Part("system", 3), Part("alerts", 2)),
     "data": down(Part("main"), Part("data", 1.2)),
+    "trading": down(Part("main", 2), Part("positions"), Part("orders", 1.4)),
 }
 
 PRESETS = tuple(WIDE)
@@ -128,6 +146,7 @@ def arrange(
     lines: Mapping[str, int] | None = None,
     banner: int = 0,
     replay: bool = False,
+    account: bool = False,
 ) -> dict[str, Box]:
     """Return where everything is on a terminal of `width` columns and `height` lines.
 
@@ -143,6 +162,7 @@ def arrange(
         lines: Lines of the panes whose height follows what is in them.
         banner: Lines of the banner.
         replay: There is a line that tells where a replay stands.
+        account: There is a line that tells how trading stands.
     """
     found = {
         "status": Box(0, 0, width, 1),
@@ -153,6 +173,9 @@ def arrange(
     top = TOP
     if replay:
         found["replay"] = Box(0, top, width, 1)
+        top += 1
+    if account:
+        found["account"] = Box(0, top, width, 1)
         top += 1
     banner = max(min(banner, height - top - BOTTOM - 8), 0)
     if banner:

@@ -17,6 +17,7 @@ from engine.errors import ConsoleError, EngineUnreachable, RequestDenied
 from engine.protocol import Series, State
 from engine.text import inert
 from tradetui.client import Client, connect
+from tradetui.console import account
 from tradetui.console.inquiry import Inquiry
 from tradetui.console.news import EVENTS, SILENT_S, Note, Phase, Want
 from tradetui.launch import attach
@@ -33,7 +34,10 @@ FIRST_EVENTS = 50
 ALWAYS = {Want("health"): 500, Want("markets"): 250, Want("alerts"): 500, Want("events"): 500}
 """What is followed whatever is looked at, and how often news may come, ms."""
 
-EVERY_MS = {"bars": 250, "book": 250, "cob": 250, "heat": 500, "trades": 250}
+EVERY_MS = {
+    "bars": 250, "book": 250, "cob": 250, "heat": 500, "trades": 250, "fills": 500, "journal": 1000, "risk": 500,
+    "equity": 1000,
+}  # fmt: skip
 """How often news of what is looked at may come, ms."""
 
 BARS = 1500
@@ -161,6 +165,7 @@ class Link(Inquiry):
         self._heard.clear()
         self._unread.clear()
         self._pasts.clear()  # another engine may have more, or less
+        self.account.forget()
         self._attached_at = self.monotonic()
         self._stopped_here = False
         self.replay = None
@@ -199,6 +204,11 @@ class Link(Inquiry):
         with contextlib.suppress(EngineUnreachable):  # then it is lost, which is told elsewhere
             with contextlib.suppress(RequestDenied):  # a live engine replays nothing
                 await client.subscribe("replay", self._news, every_ms=250)
+            try:
+                for topic in account.ALWAYS:
+                    await client.subscribe(topic, self._news, every_ms=250)
+            except RequestDenied as denied:
+                self.account.trading, self.account.refused = None, inert(str(denied))
             followed: dict[Want, int] = {}
             while True:
                 self._changed.clear()
@@ -215,7 +225,7 @@ class Link(Inquiry):
                         await self._changed.wait()
 
     async def _begin(self, client: Client, want: Want) -> int:
-        asked: dict[str, str | int] = {"instrument": want.instrument}
+        asked: dict[str, str | int] = {"instrument": want.instrument} if want.instrument else {}
         if want.topic == "bars":
             asked |= {"timeframe": want.timeframe, "limit": BARS}
         elif want.topic == "book":

@@ -30,6 +30,8 @@ from engine.views import (
     ReplayView,
     TradeRow,
 )
+from tradetui.console import account
+from tradetui.console.account import Account
 from tradetui.console.past import Past
 from tradetui.console.series import Candles, Heat, Trades
 
@@ -102,6 +104,10 @@ class News:
         self.profiles: dict[str, ProfileView] = {}
         self.qualities: dict[str, QualityView] = {}
         self.gaps: dict[tuple[str, str], GapsView] = {}
+        self.account = Account()
+        """What is told of trading."""
+        self.rings = 0
+        """How often something happened that is worth a bell."""
         self.version = 0
         """Goes up with everything that is heard."""
         self.monotonic = monotonic
@@ -134,14 +140,17 @@ class News:
     def fresh(self, topic: str, instrument: str = "") -> bool:
         """Tell whether a topic can be believed: the engine is attached and spoke of it a moment ago.
 
-        Alerts, markets without a book, and everything of a replay that stands, are told only when they change: for them
-        the engine's health speaks.
+        Alerts, trading, markets without a book, and everything of a replay that stands, are told only when they change:
+        for them the engine's health speaks.
         """
         age = self.age(topic, instrument)
         if not self.attached or age is None:
             return False
         quiet = (
-            topic == "alerts" or (topic != "health" and self.still_standing) or (topic == "markets" and self._no_book())
+            topic == "alerts"
+            or topic in account.TOPICS
+            or (topic != "health" and self.still_standing)
+            or (topic == "markets" and self._no_book())
         )
         return age < SILENT_S or (quiet and self.fresh("health"))
 
@@ -177,6 +186,7 @@ class News:
         copied.cobs, copied.books = self.cobs.copy(), self.books.copy()
         copied.pivots, copied.profiles = self.pivots.copy(), self.profiles.copy()
         copied.qualities, copied.gaps = self.qualities.copy(), self.gaps.copy()
+        copied.account = copy.copy(self.account)
         copied._candles = {key: candles.still() for key, candles in self._candles.items()}
         copied._heats = {key: heat.still() for key, heat in self._heats.items()}
         copied._trades = {key: trades.still() for key, trades in self._trades.items()}
@@ -270,7 +280,11 @@ class News:
 
                 self.health = decode(news.data, type=HealthView)
             case "alerts":
-                self.alerts = decode(news.data, type=list[Alert])
+                told = decode(news.data, type=list[Alert])
+                known = {alert.id for alert in self.alerts}
+                new = any(each.active and each.severity != "info" and each.id not in known for each in told)
+                self.rings += new and self._heard.get(Want("alerts")) is not None
+                self.alerts = told
             case "markets":
                 self.markets = decode(news.data, type=list[MarketRow])
             case "cob":
@@ -283,6 +297,10 @@ class News:
                 self.books[news.instrument] = decode(news.data, type=BookView)
             case "replay":
                 self.replay = decode(news.data, type=ReplayView)
+            case topic if topic in account.TOPICS:
+                for notice in self.account.take(topic, news.data):
+                    self.say(notice.text)
+                    self.rings += notice.rings
 
     def told(self, want: Want, view: Told) -> None:
         """Keep the answer to a question."""

@@ -89,7 +89,7 @@ class ConsoleCommands(Provider):
         pane = console.focused_pane
         kinds = getattr(pane, "KIND", "").split()
         known = console.known()
-        for kind in (*kinds, *(["replay"] if known.replay is not None else []), "everywhere"):
+        for kind in (*kinds, *(["replay"] if known.replay is not None else []), "trading", "everywhere"):
             for key in console.keys:
                 if key.where == kind and key.id not in ("palette", "back"):
                     told = f"{WHERE[kind].lower()} \u00b7 key {key.shown}"

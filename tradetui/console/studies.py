@@ -72,9 +72,11 @@ SCALES = {"volatility_20": 1e4, "volatility_300": 1e4}
 PROFILE = "profile"
 PIVOTS = tuple(f"pivots{level}" for level in range(1, 6))
 LEVELS, FLOOR, TREND = "levels", "floor", "trend"
+ORDERS = "orders"
 OF_PIVOTS = frozenset((*PIVOTS, LEVELS, FLOOR, TREND))
 
 MARKS = {
+    ORDERS: "open orders, stops, targets and the average price of the position",
     **{name: f"confirmed pivots of level {level}" for level, name in enumerate(PIVOTS, 1)},
     LEVELS: "nearest support and resistance of each level",
     FLOOR: "floor pivots of the last closed day: P, R1-3, S1-3",

@@ -42,7 +42,7 @@ class ChartView(msgspec.Struct, kw_only=True):
     volume: bool = True
     lines: tuple[Chosen, ...] = ()
     study: Annotated[str, Meta(max_length=20)] = ""
-    marks: tuple[Chosen, ...] = ()
+    marks: tuple[Chosen, ...] = ("orders",)
 
 
 class HeatView(msgspec.Struct, kw_only=True):
@@ -87,6 +87,7 @@ class View(msgspec.Struct, kw_only=True):
     folded: list[Annotated[str, Meta(max_length=20)]] = []
     theme: Annotated[str, Meta(max_length=32)] = "colour-safe"
     sync: bool = True
+    bell: bool = True
     rate: Annotated[float, Meta(ge=0.5, le=10)] = 4.0
     cross: Cross | None = None
     charts: Annotated[list[ChartView], Meta(min_length=4, max_length=4)] = msgspec.field(

@@ -130,4 +130,4 @@ async def console(
 
 def everything(pane: Pane) -> Iterator[str]:
     """Yield the kinds of a pane's keys."""
-    yield from (*pane.KIND.split(), "everywhere", "replay")
+    yield from (*pane.KIND.split(), "everywhere", "replay", "trading")

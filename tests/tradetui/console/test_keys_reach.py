@@ -65,7 +65,7 @@ async def test_every_key_reaches_its_action(here: Places, mode: str, monkeypatch
                     for pressed in key.names.split(","):
                         reached.clear()
                         await app._check_bindings(pressed, priority=True) or await app._check_bindings(pressed)
-                        where = "app" if key.where in ("everywhere", "replay") else name
+                        where = "app" if key.where in ("everywhere", "replay", "trading") else name
                         assert reached == [(key.action, where)], (name, key.id, pressed, reached)
                 monkeypatch.undo()
 
@@ -76,7 +76,7 @@ async def test_every_action_there_is_can_be_run(here: Places) -> None:
         await shown.sees("healthy")
         for key in KEYS:
             method = f"action_{key.action.partition('(')[0]}"
-            if key.where in ("everywhere", "replay"):
+            if key.where in ("everywhere", "replay", "trading"):
                 assert hasattr(shown.app, method), key.id
             else:
                 panes = [shown.pane(name) for name in PANES if key.where in shown.pane(name).KIND.split()]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import events
 
 from tradetui.console.desk import Condition
+from tradetui.console.holdings import marks
 from tradetui.console.keys import pressed
 from tradetui.console.panes.book import BOOK, BookPane, waiting
 from tradetui.console.render.cells import decimals
@@ -65,7 +66,8 @@ class LadderPane(BookPane):
     def version(self) -> object:
         """Return what is drawn: the book, and the size of a bucket."""
         desk, heat = self.desk, self.desk.view.heat
-        return desk.symbol, desk.cob(), heat.merge, heat.levels and desk.book(), heat.levels
+        own = marks(desk.news.account, desk.symbol)
+        return desk.symbol, desk.cob(), heat.merge, heat.levels and desk.book(), heat.levels, own
 
     def draw(self, frame: Frame) -> None:
         """Draw the ladder."""
@@ -74,6 +76,7 @@ class LadderPane(BookPane):
         tick = market.tick if market is not None else 0.0
         live = self.condition().live
         cob, book = self.known, desk.book()
+        self._ladder.own = marks(desk.news.account, desk.symbol)
         if heat.levels:
             drawn = book is not None and self._ladder.draw_levels(frame, book, tick, live=live)
         else:

@@ -8,10 +8,11 @@ import numpy as np
 
 from engine.types import MS
 from tradetui.console import studies
+from tradetui.console.holdings import held
 from tradetui.console.render.axes import moment, money
 from tradetui.console.render.cells import stamp
 from tradetui.console.render.overlay import Drawn, Level, Overlay, Profile, Turn, colour_of
-from tradetui.console.render.pens import AXIS, FAINT
+from tradetui.console.render.pens import AXIS, FAINT, WARN
 from tradetui.console.render.study import Panel
 from tradetui.console.studies import LINES, PIVOTS, STUDIES, Values, column
 
@@ -39,7 +40,9 @@ class Layers:
         desk, chart = self._outlook.desk, self._outlook.chart
         pivots = desk.news.pivots.get((desk.symbol, chart.timeframe)) if chart.marks else None
         profile = desk.news.profiles.get(desk.symbol) if studies.PROFILE in chart.marks else None
-        return pivots, profile
+        account = desk.news.account
+        held = (account.orders, account.positions, desk.taken) if studies.ORDERS in chart.marks else None
+        return pivots, profile, held
 
     def overlay(self, sight: Sight) -> Overlay:
         """Return what lies over the candles."""
@@ -65,7 +68,22 @@ class Layers:
             if studies.TREND in marks and pivots.trends:
                 trends = " ".join(f"{each.level}{TRENDS.get(each.trend, '?')}" for each in pivots.trends)
                 said.append(f"trend {'now ' if chart.end is not None else ''}{trends}")
+        if studies.ORDERS in marks:
+            levels = [*self._held(said), *levels]
         return Overlay(lines, tuple(levels), turns, self._profile(sight, said), tuple(said))
+
+    def _held(self, said: list[str]) -> list[Level]:
+        """Return the prices of the account: open orders, stops, targets, the average; one in the hand stands out."""
+        desk = self._outlook.desk
+        taken, found = desk.taken, []
+        for each in held(desk.news.account, desk.symbol):
+            mine = taken is not None and (each.what, each.id) == (taken.what, taken.id)
+            if mine and taken is not None:
+                found.insert(0, Level(taken.price, f"\u25b8 {each.label}", WARN, held=True))
+                said.append(f"in the hand: {each.label} {money(taken.price, self._outlook.places)}")
+            else:
+                found.append(Level(each.price, each.label, each.colour))
+        return found
 
     def _levels(self, pivots: PivotsView, until_ms: int, said: list[str]) -> list[Level]:
         """Return the prices that hold now, as far as they mean something on a chart that ends at a time."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.types import SECOND
+from tradetui.console.keys import pressed
 from tradetui.console.panes.pane import Pane
 from tradetui.console.panes.system import own
-from tradetui.console.render import banner, events, footer, status, tabs
+from tradetui.console.render import account, banner, events, footer, status, tabs
+from tradetui.console.render.pens import BOLD, WARN, pen
 from tradetui.console.render.tabs import Tabs
 
 if TYPE_CHECKING:
@@ -47,12 +49,36 @@ class StatusLine(Line):
             link.health, shown.markets[:2], len(shown.markets), link.alerts, link.replay, link.phase, link.refusal,
             link.fresh("health"), link.fresh("markets"), link.fresh("alerts"), link.stalled_s() is None,
             link.ticks("health"), link.ticks("markets"), shown.engine_now() // SECOND,
-            link.wall() // SECOND, own(desk), desk.frozen,
+            link.wall() // SECOND, own(desk), desk.frozen, link.account.mode, self._killing(),
         )  # fmt: skip
+
+    def _killing(self) -> bool:
+        """Return whether the second key of the kill switch counts now."""
+        return self.desk.link.monotonic() < self.desk.kill_until
 
     def draw(self, frame: Frame) -> None:
         """Draw the line."""
+        if self._killing():
+            status.draw_killing(frame, pressed(self.desk.keys, "kill"))
+            return
         status.draw(frame, self.desk.link, self.desk.news, own(self.desk), frozen=self.desk.frozen)
+
+
+class AccountLine(Line):
+    """How trading stands; it is there only where there is trading."""
+
+    NAME = "account"
+
+    def version(self) -> object:
+        """Return what is told, and whether it is the present."""
+        link = self.desk.link
+        return link.account.trading, link.fresh("trading")
+
+    def draw(self, frame: Frame) -> None:
+        """Draw the line: it is of now even while the screen is frozen."""
+        link = self.desk.link
+        if link.account.trading is not None:
+            account.draw(frame, link.account.trading, fresh=link.fresh("trading"))
 
 
 class ReplayLine(Line):
@@ -82,7 +108,10 @@ class TabLine(Line):
         focused = self.screen.focused
         focus = focused.id if isinstance(focused, Pane) and focused.id else view.pane
         sight = tuple(pane.id or "" for pane in panes)
-        return Tabs(sight, focus, tuple(desk.symbols), desk.symbol, view.preset, view.sync, view.theme, desk.keys)
+        trading = desk.link.account.on
+        return Tabs(
+            sight, focus, tuple(desk.symbols), desk.symbol, view.preset, view.sync, view.theme, desk.keys, trading
+        )
 
     def version(self) -> object:
         """Return what the line tells."""
@@ -106,10 +135,13 @@ class EventLine(Line):
         note = notes[-1] if notes else None
         fresh = [each is not None and events.is_new(each, news) for each in (last, note)]
         told_by = news.attached, news.replay is None, news.engine_now() // DAY, news.wall() // DAY
-        return last, len(news.events), note, len(notes), fresh, told_by
+        return last, len(news.events), note, len(notes), fresh, told_by, self.desk.hold
 
     def draw(self, frame: Frame) -> None:
         """Draw the line."""
+        if self.desk.hold:
+            frame.text(1, 0, self.desk.hold, pen(WARN, attributes=BOLD), most=frame.width - 2)
+            return
         events.draw_line(frame, events.newest(self.desk.news, EVENTS, self.desk.link.notes), self.desk.news)
 
 
@@ -122,7 +154,8 @@ class Footer(Line):
         """Return the kinds of the pane in focus; in a replay its keys hold everywhere."""
         focused = self.screen.focused
         own = tuple(focused.KIND.split()) if isinstance(focused, Pane) else ()
-        return (*own, "replay") if self.desk.replay is not None else own
+        own = (*own, "replay") if self.desk.replay is not None else own
+        return (*own, "trading") if self.desk.link.account.on else own
 
     def version(self) -> object:
         """Return the kinds."""

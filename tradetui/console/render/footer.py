@@ -18,6 +18,9 @@ LATER = ("date", "indicators")
 
 NEEDED = ("symbol", "longer")
 
+TRADING = "trading"
+"""Keys of trading come after those of the pane, where there is trading at all."""
+
 PAUSE = "pause"
 """What the key that freezes the screen does in a replay."""
 
@@ -36,7 +39,8 @@ def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> t
     """
     replay = "replay" in kinds
     known = [key._replace(hint=PAUSE) if replay and key.id == "freeze" else key for key in keys if key.hint]
-    own = [key for key in known if key.where in kinds]
+    own = [key for key in known if key.where in kinds and key.where != TRADING]
+    trading = [key for key in known if key.where in kinds and key.where == TRADING]
     always = sorted((key for key in known if key.id in ALWAYS), key=lambda key: ALWAYS.index(key.id))
     others = [key for key in known if key.where == "everywhere" and key.id not in ALWAYS]
     order = ("filter", *(name for name in FIRST if name not in ("filter", "longer"))) if "table" in kinds else FIRST
@@ -46,12 +50,12 @@ def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> t
     late = [key for key in own if key.id in LATER]
     first = [key for key in own if key.id not in LATER]
     needed = [key for key in others if key.id in NEEDED] if late else []
-    for key in (*always, *first, *needed, *late, *(key for key in others if key not in needed)):
+    for key in (*always, *first, *needed, *trading, *late, *(key for key in others if key not in needed)):
         size = len(told[key.id]) + len(key.hint) + 3
         if size <= room:
             kept.add(key.id)
             room -= size
-    ordered = [*always[:-1], *own, *others, *always[-1:]]
+    ordered = [*always[:-1], *own, *trading, *others, *always[-1:]]
     return tuple((told[key.id], key.hint) for key in ordered if key.id in kept)
 
 

@@ -33,6 +33,9 @@ EXACT, LEAST = 9, 5
 
 NOT_KNOWN = "·"
 
+MINE = "\u25cf"
+"""Stands behind the price of a row in which an order of one's own waits."""
+
 
 class Side(NamedTuple):
     """One side, best price first.
@@ -107,6 +110,8 @@ class Ladder:
     def __init__(self) -> None:
         self.top = 0.0
         self.direction = NOT_KNOWN
+        self.own: tuple[tuple[float, int], ...] = ()
+        """Prices of one's own orders, and their colours."""
         self._mid: float | None = None
         self._of: tuple[object, ...] = ()
         self._places = 0
@@ -169,8 +174,24 @@ class Ladder:
             _head(frame.part(0, 0, width, 1), widths, size)
         least = max(above - len(asks.prices), 0)
         self._rows(frame.part(0, head + least, width, above - least), asks, widths, ask=True)
+        self._mine(frame.part(0, head + least, width, above - least), asks, widths, ask=True)
         _middle(frame.part(0, head + above, width, 1), middle, self.direction if live else "")
         self._rows(frame.part(0, head + above + 1, width, min(below, len(bids.prices))), bids, widths, ask=False)
+        self._mine(frame.part(0, head + above + 1, width, min(below, len(bids.prices))), bids, widths, ask=False)
+
+    def _mine(self, frame: Frame, side: Side, widths: Widths, *, ask: bool) -> None:
+        """Mark the rows in which orders of one's own wait; a row reaches up to the one above it."""
+        prices = side.prices[: frame.height]
+        if not self.own or not len(prices):
+            return
+        order = np.sort(prices)
+        step = float(np.diff(order).min()) if len(order) > 1 else 0.0
+        for price, colour in self.own:
+            at = int(np.searchsorted(order, price + EDGE * step, side="right")) - 1
+            if at < 0 or price >= order[at] + max(step, 1e-12) * (1 - EDGE):
+                continue
+            row = len(order) - 1 - at
+            frame.text(widths.price, row, MINE, pen(colour, attributes=BOLD))
 
     def _widths(self, width: int, found: tuple[Side, Side], places: int) -> Widths:
         """Return the widths for buckets."""

@@ -44,6 +44,8 @@ class Level(NamedTuple):
     price: float
     label: str
     colour: int
+    held: bool = False
+    """Whether the person has it in the hand: its line is whole, and lies over everything."""
 
 
 class Turn(NamedTuple):
@@ -175,7 +177,11 @@ def _level(frame: Frame, level: Level, scale: Scale, places: int, look: Look) ->
         return
     row = frame.height - 1 - int(at)
     text = f"{level.label} {money(level.price, places)}"
-    own = pen(level.colour)
+    own = pen(level.colour, attributes=BOLD if level.held else 0)
+    if level.held:
+        frame.glyphs[row], frame.pens[row] = "-" if look.ascii else "\u2500", own
+        frame.text(max(frame.width - len(text) - 1, 0), row, f" {text} ", own)
+        return
     for x in range(frame.width - len(text), max(frame.width // 2, 0), -1):
         if put(frame, row, x, text, own):
             break

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 NORMAL, WIDE = 110, 160
 """Columns from which parts have names, and from which they say all."""
 
+OFF = ("not built", "off", "")
+"""The engine's words for that there is no trading."""
+
 NO_ORDERS = "no orders"
 """What is said where the engine cannot trade."""
 
@@ -93,14 +96,21 @@ def draw(frame: Frame, link: News, shown: News, own: Own, *, frozen: bool) -> No
         x += gap
 
 
+def draw_killing(frame: Frame, key: str) -> None:
+    """Draw, in the place of the line, that the next key kills."""
+    frame.fill(pen(ALARM_TEXT, ALARM, BOLD))
+    frame.text(1, 0, f"{key} again within 2 s kills: halts, cancels all orders, asks nothing more")
+
+
 def _parts(link: News, shown: News, own: Own, width: int, *, frozen: bool) -> list[Part]:
     """Return all parts in the order of the line."""
     normal, wide = width >= NORMAL, width >= WIDE
-    found = [_mode(link)]
+    money = _money(link)
+    found = [_mode(link)] if money is None else [money, _data(link, normal)]
     replay = link.replay if link.attached else None
     if replay is not None:
         found.append(_playing(replay, normal))
-    found += [_trading(link), _engine(link, wide)]
+    found += [*([_no_orders(link)] if money is None else []), _engine(link, wide)]
     first = shown.markets[:2]
     short = names(tuple(market.instrument for market in first))
     for number, market in enumerate(first):
@@ -134,15 +144,34 @@ def _mode(link: News) -> Part:
     return Part(0, (Piece(f" {word} ", len(word) + 2, own if link.fresh("health") else PAST),))
 
 
-def _trading(link: News) -> Part:
-    """Return whether orders can be sent: one cannot miss it where they can."""
+def _money(link: News) -> Part | None:
+    """Return the word for whose money orders are, the engine's own; None where nothing can be ordered."""
     health = link.health
     if health is None or not link.attached:
-        return Part(7, (Piece("", len(NO_ORDERS)),))
-    if health.trading in ("not built", "off", ""):
-        return Part(7, (Piece(NO_ORDERS, len(NO_ORDERS), QUIET),))
-    own = pen(MODE_TEXT, PAPER, BOLD) if health.trading == "paper" else pen(ALARM_TEXT, ALARM, BOLD)
-    return Part(0, (Piece(f" {health.trading.upper()} ", 9, own if link.fresh("health") else PAST),))
+        return None
+    mode = link.account.mode or ("" if health.trading in OFF else health.trading)
+    if not mode:
+        return None
+    own = {"paper": pen(MODE_TEXT, PAPER, BOLD), "testnet": pen(MODE_TEXT, LIVE, BOLD)}.get(
+        mode, pen(ALARM_TEXT, ALARM, BOLD)
+    )
+    word = fit(mode.upper(), min(len(mode), 8))
+    return Part(0, (Piece(f" {word} ", len(word) + 2, own if link.fresh("health") else PAST),))
+
+
+def _data(link: News, normal: bool) -> Part:
+    """Return what the data are, where the first word is that of the money: a replay stands out, the market does not."""
+    health = link.health
+    if health is None or health.data != "live":
+        return _mode(link)
+    text = "live data" if normal else "live"
+    return Part(5, (Piece(text, len(text), QUIET if link.fresh("health") else PAST),))
+
+
+def _no_orders(link: News) -> Part:
+    """Return that no order can be sent, where that is known."""
+    known = link.attached and link.health is not None
+    return Part(7, (Piece(NO_ORDERS if known else "", len(NO_ORDERS), QUIET),))
 
 
 def _playing(replay: ReplayView, normal: bool) -> Part:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tradetui.console.keymap import KEYS, Key
 from tradetui.console.keys import pressed
-from tradetui.console.layout import DIGITS
+from tradetui.console.layout import DIGITS, TRADING
 from tradetui.console.render.cells import bar, clock, stamp
 from tradetui.console.render.frame import Frame
 from tradetui.console.render.instruments import names
@@ -39,6 +39,8 @@ class Tabs(NamedTuple):
     theme: str
     keys: tuple[Key, ...] = KEYS
     """The keys as they hold."""
+    trading: bool = False
+    """Whether there is trading: then its panes are named, too."""
 
 
 def digit_of(pane: str) -> str:
@@ -49,6 +51,8 @@ def digit_of(pane: str) -> str:
 def draw(frame: Frame, tabs: Tabs) -> None:
     """Draw the line; what stands furthest right gives way first, and the names of panes only if digits must do."""
     rest = [_symbols(tabs, SYMBOLS if frame.width >= ROOMY else FEW), *_settings(tabs)]
+    if tabs.trading:
+        rest.insert(1, _account(tabs))
     gap = 3 if frame.width >= ROOMY else 1
     panes = _panes(tabs, named=True)
     if _width(panes) > frame.width:
@@ -56,6 +60,8 @@ def draw(frame: Frame, tabs: Tabs) -> None:
     x = _write(frame, 0, panes)
     for group in rest:
         if x + gap + _width(group) > frame.width:
+            if tabs.trading and group is rest[1]:
+                continue
             break
         x = _write(frame, x + gap, group)
 
@@ -84,6 +90,20 @@ def _panes(tabs: Tabs, *, named: bool) -> list[Text]:
             found += [(" [", pen(KEY)), (text, pen(KEY, attributes=BOLD)), ("]", pen(KEY))]
         else:
             found += [(" ", QUIET), (text, pen(TEXT, attributes=UNDERLINE) if digit in sight else QUIET)]
+    return found
+
+
+def _account(tabs: Tabs) -> list[Text]:
+    """Return the panes of trading by their keys: that in focus in brackets, those in sight underlined."""
+    found: list[Text] = []
+    for pane in TRADING:
+        key, name = pressed(tabs.keys, pane), pane.capitalize()
+        if pane == tabs.focus:
+            found += [("[", pen(KEY)), (f"{key} {name}", pen(KEY, attributes=BOLD)), ("]", pen(KEY))]
+        else:
+            own = pen(TEXT, attributes=UNDERLINE) if pane in tabs.sight else QUIET
+            found += [(f"{key} {name}", own)]
+        found.append((" ", QUIET))
     return found
 
 

@@ -98,9 +98,9 @@ class Confirm(Dialog[bool]):
 
     def content(self) -> Iterable[Widget]:
         """Return question, consequence, answers."""
-        yield Static(drawn(self.app, self._question), classes="question")
+        yield Static(drawn(self.app, self._question, LONG), classes="question")
         for line in self._consequence.split("\n"):
-            yield Static(drawn(self.app, line))
+            yield Static(drawn(self.app, line, LONG))
         yield Static(classes="space")
         yield Choice("enter n", "no", "answer(False)", first=True)
         yield Choice("y", "yes", "answer(True)")

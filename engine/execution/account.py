@@ -1,0 +1,288 @@
+"""Everything that trading knows, in one place with one owner: `core.step` alone changes it.
+
+What must survive is journaled as it happens, and folded again at the start (`trading.recall`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from engine.errors import SettingsInvalid
+from engine.execution.ledger import Contract, Ledger
+from engine.execution.lifecycle import Order, Orders
+from engine.execution.money import value
+from engine.execution.paper import PaperVenue
+from engine.execution.settings import TradingSettings
+from engine.orders import Fill, Mode, OrderSpec, Rules, Side, units
+from engine.risk.breakers import FlashBreaker, VenueBreaker
+from engine.risk.drawdown import EquityWatch
+from engine.risk.exits import Protection
+from engine.risk.limits import RiskSettings
+from engine.risk.ramp import Ramp
+from engine.risk.regimes import RegimeTracker
+from engine.risk.streak import Streak
+from engine.types import MS, Instrument
+
+PAPER = "paper"
+"""Name of the one ledger of the paper account, which all venues share."""
+
+KEPT_FILLS = 500
+"""Fills in memory, for screens; the journal has all."""
+
+KEPT_POINTS = 1440
+"""Points of the equity curve in memory: a day of minutes."""
+
+SWITCHES = ("trading", "entries", "exits")
+
+
+class VenueStatus:
+    """A real venue as the core knows it; `clock_ms` is its clock less ours."""
+
+    __slots__ = ("clock_ms", "connected", "differences", "name", "reconciled", "trade", "trouble", "withdraw")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.connected = False
+        self.clock_ms: float | None = None
+        self.trade: bool | None = None
+        self.withdraw: bool | None = None
+        self.reconciled = 0
+        self.differences: tuple[str, ...] = ()
+        self.trouble = ""
+
+
+class Closing:
+    """A position that is being closed: orders first, then what is left of it, at the market.
+
+    `halting`: the flattening belongs to a halt. `stopped`: a stop that was watched here, and why.
+    """
+
+    __slots__ = ("halting", "orders", "reason", "since", "tries")
+
+    def __init__(self, reason: str, since: int, *, halting: bool = False) -> None:
+        self.reason = reason
+        self.since = since
+        self.halting = halting
+        self.tries = 0
+        self.orders: set[str] = set()
+        """Orders that closed it, for which it waits."""
+
+
+class Account:
+    """Orders, money and risk of one engine, in one mode."""
+
+    __slots__ = (
+        "armed",
+        "blind_from",
+        "blind_s",
+        "closing",
+        "conditions",
+        "contracts",
+        "counter",
+        "drawdown",
+        "entries",
+        "equity",
+        "equity_points",
+        "exits_again",
+        "fills",
+        "flash",
+        "halted",
+        "instruments",
+        "latched",
+        "ledgers",
+        "mismatched",
+        "mode",
+        "orders",
+        "paper",
+        "prefix",
+        "protections",
+        "ramp",
+        "records",
+        "regimes",
+        "risk",
+        "rules",
+        "streak",
+        "switches",
+        "trading",
+        "unvalued",
+        "venue_breakers",
+        "venues",
+        "version",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        trading: TradingSettings,
+        risk: RiskSettings,
+        *,
+        prefix: str,
+        armed: bool = False,
+        venues: tuple[str, ...] = (),
+    ) -> None:
+        """`prefix` begins every client order id; `venues` are the real ones, none in paper mode."""
+        self.trading = trading
+        self.risk = risk
+        self.mode = trading.mode
+        self.prefix = prefix
+        self.armed = armed
+        self.counter = self.records = 0
+        """Ids given to orders, and keys given to records, since the start."""
+        self.version = 0
+        self.orders = Orders()
+        self.ledgers: dict[str, Ledger] = {}
+        self.paper: PaperVenue | None = None
+        if self.mode is Mode.PAPER:
+            begun = {asset: units(amount) for asset, amount in trading.paper.balances.items()}
+            self.ledgers[PAPER] = Ledger(trading.currency, begun)
+            self.paper = PaperVenue(int(trading.paper.latency_ms * MS), trading.fees, self._funds, self.quantity)
+        else:
+            self.ledgers = {venue: Ledger(trading.currency, {}) for venue in venues}
+        self.venues = {venue: VenueStatus(venue) for venue in venues}
+        self.venue_breakers = {venue: VenueBreaker(risk.breakers, venue) for venue in venues}
+        self.instruments: dict[str, Instrument] = {}
+        self.contracts: dict[str, Contract] = {}
+        self.rules: dict[str, Rules] = {}
+        self.protections: dict[str, Protection] = {}
+        self.exits_again: dict[str, int] = {}
+        """When exits that could not be sent are tried again, UTC ns; until then they are watched here."""
+        self.closing: dict[str, Closing] = {}
+        self.regimes: dict[str, RegimeTracker] = {}
+        self.flash: dict[str, FlashBreaker] = {}
+        self.drawdown = EquityWatch(risk.limits, trading.currency)
+        self.streak = Streak(risk.limits)
+        self.ramp = Ramp(risk.ramp)
+        self.switches = dict.fromkeys(SWITCHES, True)
+        self.halted = ""
+        self.latched = False
+        self.conditions: dict[str, str] = {}
+        self.mismatched: set[str] = set()
+        self.equity: int | None = None
+        self.unvalued: tuple[str, ...] = ()
+        self.equity_points: deque[tuple[int, int, float]] = deque(maxlen=KEPT_POINTS)
+        self.fills: deque[tuple[Fill, int]] = deque(maxlen=KEPT_FILLS)
+        self.entries: deque[int] = deque()
+        """When orders that add risk were approved, within the last minute."""
+        self.waiting: dict[str, tuple[int, int]] = {}
+        """Orders whose state is not known: when the venue is asked again (UTC ns), and the pause after that."""
+        self.blind_from = 0
+        self.blind_s = 0.0
+
+    def next_id(self) -> str:
+        """Return a client order id that was never used."""
+        self.counter += 1
+        return f"{self.prefix}-{self.counter}"
+
+    def ledger_of(self, instrument: str) -> Ledger:
+        """Return the ledger that an instrument's fills go to; made where a venue was not known."""
+        name = PAPER if self.paper is not None else instrument.partition(":")[0]
+        found = self.ledgers.get(name)
+        if found is None:
+            found = self.ledgers[name] = Ledger(self.trading.currency, {})
+        return found
+
+    def contract(self, instrument: str) -> Contract:
+        """Return what an instrument is, from its key alone.
+
+        Raises:
+            SettingsInvalid: It is settled in its base asset, which is not traded here.
+        """
+        found = self.contracts.get(instrument)
+        if found is None:
+            _, _, name = instrument.partition(":")
+            pair, _, settle = name.partition(":")
+            base, _, quote = pair.partition("/")
+            settle = settle.partition("-")[0]
+            if settle == base:
+                raise SettingsInvalid(
+                    f"{instrument} is settled in {base}: inverse contracts can be watched, but not traded here"
+                )
+            found = Contract(
+                instrument=instrument, base=base, quote=quote, settle=settle or quote, derivative=bool(settle)
+            )
+            self.contracts[instrument] = found
+        return found
+
+    def quantity(self, instrument: str) -> int:
+        """Return the signed position, 1e-8 of the base asset."""
+        position = self.ledger_of(instrument).positions.get(instrument)
+        return position.quantity if position is not None else 0
+
+    def closable(self, instrument: str, *, beside: str = "") -> int:
+        """Return how much of the position no open reducing order holds, those of one OCO group counted once.
+
+        `beside`: an order, or a group, that does not count.
+        """
+        held = 0
+        groups: dict[str, int] = {}
+        position = self.quantity(instrument)
+        for order in self.orders.open(instrument):
+            spec = order.spec
+            if spec.id == beside or (spec.oco and spec.oco == beside) or spec.side.sign * position >= 0:
+                continue
+            if spec.oco:
+                groups[spec.oco] = max(groups.get(spec.oco, 0), order.remaining)
+            else:
+                held += order.remaining
+        return max(abs(position) - held - sum(groups.values()), 0)
+
+    def free(self, spec: OrderSpec) -> int | None:
+        """Return what is free of the asset that an order pays with, the order itself not counted.
+
+        On spot the quote asset for a BUY and the base asset for a SELL; on derivatives the settle asset that is no
+        margin yet, at the leverage that is allowed (reducing orders need none).
+        """
+        contract = self.contract(spec.instrument)
+        ledger = self.ledger_of(spec.instrument)
+        if contract.derivative:
+            return self._margin(spec, contract, ledger)
+        asset = contract.quote if spec.side is Side.BUY else contract.base
+        locked = 0
+        groups: dict[str, int] = {}
+        for order in self.orders.open():
+            other = order.spec
+            if other.id == spec.id or (other.oco and other.oco == spec.oco) or other.instrument not in self.contracts:
+                continue
+            theirs = self.contracts[other.instrument]
+            if theirs.derivative or self.ledger_of(other.instrument) is not ledger:
+                continue
+            pays = theirs.quote if other.side is Side.BUY else theirs.base
+            if pays != asset:
+                continue
+            amount = _locks(order)
+            if other.oco:
+                groups[other.oco] = max(groups.get(other.oco, 0), amount)
+            else:
+                locked += amount
+        return ledger.balances.get(asset, 0) - locked - sum(groups.values())
+
+    def _funds(self, spec: OrderSpec) -> int | None:
+        """Return what the paper venue is told to be free: on derivatives the value that margin still allows."""
+        free = self.free(spec)
+        if free is None or not self.contract(spec.instrument).derivative:
+            return free
+        return int(free * self.risk.limits.max_leverage)
+
+    def _margin(self, spec: OrderSpec, contract: Contract, ledger: Ledger) -> int:
+        leverage = self.risk.limits.max_leverage
+        used = sum(
+            abs(position.cost)
+            for key, position in ledger.positions.items()
+            if key in self.contracts and self.contracts[key].settle == contract.settle and position.quantity
+        )
+        used += sum(
+            value(order.price or order.stop_price, order.remaining)
+            for order in self.orders.open()
+            if order.spec.id != spec.id
+            and not order.spec.reduce_only
+            and order.spec.instrument in self.contracts
+            and self.contracts[order.spec.instrument].derivative
+        )
+        return ledger.balances.get(contract.settle, 0) - int(used / leverage)
+
+
+def _locks(order: Order) -> int:
+    """Return what an open order holds of the asset that it pays with; a market order that is under way: nothing yet."""
+    if order.spec.side is Side.SELL:
+        return order.remaining
+    return value(order.price or order.stop_price, order.remaining)

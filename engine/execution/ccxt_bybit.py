@@ -1,0 +1,387 @@
+"""The dialect of Bybit: spot and USDT perpetuals of a unified account.
+
+Orders, cancels and changes are only acknowledged at once; what became of them is asked for, or heard.
+Source: bybit-exchange.github.io/docs/v5, "Trade", "Position", "Account", "WebSocket Private", "Enums", "Error Codes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.errors import ProtocolError, SettingsInvalid
+from engine.execution.ccxt_words import (
+    Account,
+    Ask,
+    Call,
+    Execution,
+    Heard,
+    Listed,
+    Meaning,
+    amount,
+    coarse,
+    fee,
+    named,
+    rows,
+    split,
+)
+from engine.execution.venue import Permissions, VenueOrder
+from engine.orders import (
+    Fill,
+    FundingPaid,
+    Liquidity,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderRejected,
+    OrderSpec,
+    OrderTriggered,
+    OrderType,
+    Rules,
+    Side,
+    decimal,
+)
+from engine.types import MS
+
+WINDOW_MS = 7 * 86_400_000 - 1
+"""Longest time between the bounds of a request for executions."""
+
+STATES = {
+    "New": "working",
+    "PartiallyFilled": "working",
+    "Untriggered": "working",
+    "Triggered": "working",
+    "Filled": "filled",
+    "Cancelled": "canceled",
+    "PartiallyFilledCanceled": "canceled",
+    "Deactivated": "canceled",
+    "Rejected": "rejected",
+}
+
+FILLS = {"Trade", "AdlTrade", "BustTrade", "Settle"}
+"""Executions that change a position."""
+
+THROTTLED = {"10006", "10018", "170005"}
+
+UNKNOWN = {"10000", "10016", "10019", "170001", "170007", "170146", "170147"}
+"""Server timeout, server error, restart, internal error, time-outs: whether it happened is not said."""
+
+MISSING = {"110001", "170213"}
+
+LAST = "LastPrice"
+"""What triggers: trades, as everywhere here."""
+
+
+class Bybit:
+    """Bybit v5. On spot a stop does not lock what it would sell until it is triggered (`StopOrder`)."""
+
+    venue = "bybit"
+    weight_limit = 3000
+    watched: tuple[str, ...] = ("watch_orders", "watch_my_trades")
+    acks = 2
+    options: dict[str, Any] = {
+        "defaultType": "spot",
+        "recvWindow": 5000,
+        "enableUnifiedMargin": False,
+        "enableUnifiedAccount": True,
+    }
+
+    def listed(self, key: str) -> Listed:
+        """Return an instrument by its key.
+
+        Raises:
+            SettingsInvalid: Neither a spot pair nor a USDT perpetual.
+        """
+        base, quote, settle = split(key)
+        if settle and (settle != quote or quote != "USDT"):
+            raise SettingsInvalid(f"{key}: of Bybit, spot pairs and USDT perpetuals are traded, as in bybit:BTC/USDT:USDT")
+        category = "linear" if settle else "spot"
+        return Listed(key=key, symbol=base + quote, category=category, base=base, quote=quote, settle=settle)
+
+    def said(self, status: int, answer: Any) -> tuple[str, str] | None:
+        """Return code and words of a refusal."""
+        code = answer.get("retCode") if isinstance(answer, dict) else None
+        if status < 400 and code is not None and str(code) == "0":
+            return None
+        return str(code if code is not None else status), str(answer.get("retMsg", "")) if isinstance(answer, dict) else ""
+
+    def meaning(self, status: int, code: str, text: str) -> Meaning:
+        """Tell what a refusal means."""
+        if status in (403, 429) or code in THROTTLED:
+            return Meaning.THROTTLED
+        if status >= 500 or code in UNKNOWN or code == "200" or "duplicate" in text.lower():
+            return Meaning.UNKNOWN
+        if code == "10002":
+            return Meaning.CLOCK
+        return Meaning.MISSING if code in MISSING else Meaning.REFUSED
+
+    async def clock(self, ask: Ask) -> int:
+        """Return the venue's time, UTC ms."""
+        return int((await ask(Call("publicGetV5MarketTime", {})))["time"])
+
+    async def rules(self, ask: Ask, markets: Sequence[Listed]) -> dict[str, Rules]:
+        """Return the filters of instruments by key."""
+        found: dict[str, Rules] = {}
+        for market in markets:
+            answer = await ask(Call("publicGetV5MarketInstrumentsInfo", self._of(market)))
+            listed = rows(answer["result"]["list"], "instruments")
+            if not listed:
+                raise ProtocolError(f"bybit does not list {market.symbol} ({market.category})")
+            lot = listed[0]["lotSizeFilter"]
+            found[market.key] = Rules(
+                tick=amount(listed[0]["priceFilter"]["tickSize"]),
+                step=amount(lot.get("qtyStep") or lot.get("basePrecision")),
+                min_quantity=amount(lot["minOrderQty"]),
+                min_notional=amount(lot.get("minNotionalValue") or lot.get("minOrderAmt")),
+                max_quantity=amount(lot.get("maxMktOrderQty") or lot.get("maxMarketOrderQty") or lot.get("maxOrderQty")),
+            )
+        return found
+
+    async def permissions(self, ask: Ask, testnet: bool) -> Permissions:
+        """Return what the key may do."""
+        told = (await ask(Call("privateGetV5UserQueryApi", {})))["result"]
+        may = told["permissions"]
+        trades = "SpotTrade" in (may.get("Spot") or []) or "Order" in (may.get("ContractTrade") or [])
+        bound = [address for address in told.get("ips") or [] if address != "*"]
+        return Permissions(
+            trade=trades and not int(told["readOnly"]),
+            withdraw="Withdraw" in (may.get("Wallet") or []) and not testnet,
+            text="bound to addresses" if bound else "not bound to addresses",
+        )
+
+    def submit(self, spec: OrderSpec, market: Listed) -> Call | str:
+        """Word an order."""
+        market_order = not spec.type.limited
+        if spec.post_only and market_order:
+            return "bybit takes post-only for limit orders alone"
+        params = self._of(market) | {
+            "side": spec.side.capitalize(),
+            "orderType": "Market" if market_order else "Limit",
+            "qty": decimal(spec.quantity),
+            "orderLinkId": spec.id,
+        }
+        if not market_order:
+            params["price"] = decimal(spec.price)
+            params["timeInForce"] = "PostOnly" if spec.post_only else spec.time_in_force.upper()
+        elif not market.derivative:
+            params["marketUnit"] = "baseCoin"
+        if spec.reduce_only and market.derivative:
+            params["reduceOnly"] = True
+        if spec.type.conditional:
+            params["triggerPrice"] = decimal(spec.stop_price)
+            if market.derivative:
+                rising = (spec.side is Side.BUY) == (spec.type in (OrderType.STOP, OrderType.STOP_LIMIT))
+                params |= {"triggerDirection": 1 if rising else 2, "triggerBy": LAST}
+            else:
+                params["orderFilter"] = "StopOrder"
+        return Call("privatePostV5OrderCreate", params)
+
+    def _of(self, market: Listed) -> dict[str, Any]:
+        return {"category": market.category, "symbol": market.symbol}
+
+    def submitted(self, answer: Any) -> str:
+        """Return the venue's id."""
+        return str(answer["result"]["orderId"])
+
+    def cancel(self, market: Listed, order: str, venue_id: str, conditional: bool) -> Call:
+        """Word a cancel."""
+        params = self._of(market) | _which(order, venue_id)
+        if not market.derivative:
+            params["orderFilter"] = "StopOrder" if conditional else "Order"
+        return Call("privatePostV5OrderCancel", params)
+
+    def canceled(self, answer: Any) -> int | None:  # noqa: ARG002
+        """Return None: a cancel is only acknowledged."""
+        return None
+
+    def amend(self, spec: OrderSpec, market: Listed, venue_id: str, old: OrderSpec | None) -> Call | str:
+        """Word a change; what is equal must not be named."""
+        params = self._of(market) | _which(spec.id, venue_id)
+        if old is None or old.quantity != spec.quantity:
+            params["qty"] = decimal(spec.quantity)
+        if spec.type.limited and (old is None or old.price != spec.price):
+            params["price"] = decimal(spec.price)
+        if spec.type.conditional and (old is None or old.stop_price != spec.stop_price):
+            params["triggerPrice"] = decimal(spec.stop_price)
+        return Call("privatePostV5OrderAmend", params)
+
+    async def find(self, ask: Ask, market: Listed, order: str, venue_id: str) -> VenueOrder | None:
+        """Return an order: among the open and the last ones, then in the history."""
+        params = self._of(market) | _which(order, venue_id)
+        for method in ("privateGetV5OrderRealtime", "privateGetV5OrderHistory"):
+            listed = rows((await ask(Call(method, params)))["result"]["list"], "orders")
+            if listed:
+                return self.order(listed[0], market)
+        return None
+
+    def order(self, raw: Mapping[str, Any], market: Listed) -> VenueOrder:
+        """Read an order of an answer or of the stream."""
+        venue_id, word = str(raw["orderId"]), raw["orderStatus"]
+        if word not in STATES:
+            raise ProtocolError(f"bybit: order {venue_id:.40} has the unknown status {word!r:.40}")
+        side, stop = Side(str(raw["side"]).lower()), amount(raw.get("triggerPrice"))
+        limited = raw["orderType"] == "Limit"
+        kind = "limit" if limited else "market"
+        if stop:
+            direction = int(raw.get("triggerDirection") or 0)
+            profit = direction and (direction == 1) != (side is Side.BUY)
+            kind = ("take_profit" if profit else "stop") + ("_limit" if limited else "")
+        refused = str(raw.get("rejectReason") or "")
+        return VenueOrder(
+            id=named(self.venue, market.symbol, str(raw.get("orderLinkId") or ""), venue_id),
+            venue_id=venue_id,
+            instrument=market.key,
+            side=side,
+            type=kind,
+            quantity=amount(raw["qty"]),
+            filled=amount(raw.get("cumExecQty")),
+            price=amount(raw.get("price")) if limited else 0,
+            stop_price=stop,
+            reduce_only=bool(raw.get("reduceOnly", False)),
+            state=STATES[word],
+            ts=int(raw.get("updatedTime") or raw.get("createdTime") or 0) * MS,
+            reason="" if refused == "EC_NoError" else refused[:80],
+        )
+
+    async def trades(self, ask: Ask, market: Listed, since_ms: int, now_ms: int) -> list[Execution]:
+        """Return all fills since then."""
+        return await self._trades(ask, market, {}, since_ms, now_ms)
+
+    async def trades_of(self, ask: Ask, market: Listed, found: VenueOrder) -> list[Execution]:
+        """Return all fills of an order."""
+        found_rows = await self._paged(ask, "privateGetV5ExecutionList", self._of(market) | {"orderId": found.venue_id}, 100)
+        return self._executions(found_rows, market)
+
+    async def _trades(
+        self, ask: Ask, market: Listed, more: dict[str, Any], since_ms: int, now_ms: int
+    ) -> list[Execution]:
+        return self._executions(await self._since(ask, self._of(market) | more, since_ms, now_ms), market)
+
+    async def _since(self, ask: Ask, params: dict[str, Any], since_ms: int, now_ms: int) -> list[Any]:
+        found: list[Any] = []
+        start = max(since_ms, 0)
+        while start <= now_ms:
+            end = min(start + WINDOW_MS, now_ms + 60_000)
+            bounds = {"startTime": str(start), "endTime": str(end)}
+            found += await self._paged(ask, "privateGetV5ExecutionList", params | bounds, 100)
+            start = end + 1
+        return found
+
+    async def _paged(self, ask: Ask, method: str, params: dict[str, Any], limit: int) -> list[Any]:
+        found: list[Any] = []
+        cursor = ""
+        while True:
+            page = params | {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+            result = (await ask(Call(method, page)))["result"]
+            listed = rows(result["list"], method)
+            found += listed
+            last, cursor = cursor, str(result.get("nextPageCursor") or "")
+            if not cursor or not listed or cursor == last:
+                return found
+
+    def _executions(self, found: list[Any], market: Listed) -> list[Execution]:
+        once = {row["execId"]: row for row in found if row.get("execType", "Trade") in FILLS}
+        ordered = sorted(once.values(), key=lambda row: (int(row["execTime"]), int(row.get("seq") or 0), row["execId"]))
+        return [Execution(str(row["orderId"]), self._fill(row, market), True) for row in ordered]
+
+    def _fill(self, row: Mapping[str, Any], market: Listed) -> Fill:
+        side = Side(str(row["side"]).lower())
+        taken = market.settle or (market.base if side is Side.BUY else market.quote)
+        return Fill(
+            id=f"{self.venue}-{row['execId']}",
+            order=named(self.venue, market.symbol, str(row.get("orderLinkId") or ""), str(row["orderId"])),
+            instrument=market.key,
+            side=side,
+            price=amount(row["execPrice"]),
+            quantity=amount(row["execQty"]),
+            fee=fee(row.get("execFee")),
+            fee_asset=str(row.get("feeCurrency") or taken),
+            liquidity=Liquidity.MAKER if row.get("isMaker") in (True, "true") else Liquidity.TAKER,
+            ts=int(row["execTime"]) * MS,
+        )
+
+    async def funding(self, ask: Ask, markets: Sequence[Listed], since_ms: int, now_ms: int) -> list[FundingPaid]:
+        """Return the funding since then."""
+        found: list[FundingPaid] = []
+        for market in markets:
+            if market.derivative:
+                told = await self._since(ask, self._of(market) | {"execType": "Funding"}, since_ms, now_ms)
+                found += [self._funding(row, market) for row in told]
+        return sorted(found, key=lambda paid: paid.ts)
+
+    def _funding(self, row: Mapping[str, Any], market: Listed) -> FundingPaid:
+        # What is paid is told as a fee: positive is paid.
+        return FundingPaid(
+            id=f"{self.venue}-{row['execId']}",
+            instrument=market.key,
+            ts=int(row["execTime"]) * MS,
+            amount=-fee(row["execFee"]),
+            asset=str(row.get("feeCurrency") or market.settle),
+        )
+
+    async def account(self, ask: Ask, markets: Sequence[Listed]) -> Account:
+        """Return balances, positions and open orders."""
+        keys = {(market.category, market.symbol): market for market in markets}
+        orders: list[VenueOrder] = []
+        positions: dict[str, int] = {}
+        for category in sorted({market.category for market in markets}):
+            which = {"category": category, "openOnly": "0"}
+            if category == "linear":
+                which["settleCoin"] = "USDT"
+                held = {"category": category, "settleCoin": "USDT"}
+                for row in await self._paged(ask, "privateGetV5PositionList", held, 200):
+                    if (market := keys.get((category, row["symbol"]))) is not None:
+                        sign = 1 if row["side"] == "Buy" else -1
+                        positions[market.key] = positions.get(market.key, 0) + sign * amount(row["size"])
+            for row in await self._paged(ask, "privateGetV5OrderRealtime", which, 50):
+                if (market := keys.get((category, row["symbol"]))) is not None:
+                    order = self.order(row, market)
+                    orders += [order] if order.state == "working" else []
+        answer = await ask(Call("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"}))
+        accounts = rows(answer["result"]["list"], "balances")
+        coins = [coin for wallet in accounts for coin in rows(wallet["coin"], "balances")]
+        balances = {coin["coin"]: units for coin in coins if (units := coarse(coin["walletBalance"]))}
+        return Account(balances=balances, positions=positions, open_orders=tuple(orders))
+
+    def ack(self, message: Mapping[str, Any]) -> bool:
+        """Tell whether a message confirms a subscription."""
+        return message.get("op") == "subscribe" and message.get("success") is True
+
+    def heard(self, message: Mapping[str, Any], markets: Mapping[tuple[str, str], Listed]) -> Heard | None:
+        """Read a message of the stream."""
+        topic = message.get("topic")
+        if topic not in ("order", "execution", "wallet", "position"):
+            return None
+        heard = Heard()
+        for row in rows(message["data"], topic) if topic in ("order", "execution") else ():
+            market = markets.get((row.get("category", "spot"), row["symbol"]))
+            if market is None:
+                continue
+            if topic == "order":
+                self._order_heard(heard, row, market)
+            elif row.get("execType") in FILLS:
+                fill = self._fill(row, market)
+                heard.events.append(OrderFilled(order=fill.order, ts=fill.ts, fill=fill))
+            elif row.get("execType") == "Funding":
+                heard.events.append(self._funding(row, market))
+        return heard
+
+    def _order_heard(self, heard: Heard, row: Mapping[str, Any], market: Listed) -> None:
+        order = self.order(row, market)
+        heard.orders.append(order)
+        word, tell = row["orderStatus"], heard.events.append
+        if word in ("New", "Untriggered"):
+            tell(OrderAccepted(order=order.id, ts=order.ts, venue_id=order.venue_id))
+        elif word == "Triggered":
+            tell(OrderTriggered(order=order.id, ts=order.ts, price=order.stop_price))
+        elif word == "Rejected":
+            code = order.reason or "Rejected"
+            tell(OrderRejected(order=order.id, ts=order.ts, code=code, reason=f"bybit refused the order: {code}"))
+        elif order.state == "canceled":
+            tell(OrderCanceled(order=order.id, ts=order.ts, reason=order.reason, filled=order.filled))
+
+
+def _which(order: str, venue_id: str) -> dict[str, Any]:
+    if order and not order.startswith("x-"):
+        return {"orderLinkId": order}
+    return {"orderId": venue_id}

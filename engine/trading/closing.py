@@ -1,0 +1,140 @@
+"""Cancelling, closing positions, and halting. A position is closed when its orders are gone and nothing is left."""
+
+from __future__ import annotations
+
+from engine.approval import Approved
+from engine.execution.account import Closing
+from engine.execution.lifecycle import Order, OrderState
+from engine.orders import AmendSent, CancelOrder, CancelSent, ChangeOrder, OrderSpec, OrderType, Origin, Side, decimal
+from engine.risk.rules import round_quantity
+from engine.trading.judging import try_send
+from engine.trading.turn import Turn
+from engine.trading.wanted import rules
+from engine.types import SECOND
+
+TRIES = 10
+"""Orders that may be needed to close a position; a thin book fills one in parts."""
+
+PAUSE = SECOND
+"""Least time between two of them."""
+
+
+def cancel(turn: Turn, order: Order) -> None:
+    """Ask for an order to be cancelled; once, and whatever the state of trading is."""
+    if order.state is OrderState.CANCELING:
+        return
+    account, spec = turn.account, order.spec
+    event = CancelSent(order=spec.id, ts=turn.now)
+    account.orders.apply(event)
+    turn.journal("order_event", event)
+    if account.paper is not None:
+        account.paper.cancel(spec.id, turn.now)
+    else:
+        turn.commands.append(CancelOrder(order=spec.id, instrument=spec.instrument, venue_id=order.venue_id))
+
+
+def change(
+    turn: Turn,
+    order: Order,
+    approved: Approved[OrderSpec],
+    *,
+    price: int = 0,
+    stop_price: int = 0,
+    quantity: int = 0,
+) -> None:
+    """Ask for an order to be changed; the gate has approved what it would be."""
+    account, spec = turn.account, order.spec
+    event = AmendSent(order=spec.id, ts=turn.now, price=price, stop_price=stop_price, quantity=quantity)
+    account.orders.apply(event)
+    turn.journal("order_event", event)
+    if account.paper is not None:
+        account.paper.amend(approved, turn.now)
+    else:
+        turn.commands.append(ChangeOrder(order=approved, venue_id=order.venue_id))
+
+
+def begin(turn: Turn, instrument: str, reason: str, *, halting: bool = False) -> None:
+    """Close a position: its orders first, then what is left, at the market."""
+    turn.account.closing[instrument] = Closing(reason, turn.now, halting=halting)
+    turn.account.version += 1
+    go_on(turn, instrument)
+
+
+def go_on(turn: Turn, instrument: str) -> None:
+    """Do the next step of closing a position, if there is one to do."""
+    account = turn.account
+    closing = account.closing.get(instrument)
+    if closing is None:
+        return
+    opened = account.orders.open(instrument)
+    for order in opened:
+        if order.spec.origin is not Origin.FLATTEN:
+            cancel(turn, order)
+    if opened or turn.now < closing.since:
+        return
+    position = account.quantity(instrument)
+    quantity = round_quantity(abs(position), rules(turn, instrument))
+    if not quantity:
+        _over(turn, instrument, "")
+        return
+    if closing.tries >= TRIES:
+        left = (
+            f"{decimal(abs(position))} of {instrument} are left after {TRIES} orders; look at its book and the alerts"
+        )
+        _over(turn, instrument, left)
+        return
+    closing.tries += 1
+    closing.since = turn.now + PAUSE
+    spec = OrderSpec(
+        id=account.next_id(),
+        instrument=instrument,
+        side=Side.SELL if position > 0 else Side.BUY,
+        type=OrderType.MARKET,
+        quantity=quantity,
+        reduce_only=True,
+        origin=Origin.FLATTEN,
+        dust=rules(turn, instrument).step,
+        mode=account.mode,
+        created=turn.now,
+    )
+    refused = try_send(turn, spec)
+    if refused is not None and refused.reason in ("min_notional", "rules", "min_quantity"):
+        _over(turn, instrument, f"{decimal(abs(position))} of {instrument} are too little to be traded: {refused.text}")
+    elif refused is not None and closing.tries >= TRIES:
+        _over(turn, instrument, refused.text)
+
+
+def _over(turn: Turn, instrument: str, left: str) -> None:
+    del turn.account.closing[instrument]
+    turn.account.version += 1
+    if left:
+        turn.notice("NOT_FLAT", instrument, left, "nothing more is tried")
+
+
+def halt(turn: Turn, reason: str, *, flatten: bool, latched: bool = False) -> list[str]:
+    """Stop everything until a person arms again; return what is being done, as sentences.
+
+    Orders are cancelled, all of them; positions are closed only where `flatten` says so.
+    """
+    account = turn.account
+    account.halted = reason
+    account.latched = account.latched or latched
+    account.armed = False
+    account.version += 1
+    account.closing.clear()
+    opened = account.orders.open()
+    for order in opened:
+        cancel(turn, order)
+    held = [key for ledger in account.ledgers.values() for key, each in ledger.positions.items() if each.open]
+    done = [f"{len(opened)} open orders are being cancelled" if opened else "no order was open"]
+    if flatten and held:
+        for key in held:
+            begin(turn, key, reason, halting=True)
+        done.append(f"{', '.join(held)} being closed at the market")
+    elif held:
+        done.append(f"positions stay open without stops: {', '.join(held)}")
+    turn.notice(
+        "KILLED" if latched else "TRADING_HALTED", "trading", f"{reason}; {'; '.join(done)}", "until armed again"
+    )
+    turn.journal("trading", {"halted": reason, "latched": account.latched, "flatten": flatten})
+    return done

@@ -1,0 +1,195 @@
+"""The gate's question: what of the account and the market an order is held against; and the sending of what passes."""
+
+from __future__ import annotations
+
+from heapq import nlargest, nsmallest
+
+from engine.approval import Approved, Refused, Verdict
+from engine.execution.account import Account
+from engine.execution.money import from_lots, from_ticks, value
+from engine.orders import Mode, OrderSpec, OrderSubmitted, OrderType, Origin, Side, SubmitOrder
+from engine.risk import gate
+from engine.risk.rules import assumed
+from engine.risk.situation import Situation
+from engine.state import EngineState, MarketState
+from engine.trading.marks import book_age_ms, mark_of, prices_of, rate_of
+from engine.trading.turn import Turn, state_of
+from engine.types import SECOND
+
+REACH = 200
+"""Levels of a book that are walked to find out how far an order reaches."""
+
+MINUTE = 60 * SECOND
+
+
+def situation(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> Situation:
+    """Return what the gate sees for an order; the order itself is not in it."""
+    account, state, now, key = turn.account, turn.state, turn.now, spec.instrument
+    market = state.markets.get(key)
+    prices = prices_of(market) if market is not None else None
+    bid, ask, mid = prices if prices is not None else (None, None, None)
+    trading, reasons = state_of(account)
+    contract = account.contract(key)
+    while account.entries and account.entries[0] <= now - MINUTE:
+        account.entries.popleft()
+    position = account.quantity(key)
+    regime = account.regimes.get(key)
+    closing = account.closing.get(key)
+    factor = regime.parameters.size if regime is not None else 1.0
+    if account.mode is Mode.LIVE:
+        factor *= account.ramp.share
+    unresolved = account.orders.unresolved(key)
+    venue = account.venue_breakers.get(key.partition(":")[0])
+    flash = account.flash.get(key)
+    breaker = (flash.open(now) if flash is not None else "") or (venue.open(now) if venue is not None else "")
+    if key in account.mismatched:
+        breaker = f"the position of {key} at the venue cannot be explained by its fills; reconcile, or close it there"
+    return Situation(
+        now=now,
+        state=trading,
+        why=reasons[0] if reasons else "",
+        equity=account.equity,
+        peak=account.drawdown.peak,
+        day_start=account.drawdown.day_start,
+        position=position,
+        position_value=_worth(state, key, position),
+        open_value=_opening(state, account, key, position, beside=spec.id),
+        exposure=exposure(state, account, beside=spec.id),
+        open_trades=_open_trades(account, beside=spec.id),
+        orders_last_minute=len(account.entries),
+        losses_in_a_row=account.streak.losses,
+        pause_until=account.streak.pause_until,
+        day_blocked=account.drawdown.day_blocked,
+        can_short=contract.derivative,
+        derivative=contract.derivative,
+        free=account.free(spec),
+        closable=account.closable(key, beside=spec.oco or spec.id),
+        mid=mid,
+        best_bid=bid,
+        best_ask=ask,
+        book_reach=_reach(market, spec) if market is not None and prices is not None else None,
+        book_age_ms=book_age_ms(market, now) if market is not None else None,
+        quality=quality,
+        frozen=unresolved[0].spec.id if unresolved else "",
+        entries=account.switches["entries"],
+        exits=account.switches["exits"],
+        symbol_on=account.switches.get(key, True),
+        breaker=breaker,
+        regime=regime.regime if regime is not None else "unknown",
+        size_factor=factor,
+        max_spread_bps=regime.parameters.max_spread_bps if regime is not None else None,
+        trade_risk=_risked(state, account, key, beside=spec.id),
+        rate=rate_of(state, account, contract.settle),
+        currency=account.trading.currency,
+        latched=account.latched,
+        flattening=closing is not None and closing.halting and spec.origin is Origin.FLATTEN,
+    )
+
+
+def exposure(state: EngineState, account: Account, *, beside: str = "") -> int:
+    """Return the value of all positions and of the open orders that would add to them, the order `beside` left out."""
+    total = 0
+    keys = {order.spec.instrument for order in account.orders.open()}
+    for ledger in account.ledgers.values():
+        keys.update(key for key, each in ledger.positions.items() if each.open)
+    for key in keys:
+        position = account.quantity(key)
+        total += _worth(state, key, position) + _opening(state, account, key, position, beside=beside)
+    return total
+
+
+def _open_trades(account: Account, *, beside: str) -> int:
+    """Return on how many symbols there is a position, or an order that would open one."""
+    keys = {key for ledger in account.ledgers.values() for key, each in ledger.positions.items() if each.open}
+    keys.update(
+        order.spec.instrument for order in account.orders.open() if not order.spec.reduce_only and order.id != beside
+    )
+    return len(keys)
+
+
+def _risked(state: EngineState, account: Account, key: str, *, beside: str) -> int:
+    """Return what the open trade of a symbol and its open orders that add lose at their stops."""
+    position = account.ledger_of(key).positions.get(key)
+    total = position.risk if position is not None and position.open else 0
+    held = account.quantity(key)
+    for order in account.orders.open(key):
+        spec = order.spec
+        if spec.id == beside or spec.reduce_only or held * spec.side.sign < 0:
+            continue
+        entry = order.price or order.stop_price or mark_of(state, key) or 0
+        distance = abs(entry - spec.stop_loss) if spec.stop_loss else int(entry * account.risk.limits.assumed_stop)
+        total += value(distance, order.remaining)
+    return total
+
+
+def _worth(state: EngineState, key: str, position: int) -> int:
+    """Return a position's absolute value at its mark; at cost nothing is worth nothing, so without a mark it is 0."""
+    mark = mark_of(state, key) if position else None
+    return value(mark, abs(position)) if mark is not None else 0
+
+
+def _opening(state: EngineState, account: Account, key: str, position: int, *, beside: str) -> int:
+    """Return the value of what open orders would add to a position on its larger side."""
+    adds = {Side.BUY: 0, Side.SELL: 0}
+    for order in account.orders.open(key):
+        spec = order.spec
+        if spec.id == beside or spec.reduce_only:
+            continue
+        against = max(-position * spec.side.sign, 0)
+        quantity = max(order.remaining - against, 0)
+        adds[spec.side] += value(order.price or order.stop_price or mark_of(state, key) or 0, quantity)
+    return max(adds.values())
+
+
+def _reach(market: MarketState, spec: OrderSpec) -> int | None:
+    """Return the price at which an order that takes would end; None where the book is not known to reach so far."""
+    if spec.type is not OrderType.MARKET:
+        return None
+    instrument, book = market.instrument, market.sync.book
+    buys = spec.side is Side.BUY
+    levels = book.asks if buys else book.bids
+    left = spec.quantity
+    for ticks in nsmallest(REACH, levels) if buys else nlargest(REACH, levels):
+        left -= from_lots(levels[ticks], instrument.size_decimals)
+        if left <= 0:
+            return from_ticks(ticks, instrument.price_decimals)
+    return None
+
+
+def judge(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> Verdict[OrderSpec]:
+    """Ask the gate."""
+    market = turn.state.markets[spec.instrument]
+    found = situation(turn, spec, quality=quality)
+    return gate.judge(turn.account.risk.limits, found, spec, market.rules or assumed(market.instrument))
+
+
+def examine(turn: Turn, spec: OrderSpec) -> tuple[Refused, ...]:
+    """Return everything that the gate has against an order."""
+    market = turn.state.markets[spec.instrument]
+    return gate.examine(
+        turn.account.risk.limits, situation(turn, spec), spec, market.rules or assumed(market.instrument)
+    )
+
+
+def send(turn: Turn, approved: Approved[OrderSpec]) -> None:
+    """Take an approved order into the book of orders, store it, and send it on its way."""
+    account, spec = turn.account, approved.value
+    adds = not spec.reduce_only and account.quantity(spec.instrument) * spec.side.sign >= 0
+    account.orders.add(spec)
+    turn.journal("order", spec, spec.id)
+    if adds:
+        account.entries.append(turn.now)
+    account.orders.apply(OrderSubmitted(order=spec.id, ts=turn.now))
+    if account.paper is not None:
+        account.paper.submit(approved, turn.now)
+    else:
+        turn.commands.append(SubmitOrder(order=approved))
+
+
+def try_send(turn: Turn, spec: OrderSpec) -> Refused | None:
+    """Send an order if the gate lets it pass; else return why not."""
+    verdict = judge(turn, spec)
+    if isinstance(verdict, Refused):
+        return verdict
+    send(turn, verdict)
+    return None

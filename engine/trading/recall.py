@@ -1,0 +1,184 @@
+"""What an earlier engine of this account left: its records, folded again in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from engine.execution.account import Account
+from engine.execution.ledger import Ledger
+from engine.execution.lifecycle import Orders, OrderState
+from engine.orders import (
+    Adopted,
+    BalancesReported,
+    FundingPaid,
+    OrderEvent,
+    OrderFilled,
+    OrderSpec,
+    OrderUnresolved,
+    Reconciled,
+)
+from engine.ports import Record
+from engine.risk.exits import Protection
+from engine.risk.limits import Limits
+from engine.state import EngineState
+from engine.trading import answers
+from engine.trading.asked import set_limits
+from engine.trading.turn import Turn
+
+_spec = msgspec.json.Decoder(OrderSpec)
+_event = msgspec.json.Decoder(OrderEvent)
+_account = msgspec.json.Decoder(BalancesReported | FundingPaid | Adopted | Reconciled)
+_any = msgspec.json.Decoder()
+
+BLIND_LEAST_S = 1.0
+"""Less time without an engine is none worth telling."""
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a fold needs, in one record, so that a start does not read years."""
+
+    orders: Any
+    ledgers: dict[str, Any]
+    protections: list[Any]
+    drawdown: Any
+    streak: Any
+    ramp: Any
+    limits: dict[str, float]
+    switches: dict[str, bool]
+    halted: str
+    latched: bool
+    points: list[tuple[int, int, float]]
+
+
+_image = msgspec.json.Decoder(Image)
+
+
+def image(account: Account) -> Image:
+    """Return everything of an account that has to outlive the engine."""
+    return Image(
+        orders=account.orders.image(),
+        ledgers={name: ledger.image() for name, ledger in account.ledgers.items()},
+        protections=[each.image() for each in account.protections.values()],
+        drawdown=account.drawdown.image(),
+        streak=account.streak.image(),
+        ramp=account.ramp.image(),
+        limits=msgspec.structs.asdict(account.risk.limits),
+        switches=dict(account.switches),
+        halted=account.halted,
+        latched=account.latched,
+        points=list(account.equity_points),
+    )
+
+
+def recall(state: EngineState, account: Account, begun: bytes | None, records: Iterable[Record], now: int) -> int:
+    """Fold what was kept, the image first; return the time of the last record (UTC ns), 0 without any.
+
+    Afterwards orders that stand on paper stand again, and orders of real venues whose end is not known are unresolved:
+    the venue is asked. Nothing is armed.
+    """
+    turn = Turn(state, account, now)
+    last = 0
+    if begun is not None:
+        _restore(account, _image.decode(begun))
+    for record in records:
+        last = max(last, record.ts)
+        turn.now = record.ts
+        _fold(turn, record)
+    account.armed = False
+    account.version += 1
+    turn.now = now
+    for order in account.orders.open():
+        if account.paper is None and order.state in (OrderState.NEW, OrderState.SUBMITTED):
+            text = "the engine ended before the venue's answer came"
+            account.orders.apply(OrderUnresolved(order=order.id, ts=now, doing="submit", reason=text))
+        if order.state is OrderState.UNRESOLVED:
+            account.waiting[order.id] = (now, answers.ASK_AFTER)
+    if last and (now - last) / 1e9 >= BLIND_LEAST_S:
+        account.blind_from, account.blind_s = last, (now - last) / 1e9
+    return last
+
+
+def stand_again(turn: Turn) -> None:
+    """Put open orders of the paper account back to its venue; what was under way is over."""
+    account = turn.account
+    if account.paper is None:
+        return
+    for event in account.paper.restore(account.orders.open(), blind=True):
+        answers.apply(turn, event)
+
+
+def _restore(account: Account, kept: Image) -> None:
+    account.orders = Orders.restore(kept.orders)
+    for name, each in kept.ledgers.items():
+        account.ledgers[name] = Ledger.restore(each)
+    for each in kept.protections:
+        protection = Protection.restored(each)
+        account.protections[protection.instrument] = protection
+    account.drawdown.restore(kept.drawdown)
+    account.streak.restore(kept.streak)
+    account.ramp.restore(kept.ramp)
+    account.switches.update(kept.switches)
+    account.halted, account.latched = kept.halted, kept.latched
+    account.equity_points.extend(kept.points)
+
+
+def _fold(turn: Turn, record: Record) -> None:
+    account = turn.account
+    match record.kind:
+        case "order":
+            spec = _spec.decode(record.body)
+            if spec.id not in account.orders.by_id:
+                account.orders.add(spec)
+        case "order_event":
+            account.orders.apply(_event.decode(record.body))
+        case "fill":
+            filled = _event.decode(record.body)
+            order, _ = account.orders.apply(filled)
+            if order is not None and isinstance(filled, OrderFilled):
+                answers.book(turn, order, filled.fill)
+                if not account.quantity(filled.fill.instrument):
+                    account.protections.pop(filled.fill.instrument, None)
+        case "account":
+            _fold_account(turn, _account.decode(record.body))
+        case "trading":
+            _fold_trading(account, _any.decode(record.body))
+        case "equity":
+            point = _any.decode(record.body)
+            account.drawdown.restore(point["watch"])
+            share = account.drawdown.drawdown or 0.0
+            account.equity_points.append((record.ts // 1_000_000_000, point["equity"], share))
+        case _:
+            pass
+
+
+def _fold_account(turn: Turn, event: BalancesReported | FundingPaid | Adopted | Reconciled) -> None:
+    account = turn.account
+    match event:
+        case BalancesReported():
+            account.ledgers.setdefault(event.venue, Ledger(account.trading.currency, {})).report(event)
+        case FundingPaid():
+            account.ledger_of(event.instrument).fund(account.contract(event.instrument), event)
+        case Adopted() if event.spec.id not in account.orders.by_id:
+            account.orders.adopt(event)
+        case _:
+            pass
+
+
+def _fold_trading(account: Account, kept: dict[str, Any]) -> None:
+    if "halted" in kept:
+        account.halted, account.latched = kept["halted"], bool(kept.get("latched"))
+    if kept.get("armed"):
+        account.halted, account.latched = "", False
+    if "switch" in kept:
+        account.switches[kept["switch"]] = bool(kept["on"])
+    if "limits" in kept:
+        now = msgspec.structs.asdict(account.risk.limits)
+        known = {name: value for name, value in kept["limits"].items() if name in now}
+        set_limits(account, msgspec.convert(now | known, Limits))
+    if "protection" in kept:
+        protection = Protection.restored(kept["protection"])
+        if account.quantity(protection.instrument):
+            account.protections[protection.instrument] = protection

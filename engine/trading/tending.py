@@ -1,0 +1,117 @@
+"""What time brings to trading: exits, equity and its limits, market conditions, breakers, questions that are due."""
+
+from __future__ import annotations
+
+from engine.execution.account import Account
+from engine.risk.breakers import FlashBreaker
+from engine.risk.regimes import MOST_HOURS, RegimeTracker
+from engine.state import MarketState
+from engine.timers import TENTH
+from engine.trading import answers, closing, protecting
+from engine.trading.marks import book_age_ms, prices_of, value_account
+from engine.trading.turn import Turn
+from engine.types import SECOND, Timeframe
+
+POINT_S = 60
+"""Seconds between two points of the equity curve that are kept."""
+
+CLOSES_S = 60
+"""Seconds between two looks at the hourly closes."""
+
+
+def tend(turn: Turn) -> None:
+    """Do what is due at a timer boundary (`turn.now`, a multiple of 100 ms)."""
+    account, tenth = turn.account, turn.now // TENTH
+    for key, market in turn.state.markets.items():
+        _market(turn, key, market, tenth)
+    protecting.tend(turn)
+    for key in list(account.closing):
+        closing.go_on(turn, key)
+    if account.waiting:
+        answers.ask_due(turn)
+    if tenth % 10 == 0:
+        _second(turn, turn.now // SECOND)
+
+
+def _market(turn: Turn, key: str, market: MarketState, tenth: int) -> None:
+    """Watch one market for flash moves, and find out its condition."""
+    account = turn.account
+    prices = prices_of(market)
+    if prices is not None:
+        bid, ask, mid = prices
+        flash = account.flash.get(key)
+        if flash is None:
+            flash = account.flash[key] = FlashBreaker(account.risk.breakers, key)
+        moved = flash.price(mid, turn.now)
+        if moved:
+            turn.notice("FLASH_MOVE", key, moved, "exits go on")
+        if tenth % 10 == 0:
+            tracker = _tracker(account, key)
+            before = tracker.regime
+            tracker.spread((ask - bid) / mid * 10_000, turn.now)
+            if tenth % (10 * CLOSES_S) == 0 or tracker.percentile is None:
+                tracker.closes(_closes(market))
+            if tracker.regime != before:
+                account.version += 1
+    if tenth % 10 == 0 and (account.quantity(key) or account.orders.open(key)):
+        age = book_age_ms(market, turn.now)
+        limit = account.risk.limits.stale_ms
+        stale = age is None or age > limit or not market.sync.live
+        _condition(account, f"stale {key}", f"the book of {key} is not the market now" if stale else "")
+    elif tenth % 10 == 0:
+        _condition(account, f"stale {key}", "")
+
+
+def _condition(account: Account, name: str, text: str) -> None:
+    if text and name not in account.conditions:
+        account.conditions[name] = text
+        account.version += 1
+    elif not text and account.conditions.pop(name, None) is not None:
+        account.version += 1
+
+
+def _tracker(account: Account, key: str) -> RegimeTracker:
+    found = account.regimes.get(key)
+    if found is None:
+        found = account.regimes[key] = RegimeTracker(account.risk.regimes)
+    return found
+
+
+def _closes(market: MarketState) -> list[float]:
+    """Return hourly closes of the last 30 days, NaN where an hour is missing."""
+    bars = market.bars.closed[Timeframe.H1]
+    if not bars:
+        return []
+    last = bars[-1].open_ms // 3_600_000
+    found = {bar.open_ms // 3_600_000: float(bar.close) for bar in list(bars)[-MOST_HOURS - 1 :]}
+    first = max(min(found), last - MOST_HOURS)
+    return [found.get(hour, float("nan")) for hour in range(first, last + 1)]
+
+
+def _second(turn: Turn, second: int) -> None:
+    """Value the account, hold it against its limits, and keep a point of its curve a minute."""
+    account = turn.account
+    if not turn.state.markets:
+        return
+    value_account(turn.state, account)
+    for breach in account.drawdown.update(turn.now, account.equity):
+        account.version += 1
+        match breach.name:
+            case "drawdown":
+                turn.notice("DRAWDOWN", "trading", breach.text, "trading is halted")
+                if not account.halted:
+                    closing.halt(turn, breach.text, flatten=account.risk.drawdown_flattens)
+            case "daily_loss":
+                turn.notice("DAILY_LOSS", "trading", breach.text, "no new risk today")
+            case "unknown":
+                turn.notice("EQUITY_UNKNOWN", "trading", breach.text, "no new risk")
+            case _:
+                pass
+    if account.drawdown.day_blocked:
+        _condition(account, "daily loss", "the loss of the day has reached its limit; no new risk until 00:00 UTC")
+    else:
+        _condition(account, "daily loss", "")
+    points = account.equity_points
+    if account.equity is not None and (not points or second - points[-1][0] >= POINT_S):
+        points.append((second, account.equity, account.drawdown.drawdown or 0.0))
+        turn.journal("equity", {"equity": account.equity, "watch": account.drawdown.image()}, str(second))

@@ -1,0 +1,408 @@
+"""What the account holds, ordered, filled, earned and risks, and who changed what: of the engine, else as stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from tradetui.cli.options import Json, Profile, places_of
+from tradetui.cli.output import clock, number, show_json, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.tradingviews import FillView, JournalView, OrderView, TradingView
+    from tradetui.places import Places
+    from tradetui.pnl import Pnl, PnlRow
+
+T = TypeVar("T")
+
+MS = 1_000_000
+
+PAGE = 5000
+"""Rows of one answer of the engine."""
+
+STORED_MOST = 1_000_000
+"""Rows read of the database for sums."""
+
+Of = Annotated[str, typer.Option("--symbol", help="Only this instrument.")]
+Limit = Annotated[int, typer.Option("--limit", "-l", min=1, max=PAGE, help="How many, newest first.")]
+Since = Annotated[
+    str, typer.Option("--since", help="From this UTC time on, as in 2024-08-05T13:00, or for so long: 2h, 7d.")
+]
+
+
+def positions(symbol: Of = "", profile: Profile = None, as_json: Json = False) -> None:
+    """Show open positions: quantity, mark, unrealised P&L, R, and where their stops are."""
+    from engine.tradingviews import PositionView
+
+    found = _chosen(_engine(profile, "positions", list[PositionView]), symbol)
+    if as_json:
+        show_json(found)
+    elif not found:
+        typer.echo("no open position")
+    else:
+        heads = ("symbol", "mode", "quantity", "average", "mark", "value", "unrealised", "%", "R", "stop", "held by",
+                 "target", "opened")  # fmt: skip
+        rows = [
+            (each.instrument, each.mode, each.quantity, each.average, each.mark or "-", each.value or "-",
+             each.unrealised or "-", number(each.unrealised_pct, 2), number(each.r, 2), each.stop_loss or "-",
+             each.stop_held or "-", each.take_profit or "-", clock(each.opened))
+            for each in found
+        ]  # fmt: skip
+        table(heads, rows, "2345678")
+
+
+def orders(
+    symbol: Of = "",
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    limit: Limit = 50,
+    since: Since = "",
+    profile: Profile = None,
+    as_json: Json = False,
+) -> None:
+    """Show open orders; with --all or --since those of the past, too. Without an engine: as they were last known."""
+    from engine.tradingviews import OrderView
+
+    found: list[OrderView]
+    if everything or since:
+        found, stored = _past(profile, "order_history", OrderView, symbol, limit, since)
+    else:
+        reached = _reached(profile, "orders", list[OrderView])
+        stored = reached is None
+        if reached is None:
+            reached, _ = _past(profile, "order_history", OrderView, symbol, limit, since, stored_only=True)
+        found = [each for each in _chosen(reached, symbol) if each.open][:limit]
+    if as_json:
+        show_json(found)
+        return
+    _say_stored(stored, "the states are those last known")
+    if not found:
+        typer.echo("no order" if everything or since else "no open order (--all shows those that are over)")
+        return
+    heads = ("made", "id", "symbol", "mode", "side", "type", "quantity", "filled", "price", "stop", "average", "state",
+             "why")  # fmt: skip
+    rows = [
+        (clock(each.created), each.id, each.instrument, each.mode, each.side, _kind(each), each.quantity, each.filled,
+         each.price or "-", each.stop_price or "-", each.average or "-", each.state, each.reason)
+        for each in found
+    ]  # fmt: skip
+    table(heads, rows, "6789")
+
+
+def fills(
+    symbol: Of = "", limit: Limit = 50, since: Since = "", profile: Profile = None, as_json: Json = False
+) -> None:
+    """Show what was filled, at what price and fee."""
+    from engine.tradingviews import FillView
+
+    found: list[FillView]
+    found, stored = _past(profile, "fill_history", FillView, symbol, limit, since)
+    if as_json:
+        show_json(found)
+        return
+    _say_stored(stored)
+    if not found:
+        typer.echo("no fill")
+        return
+    heads = ("time", "symbol", "mode", "side", "price", "quantity", "fee", "", "liquidity", "order")
+    rows = [
+        (clock(each.ts), each.instrument, each.mode, each.side, each.price, each.quantity, each.fee, each.fee_asset,
+         each.liquidity, each.order)
+        for each in found
+    ]  # fmt: skip
+    table(heads, rows, "456")
+
+
+def risk(profile: Profile = None, as_json: Json = False) -> None:
+    """Show the state of trading, every limit with what is used of it, and the figures of risk."""
+    from engine.tradingviews import RiskView, TradingView
+
+    trading = _engine(profile, "trading", TradingView)
+    found = _engine(profile, "risk", RiskView)
+    if as_json:
+        show_json({"trading": trading, "risk": found})
+        return
+    _standing(trading)
+    money = trading.currency
+    typer.echo(
+        f"equity {found.equity or 'unknown'} {money}  peak {found.peak}  day's start {found.day_start}"
+        f"  drawdown {_percent(found.drawdown)}  loss of the day {_percent(found.daily)}"
+    )
+    typer.echo(
+        f"exposure {_percent(found.exposure)}  leverage {number(found.leverage, 2)}  VaR 95 % of a day"
+        f" {found.var or 'unknown'}  ES {found.es or 'unknown'} ({found.samples} days)"
+    )
+    typer.echo(
+        f"trades {found.trades}  hit rate {_percent(found.hit_rate)}  mean R {number(found.mean_r, 2)}"
+        f"  losses in a row {found.losses_in_a_row}  pause until {clock(found.pause_until)}"
+        f"  orders in the last minute {found.orders_last_minute}"
+    )
+    if found.ramp_told:
+        typer.echo(found.ramp_told)
+    typer.echo("")
+    table(
+        ("limit", "value", "used", "from", "to", "", "means"),
+        [
+            (each.name, f"{each.value:g}", "-" if each.used is None else f"{each.used:.4g}", f"{each.least:g}",
+             f"{each.most:g}", each.unit, each.explained)
+            for each in found.limits
+        ],
+        "1234",
+    )  # fmt: skip
+    if found.regimes:
+        typer.echo("")
+        table(
+            ("symbol", "condition", "volatility percentile", "spread bps", "size"),
+            [
+                (each.instrument, each.regime, _percent(each.percentile), number(each.spread_bps, 2),
+                 _percent(each.size))
+                for each in found.regimes
+            ],
+            "234",
+        )  # fmt: skip
+    for line in (*found.breakers, *found.protections):
+        typer.echo(line)
+
+
+def pnl(symbol: Of = "", limit: Limit = 20, since: Since = "", profile: Profile = None, as_json: Json = False) -> None:
+    """Show what closed trades brought, by day and symbol, and the equity of now. --limit: trades that are listed."""
+    from engine.tradingviews import JournalView, TradingView
+    from tradetui.pnl import pnl as added_up
+
+    trades, stored = _all_trades(profile, JournalView, symbol, since)
+    trading = None if stored else _reached(profile, "trading", TradingView)
+    found = added_up(trades)
+    if as_json:
+        show_json({"now": trading, "closed": found, "trades": trades[:limit]})
+        return
+    _say_stored(stored, "open positions and equity are known to a running engine only")
+    if trading is not None:
+        _standing(trading)
+        typer.echo(
+            f"equity {trading.equity or 'unknown'} {trading.currency}  of the day {trading.day_pnl or 'unknown'}"
+            f"  realised {trading.realised}  unrealised {trading.unrealised or 'unknown'}  fees {trading.fees}"
+            f"  funding {trading.funding}  drawdown {_percent(trading.drawdown)}\n"
+        )
+    if not trades:
+        typer.echo("no closed trade")
+        return
+    _sums("day (UTC)", (*found.days, found.total))
+    typer.echo("")
+    _sums("symbol", found.symbols)
+    _quality(found)
+    typer.echo("")
+    heads = ("closed", "symbol", "mode", "side", "quantity", "entry", "exit", "fees", "net", "R", "why")
+    rows = [
+        (clock(each.closed), each.instrument, each.mode, each.side, each.quantity, each.entry, each.exit, each.fees,
+         each.net, number(each.r, 2), each.reason)
+        for each in trades[:limit]
+    ]  # fmt: skip
+    table(heads, rows, "456789")
+
+
+def audit(limit: Limit = 50, since: Since = "", profile: Profile = None, as_json: Json = False) -> None:
+    """Show who changed what: time, person, from what to what, and what came of it."""
+    from engine.tradingviews import AuditView
+
+    found, stored = _past(profile, "audit", AuditView, "", limit, since)
+    if as_json:
+        show_json(found)
+        return
+    _say_stored(stored)
+    if not found:
+        typer.echo("nothing was changed")
+        return
+    rows = [
+        (clock(each.ts), f"{each.user or '-'} ({each.client or '-'} {each.pid or ''})".replace(" )", ")"),
+         each.command, "done" if each.done else "refused", each.before, each.after, each.result)
+        for each in found
+    ]  # fmt: skip
+    table(("time", "who", "what", "", "from", "to", "result"), rows)
+
+
+# Asking. --------------------------------------------------------------------------------------------------------------
+
+
+def _engine(profile: str | None, topic: str, kind: type[T]) -> T:
+    """Return a topic of the running engine.
+
+    Raises:
+        EngineUnreachable: None runs, or it does not answer.
+        RequestDenied: It says why not, e.g. because trading is off.
+    """
+    import asyncio
+
+    from tradetui.client import engine_of
+
+    places = places_of(profile)
+
+    async def ask() -> T:
+        async with engine_of(places, topic) as engine:
+            return await engine.get(topic, kind)
+
+    return asyncio.run(ask())
+
+
+def _reached(profile: str | None, topic: str, kind: type[T]) -> T | None:
+    """Return a topic of the running engine; None where none runs, or trading is off in it.
+
+    Raises:
+        EngineUnreachable: One runs and does not answer.
+    """
+    from engine.errors import EngineUnreachable, RequestDenied
+
+    try:
+        return _engine(profile, topic, kind)
+    except EngineUnreachable as error:
+        if error.hung:
+            raise
+    except RequestDenied as error:
+        if error.code != "not_available":
+            raise
+    return None
+
+
+def _past(
+    profile: str | None,
+    topic: str,
+    kind: type[T],
+    symbol: str,
+    limit: int,
+    since: str,
+    *,
+    end_ms: int | None = None,
+    stored_only: bool = False,
+) -> tuple[list[T], bool]:
+    """Return rows of the past, newest first, and whether they were read from the database, because no engine runs.
+
+    Raises:
+        StorageFailed: The database cannot be read.
+        EngineUnreachable: An engine runs and does not answer.
+    """
+    import asyncio
+
+    from engine.errors import EngineUnreachable
+    from engine.ingestion.symbols import full_key
+    from tradetui.client import engine_of
+
+    places, start_ms = places_of(profile), _since(since)
+    key = full_key(symbol) if symbol else ""
+
+    async def ask() -> list[T]:
+        async with engine_of(places, topic) as engine:
+            return await engine.get(
+                topic,
+                list[kind],  # type: ignore[valid-type]
+                instrument=key,
+                limit=min(limit, PAGE),
+                start_ms=start_ms,
+                end_ms=end_ms,
+            )
+
+    if not stored_only:
+        try:
+            return asyncio.run(ask()), False
+        except EngineUnreachable as error:
+            if error.hung:
+                raise
+    return _stored(places, topic, limit, key, start_ms), True
+
+
+def _stored(places: Places, topic: str, limit: int, key: str, start_ms: int | None) -> list[Any]:
+    from engine.trading.past import past
+    from storage.records import StoredRecords
+    from tradetui.cli.options import config_of
+    from tradetui.config import load
+
+    mode = load(config_of(None), profile=places.settings).trading.mode
+    records = StoredRecords(places.of_mode(mode).database, mode)
+    start = None if start_ms is None else start_ms * MS
+    return past(records, topic, limit=limit, start=start, instrument=key)
+
+
+def _all_trades(
+    profile: str | None, kind: type[JournalView], symbol: str, since: str
+) -> tuple[list[JournalView], bool]:
+    """Return every closed trade since a time, newest first, and whether they were read from the database."""
+    found: dict[str, JournalView] = {}
+    end_ms: int | None = None
+    while True:
+        rows, stored = _past(
+            profile, "trade_history", kind, symbol, STORED_MOST, since, end_ms=end_ms, stored_only=False
+        )
+        before = len(found)
+        found |= {row.id: row for row in rows}
+        if stored or len(rows) < PAGE or len(found) == before:
+            return list(found.values()), stored
+        end_ms = rows[-1].closed // MS + 1
+
+
+def _since(text: str) -> int | None:
+    """Return a UTC time, or one so long ago, as UTC ms; None for nothing.
+
+    Raises:
+        SettingsInvalid: It is neither.
+    """
+    import re
+    import time
+    from datetime import UTC, datetime
+
+    from engine.errors import SettingsInvalid
+
+    if not text:
+        return None
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        seconds = int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[ago[2]]
+        return max(int((time.time() - seconds) * 1000), 0)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsInvalid(f"--since {text!r} is no time; as in 2024-08-05T13:00, 2h or 7d") from error
+    return int((when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _chosen(rows: Sequence[T], symbol: str) -> list[T]:
+    from engine.ingestion.symbols import full_key
+
+    key = full_key(symbol) if symbol else ""
+    return [row for row in rows if not key or row.instrument == key]  # type: ignore[attr-defined]
+
+
+# Saying. --------------------------------------------------------------------------------------------------------------
+
+
+def _say_stored(stored: bool, more: str = "") -> None:
+    if stored:
+        typer.echo(f"no engine that trades is running; this is what is stored{'; ' + more if more else ''}")
+
+
+def _standing(trading: TradingView) -> None:
+    typer.echo(f"{trading.mode.upper()} {trading.state.upper()}")
+    for reason in trading.reasons:
+        typer.echo(f"  {reason}")
+
+
+def _sums(what: str, rows: Sequence[PnlRow]) -> None:
+    table(
+        (what, "trades", "gross", "fees", "funding", "net"),
+        [(each.name, str(each.trades), each.gross, each.fees, each.funding, each.net) for each in rows],
+        "12345",
+    )
+
+
+def _quality(found: Pnl) -> None:
+    typer.echo(
+        f"\nhit rate {_percent(found.hit_rate)}  mean R {number(found.mean_r, 2)} ({found.with_r} trades)"
+        f"  best {found.best}  worst {found.worst}  largest fall of the sum {found.drawdown}"
+    )
+
+
+def _kind(order: OrderView) -> str:
+    marks = (("reduce only", order.reduce_only), ("post only", order.post_only), (order.time_in_force, True))
+    return " ".join((order.type, *(name for name, there in marks if there and name != "gtc")))
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share * 100:.2f} %"

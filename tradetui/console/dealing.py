@@ -1,0 +1,453 @@
+"""What a person has the engine do about trading. Everything that acts is asked for first, and no is the default.
+
+Nothing is taken for done: what was asked stands as asked until the engine answers, and its refusals are shown whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.errors import ConsoleError, EngineUnreachable, RequestDenied
+from engine.text import inert
+from tradetui.console import staging
+from tradetui.console.account import described, kind
+from tradetui.console.intents import Wish, changed, sentence
+from tradetui.console.render.cells import decimals
+from tradetui.console.render.instruments import pair
+from tradetui.console.screens.choosing import Choose, Moving, Way
+from tradetui.console.screens.dialogs import Confirm, Told
+
+if TYPE_CHECKING:
+    from engine.tradingviews import OrderView, PreviewView, TradingView
+    from tradetui.console.app import ConsoleApp
+    from tradetui.console.account import Account
+    from tradetui.console.screens.arming import Armed
+
+TWICE_S = 2.0
+"""Seconds within which the second key of the kill switch has to come."""
+
+KILL_S = 1.0
+"""Seconds that the engine has to answer to a kill before it is killed from outside."""
+
+EXITS_OFF = "Stops and targets are then watched by nobody but you."
+
+
+class Dealing:
+    """Acts of one console about trading."""
+
+    def __init__(self, app: ConsoleApp) -> None:
+        self._app = app
+        self._numbers = itertools.count(1)
+
+    # What is there. -------------------------------------------------------------------------------------------------
+
+    @property
+    def account(self) -> Account:
+        """What the engine tells of trading now; a frozen screen does not hold it up."""
+        return self._app.link.account
+
+    def trading(self) -> TradingView | None:
+        """Return how trading stands; where there is none, None, and why is said."""
+        link = self._app.link
+        view = self.account.trading if link.attached else None
+        if view is None:
+            why = self.account.refused or ("the engine has not told of it yet" if link.attached else "no engine is attached")
+            self._say(f"no trading: {why}")
+        return view
+
+    def _say(self, text: str) -> None:
+        self._app.desk.say(text)
+        self._app.changed()
+
+    def _confirm(self, question: str, lines: list[str], told: str, name: str, wish: Wish) -> None:
+        """Ask, and on yes have the engine do it."""
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.send(told, name, wish)
+            else:
+                self._say(f"not asked: {told}")
+
+        self._app.push_screen(Confirm(question, "\n".join(lines)), answered)
+
+    def send(self, told: str, name: str, wish: Wish) -> None:
+        """Have the engine do something; `told` is what, in words, until it answers."""
+        number, desk = next(self._numbers), self._app.desk
+        desk.asked[number] = told
+        desk.say(f"asked: {told}")
+        self._app.acts.run(self._sent(number, told, name, wish))
+        self._app.changed()
+
+    async def _sent(self, number: int, told: str, name: str, wish: Wish) -> str:
+        try:
+            answer = await self._app.link.command(name, **wish)
+            return f"{told}: {answer}" if answer else f"{told}: done"
+        except RequestDenied as denied:
+            reason = inert(str(denied), 2000)
+            if len(self._app.screen_stack) == 1:
+                self._app.push_screen(Told("refused", [f"{told[0].upper()}{told[1:]}:", reason]))
+            return f"refused: {told}: {reason}"
+        except EngineUnreachable as error:
+            return f"{told}: {error}; whether it was done is not known, the orders will tell"
+        finally:
+            self._app.desk.asked.pop(number, None)
+
+    # Orders. --------------------------------------------------------------------------------------------------------
+
+    async def preview(self, wish: Wish) -> PreviewView:
+        """Return what the engine thinks of an order.
+
+        Raises:
+            ConsoleError: It does not say, or it cannot be read.
+        """
+        from engine.tradingviews import PreviewView
+
+        text = await self._app.link.command("preview", **wish)
+        try:
+            return msgspec.json.decode(text.encode(), type=PreviewView)
+        except msgspec.MsgspecError as error:
+            raise EngineUnreachable(f"what the engine thinks of it cannot be read: {error}") from error
+
+    def ticket(self, side: str) -> None:
+        """Show a ticket for the instrument on the desk."""
+        from tradetui.console.screens.ticket import Ticket
+
+        view = self.trading()
+        if view is None:
+            return
+        desk = self._app.desk
+        symbols = view.instruments or tuple(desk.symbols)
+        first: Wish = {"side": side, "symbol": desk.symbol, "type": "market"}
+        if desk.view.cross is not None and desk.view.cross.price is not None:
+            first |= {"type": "limit", "price": f"{desk.view.cross.price:.{self._places(desk.symbol)}f}"}
+        self._app.push_screen(Ticket(first, symbols, self.account.word, self.preview, self._ask, view.currency))
+
+    def order(self, wish: Wish) -> None:
+        """Ask for an order that was typed, with what the engine thinks of it."""
+        if self.trading() is None:
+            return
+        whole: Wish = {"symbol": self._app.desk.symbol, **wish}
+
+        async def asked() -> str:
+            try:
+                view = await self.preview(whole)
+            except RequestDenied as denied:
+                return f"refused: {sentence(whole)}: {denied}"
+            self._ask(whole, view)
+            return ""
+
+        self._app.acts.run(asked())
+
+    def _ask(self, wish: Wish, view: PreviewView | None) -> None:
+        """Have the person confirm an order; a ticket below it is closed by yes."""
+        from tradetui.console.screens.ticket import Ticket
+        from tradetui.console.screens.ticket import told as preview_told
+
+        trading, app = self.account.trading, self._app
+        currency = trading.currency if trading is not None else ""
+        lines = preview_told(view, currency) if view is not None else ["What it costs and risks is not known yet."]
+        if view is not None and view.refusals:
+            lines.append("As it stands the engine will refuse it.")
+
+        def answered(yes: bool | None) -> None:
+            if not yes:
+                return
+            if isinstance(app.screen, Ticket):
+                app.screen.dismiss(None)
+            words = sentence(wish)
+            self.send(f"{words[0].lower()}{words[1:]} ({self.account.word})", "order", wish)
+
+        app.push_screen(Confirm(f"{self.account.word}: {sentence(wish)}?", "\n".join(lines)), answered)
+
+    def cancel(self, which: str | None = None, value: str | bool | None = None) -> None:
+        """Cancel the chosen order, those of the instrument, or all; asks."""
+        if self.trading() is None:
+            return
+        open_, symbol, word = self.account.open_orders, self._app.desk.symbol, self.account.word
+        if not open_:
+            self._say("no order is open: there is nothing to cancel")
+            return
+        if which is not None:
+            self._cancel(which, value)
+            return
+        ways, chosen = [], self._app.chosen_order()
+        if chosen is not None and chosen.open:
+            ways.append(Way("o", f"the chosen one: {described(chosen)}", f"order {chosen.id}"))
+        here = sum(each.instrument == symbol for each in open_)
+        if here:
+            ways.append(Way("s", f"{_orders(here)} of {pair(symbol)}, exits too", f"symbol {symbol}"))
+        ways.append(Way("a", f"all {_orders(len(open_))} of every symbol, exits too", "all"))
+
+        def answered(answer: str | None) -> None:
+            if answer is not None:
+                name, _, value = answer.partition(" ")
+                self._cancel(name, value or True)
+
+        self._app.push_screen(Choose(f"{word}: cancel which of {_orders(len(open_))}?", [], ways), answered)
+
+    def _cancel(self, which: str, value: str | bool | None) -> None:
+        """Have orders cancelled; whoever typed or chose which has been asked."""
+        open_ = self.account.open_orders
+        told = {"all": f"cancel all {_orders(len(open_))}", "symbol": f"cancel the orders of {pair(str(value))}"}
+        self.send(told.get(which, f"cancel the order {value}"), "cancel", {which: value if value is not None else True})
+
+    def flatten(self, symbol: str | None = None, *, all_: bool = False) -> None:
+        """Cancel the orders of an instrument, or of all, and close what is held; asks."""
+        view = self.trading()
+        if view is None:
+            return
+        held, here = self.account.positions, symbol or self._app.desk.symbol
+        lines = [
+            f"{pair(each.instrument)}: {each.quantity} at {each.average}, open {each.unrealised or 'not known'}"
+            for each in held
+        ] or ["Nothing is held; open orders are cancelled."]
+        lines.append("Closing is at the market, at whatever price it gives.")
+        if symbol is not None or all_:
+            name = f"all {len(held)} positions" if all_ else pair(here)
+            wish: Wish = {} if all_ else {"symbol": here}
+            self._confirm(f"{self.account.word}: flatten {name}?", lines, f"flatten {name}", "flatten", wish)
+            return
+        ways = [
+            Way("s", f"{pair(here)}: cancel its orders and close it", "symbol"),
+            Way("a", f"everything: {len(held)} positions, {_orders(len(self.account.open_orders))}", "all"),
+        ]
+
+        def answered(answer: str | None) -> None:
+            if answer == "symbol":
+                self.send(f"flatten {pair(here)}", "flatten", {"symbol": here})
+            elif answer == "all":
+                self.send("flatten everything", "flatten", {})
+
+        self._app.push_screen(Choose(f"{self.account.word}: flatten what?", lines, ways), answered)
+
+    def protect(self, wish: Wish) -> None:
+        """Change the exits of a position; asks."""
+        if self.trading() is None:
+            return
+        whole: Wish = {"symbol": self._app.desk.symbol, **wish}
+        symbol = str(whole["symbol"])
+        held = self.account.position(symbol)
+        now = f"Now: stop-loss {held.stop_loss or 'none'}, take profit {held.take_profit or 'none'}." if held else ""
+        lines = [now] if now else [f"No position of {pair(symbol)} is known: the engine may refuse it."]
+        told = f"{changed(whole)} for {pair(symbol)}"
+        self._confirm(f"{self.account.word}: set {told}?", lines, told, "protect", whole)
+
+    def amend(self, wish: Wish) -> None:
+        """Change an order; asks."""
+        if self.trading() is None:
+            return
+        order = self.account.order(str(wish["order"]))
+        known = described(order) if order is not None else f"order {wish['order']}, which is not listed"
+        told = f"change {known} to {changed(wish)}"
+        self._confirm(f"{self.account.word}: {told}?", [], told, "amend", wish)
+
+    # Lines of the chart. --------------------------------------------------------------------------------------------
+
+    def take(self) -> None:
+        """Take the line of an order or an exit into the hand."""
+        from tradetui.console.holdings import movable
+
+        desk, app = self._app.desk, self._app
+        if self.trading() is None:
+            return
+        found = movable(self.account, desk.symbol)
+        if not found:
+            self._say(f"no open order, stop or target of {pair(desk.symbol)} to move")
+            return
+        chosen = app.chosen_order()
+        at = next((n for n, each in enumerate(found) if chosen is not None and each.id == chosen.id), 0)
+        app.focus_pane(f"chart{desk.view.chart + 1}")
+        if not desk.laid("orders"):
+            desk.lay("orders", True)
+        desk.taken = found[at]
+
+        def move(steps: int) -> None:
+            if desk.taken is not None:
+                market = desk.market()
+                tick = market.tick if market is not None and market.tick else 10.0 ** -self._places(desk.symbol)
+                desk.taken = desk.taken._replace(price=max(round(desk.taken.price / tick + steps) * tick, tick))
+            self._hold()
+
+        def other(steps: int) -> None:
+            lines = movable(self.account, desk.symbol)
+            names = [(each.what, each.id) for each in lines]
+            now = (desk.taken.what, desk.taken.id) if desk.taken is not None else ("", "")
+            if lines:
+                desk.taken = lines[(names.index(now) + steps) % len(lines) if now in names else 0]
+            self._hold()
+
+        app.push_screen(Moving(move, other), self._moved)
+        self._hold()
+
+    def _hold(self) -> None:
+        taken, desk = self._app.desk.taken, self._app.desk
+        if taken is not None:
+            price = f"{taken.price:.{self._places(desk.symbol)}f}"
+            keys = "\u2191 \u2193 a step, page up/down ten, tab another line, enter asks, esc lets go"
+            desk.hold = f"{taken.label}: {price} (was {taken.before:g}); {keys}"
+        self._app.changed()
+
+    def _moved(self, ask: bool | None) -> None:
+        desk = self._app.desk
+        taken, desk.taken, desk.hold = desk.taken, None, ""
+        if not ask or taken is None or taken.price == taken.before:
+            self._app.changed()
+            return
+        price = f"{taken.price:.{self._places(desk.symbol)}f}"
+        if taken.what in ("stop_loss", "take_profit"):
+            self.protect({"symbol": taken.id, taken.what: price})
+        else:
+            self.amend({"order": taken.id, "stop_price" if taken.what == "trigger" else "price": price})
+
+    def _places(self, symbol: str) -> int:
+        market = self._app.desk.market(symbol)
+        return decimals(market.tick) if market is not None and market.tick else 2
+
+    # State, switches, limits. ---------------------------------------------------------------------------------------
+
+    def arm(self) -> None:
+        """Arm, by the typed word; disarm if it is armed."""
+        from tradetui.console.screens.arming import Arming
+
+        view = self.trading()
+        if view is None:
+            return
+        if view.armed and not view.latched and view.state != "halted":
+            self.disarm()
+            return
+
+        def answered(typed: Armed | None) -> None:
+            if typed is None:
+                self._say("not armed")
+                return
+            wish: Wish = {"word": typed.word}
+            if typed.reason:
+                wish["reason"] = typed.reason
+            if typed.unknown:
+                wish["unknown_withdrawal"] = True
+            self.send(f"arm {self.account.word}", "arm", wish)
+
+        self._app.push_screen(Arming(view), answered)
+
+    def disarm(self) -> None:
+        """Take no new risk until somebody arms; asks."""
+        view = self.trading()
+        if view is not None:
+            lines = [f"Then only orders that reduce pass, until the word {view.word} is typed again.", "Exits go on."]
+            self._confirm(f"{self.account.word}: disarm?", lines, "disarm", "disarm", {"reason": "at a console"})
+
+    def switch(self, name: str, on: bool) -> None:
+        """Turn a switch; asks."""
+        if self.trading() is None:
+            return
+        shown = pair(name)
+        lines = ["Orders that add risk are let through again."] if on else ["Nothing that adds risk passes it then."]
+        if name == "exits":
+            lines = ["Stops and targets act again."] if on else [EXITS_OFF]
+        told = f"turn {shown} {'on' if on else 'off'}"
+        self._confirm(f"{self.account.word}: {told}?", lines, told, "switch", {"name": name, "on": on})
+
+    def stage(self, name: str, text: str) -> None:
+        """Stage a limit that was typed."""
+        limit, desk = self.account.limit(name), self._app.desk
+        if limit is None:
+            known = ", ".join(each.name for each in self.account.risk.limits) if self.account.risk else "none told yet"
+            self._say(f"no limit {name!r}; there are {known}")
+            return
+        try:
+            desk.staged[name] = staging.read(limit, text)
+        except ValueError as error:
+            self._say(str(error))
+            return
+        if desk.staged[name] == limit.value:
+            del desk.staged[name]
+        self._app.focus_pane("risk")
+
+    def apply(self) -> None:
+        """Have all staged limits hold, by one command; asks. What the engine refuses stays staged."""
+        desk = self._app.desk
+        if self.trading() is None or not desk.staged:
+            return
+        lines, wish = [], dict[str, str | int | float | bool](desk.staged)
+        for name, value in desk.staged.items():
+            limit = self.account.limit(name)
+            if limit is not None:
+                lines.append(f"{name}: {staging.told(limit, limit.value)} \u2192 {staging.told(limit, value)}")
+        several = f"{len(wish)} limit{'s' if len(wish) > 1 else ''}"
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.send(f"change {several} ({'; '.join(lines)})", "limits", wish)
+                desk.staged.clear()
+            self._app.changed()
+
+        self._app.push_screen(Confirm(f"{self.account.word}: change {several}?", "\n".join(lines)), answered)
+
+    def reconcile(self) -> None:
+        """Have the venues asked for everything now."""
+        if self.trading() is not None:
+            self.send("reconcile with the venues", "reconcile", {})
+
+    # The kill switch. -----------------------------------------------------------------------------------------------
+
+    def kill_key(self) -> None:
+        """Take one key of the kill switch: the second within two seconds kills."""
+        desk, link = self._app.desk, self._app.link
+        now = link.monotonic()
+        if now < desk.kill_until:
+            desk.kill_until = 0.0
+            self.kill()
+        else:
+            desk.kill_until = now + TWICE_S
+            self._app.set_timer(TWICE_S + 0.05, self._app.changed)
+        self._app.changed()
+
+    def kill(self) -> None:
+        """Halt at once: latch, cancel everything; asks nothing."""
+        desk, link = self._app.desk, self._app.link
+        if link.attached and not self.account.on and self.account.refused:
+            desk.say(f"nothing to kill: {self.account.refused}")
+            return
+        desk.say("KILL: asked the engine to halt")
+        self._app.acts.run(self._kill())
+
+    async def _kill(self) -> str:
+        """Have the engine halt; one that does not answer is killed from outside, by a process of its own."""
+        link = self._app.link
+        try:
+            async with asyncio.timeout(KILL_S):
+                return f"KILL: {await link.command('kill', reason='K K at a console')}"
+        except RequestDenied as denied:
+            told = f"KILL: the engine says: {denied}"
+            if self.account.trading is not None and self.account.trading.latched:
+                return told
+        except (ConsoleError, TimeoutError) as error:
+            told = f"KILL: the engine does not answer ({str(error) or 'no word for a second'})"
+        if link.replay is not None:
+            return told
+        self._app.desk.say(f"{told}; killing from outside")
+        return await self._from_outside()
+
+    async def _from_outside(self) -> str:
+        arguments = ("-m", "tradetui", "kill", "--profile", self._app.link.places.profile)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        out, _ = await process.communicate()
+        words = inert(" ".join(out.decode("utf-8", "replace").split()), 500)
+        return f"`tradetui kill` ended with {process.returncode}: {words or 'it said nothing'}"
+
+
+def _orders(count: int) -> str:
+    return f"{count} order{'' if count == 1 else 's'}"
+
+
+def titled(order: OrderView) -> str:
+    """Return an order as a line of the chart is called."""
+    return f"{order.side.upper()} {order.quantity} {kind(order)}"

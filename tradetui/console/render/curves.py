@@ -1,0 +1,78 @@
+"""Curves of equity and drawdown, drawn by plotext into a frame; loaded when the first curve is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tradetui.console.render.cells import clock, stamp
+from tradetui.console.render.pens import AXIS, FAINT, LINE1, WARN, pen
+
+if TYPE_CHECKING:
+    from tradetui.console.render.frame import Frame
+    from tradetui.console.render.look import Look
+
+DOTS = 2
+"""Points of a curve in a column: braille has two."""
+
+LEAST = 8
+"""Rows from which the drawdown has a curve of its own."""
+
+BRAILLE = 0x2800, 0x28FF
+
+
+def thinned(points: Sequence[tuple[int, float, float]], most: int) -> list[tuple[int, float, float]]:
+    """Return at most about `most` points: of each stretch the last, the lowest equity, and the deepest drawdown."""
+    if len(points) <= most or most < 3:
+        return list(points)
+    cuts = np.linspace(0, len(points), most // 3 + 1).astype(np.int64).tolist()
+    kept = {0, len(points) - 1}
+    for first, last in zip(cuts, cuts[1:], strict=False):
+        if last > first:
+            places = range(first, last)
+            kept |= {last - 1, min(places, key=lambda at: points[at][1]), max(places, key=lambda at: points[at][2])}
+    return [points[at] for at in sorted(kept)]
+
+
+def draw(frame: Frame, points: Sequence[tuple[int, float, float]], look: Look) -> None:
+    """Draw both curves: equity above, drawdown (per cent, downwards) below it. `points`: UTC s, equity, share."""
+    some = thinned(points, DOTS * frame.width)
+    seconds = [point[0] for point in some]
+    below = 0 if frame.height < LEAST else max(frame.height // 3, 4)
+    above = frame.part(0, 0, frame.width, frame.height - below)
+    marker = "dot" if look.ascii else "braille"
+    _plot(above, seconds, [point[1] for point in some], pen(LINE1), marker, times=not below)
+    if below:
+        under = frame.part(0, frame.height - below, frame.width, below)
+        _plot(under, seconds, [-100 * point[2] for point in some], pen(WARN), marker, times=True)
+
+
+def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, *, times: bool) -> None:
+    """Draw one curve; what is no axis and no figure is the curve."""
+    import plotext
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(frame.width, frame.height)
+    plotext.plot(x, y, marker=marker)
+    low, high = min(y), max(y)
+    if high - low < 1e-9:
+        plotext.ylim(low - 1, high + 1)
+    plotext.yfrequency(min(max(frame.height // 3, 2), 5))
+    if times:
+        ticks = sorted({x[0], x[len(x) // 2], x[-1]})
+        days = stamp(x[0] * 10**9)[:10] != stamp(x[-1] * 10**9)[:10]
+        plotext.xticks(ticks, [(stamp(each * 10**9)[5:16] if days else clock(each * 10**9)[:5]) for each in ticks])
+    else:
+        plotext.xticks([], [])
+    lines = plotext.uncolorize(plotext.build()).splitlines()
+    plotext.clear_figure()
+    for row, line in enumerate(lines[: frame.height]):
+        frame.text(0, row, line, pen(FAINT))
+    codes = frame.glyphs.view(np.uint32).reshape(frame.glyphs.shape) if frame.glyphs.flags.c_contiguous else None
+    glyphs = codes if codes is not None else np.vectorize(ord, otypes=[np.uint32])(frame.glyphs)
+    curve = (glyphs >= BRAILLE[0]) & (glyphs <= BRAILLE[1]) if marker == "braille" else frame.glyphs == "\u2022"
+    frame.pens[curve] = own
+    frame.pens[np.isin(frame.glyphs, list("\u2502\u2524\u251c\u2500\u250c\u2510\u2514\u2518\u252c\u2534"))] = pen(AXIS)

@@ -1,0 +1,203 @@
+"""What the kill switch asks of every venue, and what it reports of each."""
+
+from __future__ import annotations
+
+import time
+from decimal import ROUND_DOWN, Decimal
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from tradetui.kill.line import Refusal, Unanswered
+
+ROUNDS = 3
+"""Times that orders are cancelled and looked for again."""
+
+SETTLED_S = 0.25
+"""An order that was on its way when the latch was closed has arrived after so long; the last look is not earlier."""
+
+
+AGAIN_S = 0.05
+"""Pause before it is looked again whether orders stand."""
+
+FAILURES = (Refusal, Unanswered, LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+"""What a call may raise: no, no answer, or an answer of another shape than is known."""
+
+
+class Standing(NamedTuple):
+    """An open order: the venue's own symbol and id, words for people; `kind` is whatever the venue tells apart."""
+
+    symbol: str
+    id: str
+    text: str
+    kind: str = ""
+
+
+class Held(NamedTuple):
+    """An open position of a derivative: signed `quantity`; `side` where long and short are held apart."""
+
+    symbol: str
+    quantity: Decimal
+    side: str = ""
+    kind: str = ""
+
+    @property
+    def text(self) -> str:
+        """Return it in words."""
+        return f"{self.symbol} {self.quantity:f}{f' ({self.side.lower()})' if self.side else ''}"
+
+
+class Ours(NamedTuple):
+    """A spot position that the journal says is ours: `BASE/QUOTE`, quantity in the base asset.
+
+    `since_ms` is the time of its last fill (UTC), `known` the venue's ids of all of them: what was sold since, and is
+    not among them, is ours no more.
+    """
+
+    instrument: str
+    quantity: Decimal
+    since_ms: int = 0
+    known: frozenset[str] = frozenset()
+
+    @property
+    def base(self) -> str:
+        """Return the asset that is held."""
+        return self.instrument.partition("/")[0]
+
+    @property
+    def symbol(self) -> str:
+        """Return the name that the venues here have for it."""
+        return self.instrument.replace("/", "")
+
+
+class VenueReport(msgspec.Struct, kw_only=True):
+    """What became of one venue: sentences and orders for people, in the order in which they happened.
+
+    `canceled` are gone now (cancelled, or filled before that), `open` still stand; `closed` was done about positions,
+    `positions` are still there; `troubles` is what is not known or did not work.
+    """
+
+    venue: str
+    url: str
+    canceled: list[str] = msgspec.field(default_factory=list)
+    open: list[str] = msgspec.field(default_factory=list)
+    closed: list[str] = msgspec.field(default_factory=list)
+    positions: list[str] = msgspec.field(default_factory=list)
+    troubles: list[str] = msgspec.field(default_factory=list)
+    ms: float = 0.0
+
+    @property
+    def clean(self) -> bool:
+        """Whether everything known was cancelled, and closed where that was wanted."""
+        return not self.open and not self.troubles
+
+
+class Account(Protocol):
+    """Our account at one venue. Every call raises Refusal or Unanswered when it is not sure to have happened."""
+
+    def orders(self) -> list[Standing]:
+        """Return all open orders."""
+
+    def cancel(self, standing: list[Standing]) -> None:
+        """Cancel everything, of the symbols of these orders and of those that are traded here."""
+
+    def positions(self) -> list[Held]:
+        """Return the open positions of derivatives."""
+
+    def reduce(self, held: Held) -> str:
+        """Close a position at the market; return what was done."""
+
+    def sell(self, ours: Ours) -> str:
+        """Sell what is ours on spot at the market, at most what is free; return what was done."""
+
+
+def work(account: Account, report: VenueReport, ours: list[Ours], *, flatten: bool, latched: float) -> None:
+    """Cancel everything at a venue, and close what is open where `flatten`; what happens is written to `report`.
+
+    `ours` is what is held on spot. `latched`: when the latch was closed (monotonic, s).
+    """
+    if not _cancel(account, report, latched):
+        report.troubles.append("whether orders are still open is not known: look at the venue")
+    if flatten:
+        _flatten(account, report, ours)
+    held = _positions(account, report)
+    report.positions += [each.text for each in held]
+    if held and flatten:
+        report.troubles.append("positions are still open: kill again with --flatten, or close them at the venue")
+    if not flatten:
+        report.positions += [f"{each.instrument} {each.quantity:f} (spot, as our journal has it)" for each in ours]
+
+
+def _cancel(account: Account, report: VenueReport, latched: float) -> bool:
+    """Cancel until nothing stands, also what was under way when the latch was closed; tell whether that is known."""
+    settled = latched + SETTLED_S
+    looked, standing, trouble = _look(account)
+    seen = list(standing or ())
+    for _ in range(ROUNDS):
+        if standing:
+            trouble = _try(account, standing)
+        elif standing is None:
+            trouble = f"{trouble}; {_try(account, [])}".removesuffix("; ")
+        elif looked >= settled:
+            break
+        time.sleep(max(settled - time.monotonic(), AGAIN_S))
+        looked, standing, blind = _look(account)
+        trouble = blind or trouble
+        seen += standing or ()
+    left = {(each.kind, each.id) for each in standing or ()}
+    report.open += [each.text for each in standing or ()]
+    if standing is not None:
+        report.canceled += dict.fromkeys(each.text for each in seen if (each.kind, each.id) not in left)
+    if trouble and standing != []:
+        report.troubles.append(trouble)
+    return standing is not None
+
+
+def _look(account: Account) -> tuple[float, list[Standing] | None, str]:
+    """Return when it was looked, what stands (None: not known), and why that is not known."""
+    looked = time.monotonic()
+    try:
+        return looked, account.orders(), ""
+    except FAILURES as error:
+        return looked, None, why(error)
+
+
+def _try(account: Account, standing: list[Standing]) -> str:
+    try:
+        account.cancel(standing)
+    except FAILURES as error:
+        return why(error)
+    return ""
+
+
+def _flatten(account: Account, report: VenueReport, ours: list[Ours]) -> None:
+    for held in _positions(account, report):
+        try:
+            report.closed.append(account.reduce(held))
+        except FAILURES as error:
+            report.troubles.append(f"{held.text} was not closed for certain: {why(error)}")
+    for each in ours:
+        try:
+            report.closed.append(account.sell(each))
+        except FAILURES as error:
+            report.troubles.append(f"{each.instrument} {each.quantity:f} was not sold for certain: {why(error)}")
+
+
+def _positions(account: Account, report: VenueReport) -> list[Held]:
+    try:
+        return account.positions()
+    except FAILURES as error:
+        report.troubles.append(f"positions are not known: {why(error)}")
+        return []
+
+
+def why(error: Exception) -> str:
+    """Return what a failure was, in words."""
+    if isinstance(error, Refusal | Unanswered):
+        return str(error)
+    return f"the venue's answer has another shape than is known ({type(error).__name__})"
+
+
+def stepped(quantity: Decimal, step: Decimal) -> Decimal:
+    """Return the most of `quantity` that is a whole number of steps."""
+    return (quantity / step).to_integral_value(ROUND_DOWN) * step if step > 0 else quantity

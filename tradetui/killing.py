@@ -1,0 +1,236 @@
+"""`tradetui kill`: the latch first, then everything else at once: the engine is told, the venues are asked directly.
+
+It needs no engine, no console, no storage and no settings file; where it lacks one of them it does what can be done
+without, and says so. It loads nothing that takes time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from engine.errors import SettingsInvalid
+from engine.text import inert
+from tradetui.credentials import Credentials, load_credentials
+from tradetui.kill import engine
+from tradetui.kill.beside import Beside
+from tradetui.kill.binance import Mexc, Spot, Usdm
+from tradetui.kill.bybit import Bybit
+from tradetui.kill.card import KillCard, VenueCard, read_card
+from tradetui.kill.holdings import holdings
+from tradetui.kill.venues import Account, Ours, VenueReport, work
+from tradetui.latch import Latch
+from tradetui.lock import Holder
+from tradetui.places import Places
+from tradetui.redaction import redactor
+
+WITHIN_S = 10.0
+"""Time for everything; a venue that does not answer by then is reported as not done."""
+
+STORED_S = 1.0
+"""Time for the database to say what is ours."""
+
+Opened = Callable[[VenueCard, Credentials, Callable[[str], str], float], Account]
+
+ACCOUNTS: dict[str, Opened] = {"binance": Spot, "binanceusdm": Usdm, "bybit": Bybit, "mexc": Mexc}
+
+KEYS_OF = {"binanceusdm": "binance"}
+"""A venue without keys of its own is asked with those of another one."""
+
+
+class KillReport(msgspec.Struct, kw_only=True):
+    """What a kill did. `latched`: the latch is on disk; `engine_done`: the engine has halted, or there is none.
+
+    `notes` are sentences about what was done without; `troubles` what may still be sent or open.
+    """
+
+    profile: str
+    mode: str
+    reason: str
+    flatten: bool
+    latched: bool = False
+    latch: str = ""
+    engine: str = "no engine of this profile is running"
+    engine_done: bool = True
+    venues: list[VenueReport] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
+    troubles: list[str] = msgspec.field(default_factory=list)
+    ms: float = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing can be sent any more, and everything known was cancelled."""
+        return self.latched and not self.troubles and all(each.clean for each in self.venues)
+
+
+def kill(
+    places: Places,
+    *,
+    flatten: bool | None = None,
+    reason: str = "",
+    card: Callable[[], KillCard] | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> KillReport:
+    """Stop all trading of a profile; never raises for what can fail.
+
+    Args:
+        places: The profile's.
+        flatten: Also close positions; None: as the engine's settings say.
+        reason: For the latch and the audit.
+        card: Makes a card out of the settings, where no engine has left one; raises SettingsInvalid.
+        environment: Where keys are looked for first.
+    """
+    began = time.monotonic()
+    report = KillReport(profile=places.profile, mode="", reason=reason, flatten=bool(flatten))
+    try:
+        places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        report.latch = Latch(places.latch).close(reason)
+        report.latched = True
+    except OSError as error:
+        report.latch = f"{places.latch}: {error.strerror or error}"
+    latched = time.monotonic()
+    found = _card(places, card, report)
+    report.mode = found.mode
+    report.flatten = found.flatten if flatten is None else flatten
+    holder = engine.running(places)
+    real = bool(found.venues)
+    telling = Beside(lambda: engine.tell(places, holder, report.flatten and not real, reason) if holder else None)
+    stored = Beside(lambda: holdings(Path(found.database), found.mode)) if real and found.database else None
+    if not report.latched:  # nothing else keeps it from sending what would be cancelled now
+        _engine(places, report, holder, telling.result(engine.CONFIRM_S + 0.2))
+    if real:
+        _venues(found, report, holder, stored, environment, latched)
+    if report.latched:
+        _engine(places, report, holder, telling.result(engine.CONFIRM_S + 0.2))
+    report.ms = (time.monotonic() - began) * 1000
+    _keep(places, report)
+    return report
+
+
+def _card(places: Places, made: Callable[[], KillCard] | None, report: KillReport) -> KillCard:
+    """Return what the last engine left, else what the settings say."""
+    card = read_card(places.kill_card)
+    if card is not None:
+        return card
+    if made is not None:
+        try:
+            return made()
+        except SettingsInvalid as error:
+            report.troubles.append(
+                f"no engine has left word of what it trades, and the settings cannot be read: {inert(str(error))}; "
+                "look at your venues"
+            )
+    return KillCard(mode="unknown")
+
+
+def _venues(
+    card: KillCard,
+    report: KillReport,
+    holder: Holder | None,
+    stored: Beside[dict[str, list[Ours]]] | None,
+    environment: Mapping[str, str],
+    latched: float,
+) -> None:
+    """Ask all venues at once."""
+    keys = _keys(card, report, holder, environment)
+    clean = redactor(keys)
+    ours = _ours(stored, report)
+    until = latched + WITHIN_S
+    asked: list[tuple[VenueReport, Beside[None]]] = []
+    for venue in card.venues:
+        one = VenueReport(venue=venue.name, url=venue.url)
+        report.venues.append(one)
+        credentials = keys.get(venue.name) or keys.get(KEYS_OF.get(venue.name, ""))
+        opened = ACCOUNTS.get(venue.name)
+        if opened is None or credentials is None:
+            lacks = "keys for it were not found" if opened else "it is not known here"
+            one.troubles.append(f"{lacks}: nothing was cancelled there by this command")
+            continue
+        try:
+            account = opened(venue, credentials, clean, until)
+        except ValueError as error:
+            one.troubles.append(f"{inert(clean(str(error)))}: nothing was cancelled there by this command")
+            continue
+        asked.append((one, Beside(_asking(account, one, ours.get(venue.name, []), report.flatten, latched))))
+    for one, asking in asked:
+        asking.result(until + 0.5 - time.monotonic())
+        if not asking.done:
+            one.troubles.append(f"it has not answered within {WITHIN_S:g} s: look at the venue")
+        elif asking.error is not None:
+            one.troubles.append(f"a fault of ours ({type(asking.error).__name__}): look at the venue")
+
+
+def _asking(account: Account, one: VenueReport, ours: list[Ours], flatten: bool, latched: float) -> Callable[[], None]:
+    def ask() -> None:
+        began = time.monotonic()
+        work(account, one, ours, flatten=flatten, latched=latched)
+        one.ms = (time.monotonic() - began) * 1000
+
+    return ask
+
+
+def _keys(
+    card: KillCard, report: KillReport, holder: Holder | None, environment: Mapping[str, str]
+) -> dict[str, Credentials]:
+    """Return the keys by venue: from the environment and the file, else from the environment of the engine."""
+    keys: dict[str, Credentials] = {}
+    sources = [(environment, ""), *([(engine.environment_of(holder), "the engine's environment: ")] if holder else [])]
+    for source, name in sources:
+        for file in (Path(card.credentials), None) if card.credentials else (None,):
+            try:
+                keys = load_credentials(file, source) | keys
+                break
+            except SettingsInvalid as error:
+                report.notes.append(f"{name}{error}")
+    return keys
+
+
+def _ours(stored: Beside[dict[str, list[Ours]]] | None, report: KillReport) -> dict[str, list[Ours]]:
+    """Return what is ours on spot; where nobody can tell, nothing is sold there."""
+    if stored is not None and (found := stored.result(STORED_S)) is not None:
+        return found
+    why = "there is no database" if stored is None else str(stored.error or f"no answer within {STORED_S:g} s")
+    said = f"what is ours on spot is not known ({inert(why)})"
+    if report.flatten:
+        report.troubles.append(f"{said}: nothing was sold there; look at the venue")
+    else:
+        report.notes.append(said)
+    return {}
+
+
+def _engine(places: Places, report: KillReport, holder: Holder | None, said: engine.Said | None) -> None:
+    """Take in what the engine answered; one that could still send is ended."""
+    open_latch = f"the latch cannot be closed ({report.latch}): the next engine is not held by it"
+    if holder is not None:
+        report.engine_done, report.engine = said or engine.Said(False, f"the engine (pid {holder.pid}) was not told")
+    if report.latched and not report.engine_done and not report.venues:
+        report.troubles.append("its paper orders stand until it goes on; none of them is sent or filled before")
+    elif report.latched and report.engine_done and report.flatten and holder is not None:
+        unreached = ", ".join(one.venue for one in report.venues if not one.ms)
+        if unreached:
+            again = engine.tell(places, holder, True, report.reason)
+            report.notes.append(f"{unreached}: the engine was asked to close positions there. {again.text}")
+    elif not report.latched:
+        report.troubles.append(open_latch)
+        if holder is not None and not report.engine_done:
+            try:
+                report.engine = engine.end(holder, places)
+            except OSError as error:
+                report.troubles.append(f"THE ENGINE MAY STILL SEND ORDERS: `kill -9 {holder.pid}` ({error.strerror})")
+
+
+def _keep(places: Places, report: KillReport) -> None:
+    """Leave word of the kill beside the latch; the engine that comes next, and people, can read it."""
+    line = json.dumps({"at": time.time_ns(), "report": msgspec.to_builtins(report)}) + "\n"
+    with contextlib.suppress(OSError):
+        descriptor = os.open(places.kills, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, line.encode("utf-8", "replace"))
+        finally:
+            os.close(descriptor)
