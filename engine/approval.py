@@ -47,8 +47,25 @@ class Approved(Generic[T]):
     def __setattr__(self, name: str, value: object) -> None:
         raise TypeError("what was approved cannot be changed")
 
+    def __delattr__(self, name: str) -> None:
+        raise TypeError("what was approved cannot be changed")
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError("what is approved is of this class alone")
+
     def __repr__(self) -> str:
         return f"Approved({self._value!r})"
+
+
+def released(order: Approved[T]) -> T:
+    """Return what was approved, to be sent; a venue calls this before anything else.
+
+    Raises:
+        TypeError: It is not the gate's approval, whatever the type checker was told.
+    """
+    if type(order) is not Approved:
+        raise TypeError(f"{type(order).__name__} has not been approved by the risk gate, and is not sent")
+    return order.value
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):

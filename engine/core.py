@@ -92,7 +92,7 @@ def step(state: EngineState, record: Record) -> Commands:
             commands += path.timer(state, account, event)  # type: ignore[arg-type]
         elif kind in _OF_BOOK:
             key = event.instrument  # type: ignore[union-attr]
-            if (paper is not None and key in paper.watched) or key in account.protections:
+            if (paper is not None and key in paper.watched) or (kind is Trade and account.protections):
                 commands += path.market(state, account, record)
         elif kind is FeedLost and paper is not None:
             commands += path.lost(state, account, record)

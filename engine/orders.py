@@ -367,7 +367,27 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", 
     position_mismatch: tuple[str, ...] = ()
 
 
-AccountEvent: TypeAlias = BalancesReported | FundingPaid | Adopted | ConditionChanged | Reconciled
+class KeyChecked(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
+    """What a venue says of our key and our clock: its clock less ours (ms). None: it does not tell."""
+
+    venue: str
+    ts: int
+    clock_ms: float | None = None
+    trade: bool | None = None
+    withdraw: bool | None = None
+    rules: dict[str, Rules] = {}
+
+
+class BlindTime(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
+    """No engine looked after this account between two moments (UTC ns): stops that no venue holds did not act."""
+
+    since: int
+    ts: int
+
+
+AccountEvent: TypeAlias = (
+    BalancesReported | FundingPaid | Adopted | ConditionChanged | Reconciled | KeyChecked | BlindTime
+)
 
 # What a person, a script or a program asks. --------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ def build_engine(
     store: Store | None = None,
     archive: Archive | None = None,
     structures: StructureSource | None = None,
+    account: Account | None = None,
 ) -> Engine:
     """Return an engine that follows instruments live.
 
@@ -56,6 +57,7 @@ def build_engine(
         store: Takes what is to be kept; nothing is kept without.
         archive: What was kept, the first source of past candles.
         structures: Gives the market structure of what was kept, before the past candles come.
+        account: What trades; nothing does without.
 
     Raises:
         SettingsInvalid: An instrument or an address is wrong.
@@ -69,7 +71,7 @@ def build_engine(
         except OSError as error:
             raise SettingsInvalid(f"cannot record into {record}: {error.strerror or error}") from error
     recorder = Recorder(record, clock.now) if record is not None else None
-    engine = Engine(clock, settings.for_market(), recorder=recorder, observer=observer, store=store)
+    engine = Engine(clock, settings.for_market(), recorder=recorder, observer=observer, store=store, account=account)
     by_venue: dict[str, list[str]] = {}
     for symbol in symbols or settings.data_provider.symbols:
         market, name = symbol_of(full_key(symbol))

@@ -101,10 +101,11 @@ def kill(
     holder = engine.running(places)
     real = bool(found.venues)
     telling = Beside(lambda: engine.tell(places, holder, report.flatten and not real, reason) if holder else None)
-    stored = Beside(lambda: holdings(Path(found.database), found.mode)) if real and found.database else None
+    spot = any(":" not in each for venue in found.venues for each in venue.instruments)
+    stored = Beside(lambda: holdings(Path(found.database), found.mode) if spot else {}) if real else None
     if not report.latched:  # nothing else keeps it from sending what would be cancelled now
         _engine(places, report, holder, telling.result(engine.CONFIRM_S + 0.2))
-    if real:
+    if stored is not None:
         _venues(found, report, holder, stored, environment, latched)
     if report.latched:
         _engine(places, report, holder, telling.result(engine.CONFIRM_S + 0.2))
@@ -133,7 +134,7 @@ def _venues(
     card: KillCard,
     report: KillReport,
     holder: Holder | None,
-    stored: Beside[dict[str, list[Ours]]] | None,
+    stored: Beside[dict[str, list[Ours]]],
     environment: Mapping[str, str],
     latched: float,
 ) -> None:
@@ -169,8 +170,11 @@ def _venues(
 def _asking(account: Account, one: VenueReport, ours: list[Ours], flatten: bool, latched: float) -> Callable[[], None]:
     def ask() -> None:
         began = time.monotonic()
-        work(account, one, ours, flatten=flatten, latched=latched)
-        one.ms = (time.monotonic() - began) * 1000
+        try:
+            work(account, one, ours, flatten=flatten, latched=latched)
+        finally:
+            one.ms = (time.monotonic() - began) * 1000
+            account.close()
 
     return ask
 
@@ -191,12 +195,12 @@ def _keys(
     return keys
 
 
-def _ours(stored: Beside[dict[str, list[Ours]]] | None, report: KillReport) -> dict[str, list[Ours]]:
+def _ours(stored: Beside[dict[str, list[Ours]]], report: KillReport) -> dict[str, list[Ours]]:
     """Return what is ours on spot; where nobody can tell, nothing is sold there."""
-    if stored is not None and (found := stored.result(STORED_S)) is not None:
+    found = stored.result(STORED_S)
+    if found is not None:
         return found
-    why = "there is no database" if stored is None else str(stored.error or f"no answer within {STORED_S:g} s")
-    said = f"what is ours on spot is not known ({inert(why)})"
+    said = f"what is ours on spot is not known ({inert(str(stored.error or f'no answer within {STORED_S:g} s'))})"
     if report.flatten:
         report.troubles.append(f"{said}: nothing was sold there; look at the venue")
     else:

@@ -35,6 +35,12 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     """What is large: recordings."""
     runtime: Path
     """What lives as long as the engine: its socket."""
+    mode: str = "paper"
+    """Whose money is traded; what is stored of one mode is never that of another."""
+
+    def of_mode(self, mode: str) -> Places:
+        """Return the same places with the database of this mode."""
+        return msgspec.structs.replace(self, mode=mode)
 
     @property
     def settings(self) -> str:
@@ -79,17 +85,21 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def database(self) -> Path:
         """Everything that is stored."""
-        return self.data / "market.db"
+        return self.data / f"market{self._marked}.db"
 
     @property
     def cold(self) -> Path:
         """Old days, packed."""
-        return self.data / "cold"
+        return self.data / f"cold{self._marked}"
 
     @property
     def backups(self) -> Path:
         """Daily copies of the database."""
-        return self.data / "backups"
+        return self.data / f"backups{self._marked}"
+
+    @property
+    def _marked(self) -> str:
+        return "" if self.mode == "paper" else f"-{self.mode}"
 
     @property
     def logs(self) -> Path:

@@ -26,7 +26,7 @@ from engine.playback import Playback
 from engine.pulse import Resources
 from engine.replay import Observer
 from engine.runtime import Engine
-from engine.server import Server
+from engine.server import Action, Attributed, Server
 from engine.supervisor import Part
 from engine.text import inert
 from engine.topics import Topics
@@ -44,6 +44,7 @@ from tradetui.notify import notify
 from tradetui.places import Places, own
 from tradetui.redaction import Redactor
 from tradetui.stored import Stored
+from tradetui.trading import Trading
 
 log = logging.getLogger("tradetui.engine")
 
@@ -87,10 +88,13 @@ class Service:
             SettingsInvalid: A folder, the credentials or a setting is wrong.
         """
         self.settings = settings
+        if playback is None:
+            places = places.of_mode(settings.trading.mode)
         self.places = places
         file = settings.credentials.file
         self.redact = Redactor()
-        for credentials in load_credentials(Path(file) if file else None).values():
+        self._credentials = load_credentials(Path(file) if file else None)
+        for credentials in self._credentials.values():
             self.redact.add(credentials.secrets)
         self.workers = workers
         self.playback = playback
@@ -167,6 +171,9 @@ class Service:
             loop.call_later(duration, self.stop, "its time is over")
         self._clean()
         stored, playback = self.stored, self.playback
+        trading = None
+        if playback is None and self.settings.parts.trading:
+            trading = Trading(self.settings, self.places, stored, self._credentials, self.started)
         journal = EventJournal(stored.writer, old=self.places.journal)
         if playback is not None:
             engine = playback.engine
@@ -181,6 +188,7 @@ class Service:
                 store=stored.writer,
                 archive=stored.archive,
                 structures=Structures(stored.archive, kept, clock.now, stored.writer.save_structure),
+                account=trading.account if trading is not None else None,
             )
         self.engine = engine
         try:
@@ -194,6 +202,13 @@ class Service:
 
         alerts = Alerts(changed, self.clean)
         await self._recover(journal, alerts, self.started if playback is None else engine.now())
+        trader, kill = None, None
+        if trading is not None:
+            trader = trading.join(engine, alerts)
+            try:
+                await trading.recover(engine)
+            except StorageFailed as error:
+                trading.unreadable(engine, str(error))
         monitor = self._monitor(engine, alerts, journal)
         topics = Topics(
             engine,
@@ -203,9 +218,14 @@ class Service:
             playback.view if playback else None,
             asking.queries(engine, stored, self.places, self.settings.data_provider),
         )
-        known = commands(alerts, self.log, self.stop, playback)
+        known: dict[str, Action | Attributed] = dict(commands(alerts, self.log, self.stop, playback))
         if playback is None:
             known |= data_commands(stored, self.places)
+        if trading is not None and trader is not None:
+            known |= trading.commands(engine, trader)
+            engine.companions += trading.parts(engine, trader)
+            kill = trading.signal(trader)
+            kill.install(asyncio.get_running_loop())
         server = Server(topics, monitor, self.places.socket, commands=known)
         monitor.last_error = lambda: self._last_error.text
         monitor.consoles = server.consoles
@@ -233,6 +253,10 @@ class Service:
             telling.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await telling
+            if kill is not None:
+                kill.remove()
+            if trading is not None and trader is not None:
+                await trading.close(engine, trader)
             journal.append(engine.now(), engine.state.seq, "stop", text=f"pid {os.getpid()}")
             await journal.flush()
             await stored.close()

@@ -11,17 +11,18 @@ from typing import Any
 
 from engine.errors import ProtocolError, SettingsInvalid
 from engine.execution.ccxt_words import (
-    Account,
     Ask,
     Call,
     Execution,
     Heard,
+    Holdings,
     Listed,
     Meaning,
     Said,
     amount,
     coarse,
     fee,
+    inner,
     named,
     rows,
     split,
@@ -67,6 +68,18 @@ UNKNOWN = {"-1000", "-1001", "-1006", "-1007"}
 THROTTLED = {"-1003", "-1008", "-1015"}
 
 
+OPTIONS: dict[str, Any] = {"defaultType": "spot", "recvWindow": 5000}
+
+TYPES: Mapping[OrderType, str] = {
+    OrderType.MARKET: "MARKET",
+    OrderType.LIMIT: "LIMIT",
+    OrderType.STOP: "STOP_LOSS",
+    OrderType.STOP_LIMIT: "STOP_LOSS_LIMIT",
+    OrderType.TAKE_PROFIT: "TAKE_PROFIT",
+    OrderType.TAKE_PROFIT_LIMIT: "TAKE_PROFIT_LIMIT",
+}
+
+
 class BinanceSpot:
     """Binance spot. A changed order is always a new one here, so an amendment is left to the core."""
 
@@ -75,20 +88,13 @@ class BinanceSpot:
     weight_limit = 6000
     watched: tuple[str, ...] = ("watch_orders",)
     acks = 1
-    options: dict[str, Any] = {"defaultType": "spot", "recvWindow": 5000}
-    types: dict[OrderType, str] = {
-        OrderType.MARKET: "MARKET",
-        OrderType.LIMIT: "LIMIT",
-        OrderType.STOP: "STOP_LOSS",
-        OrderType.STOP_LIMIT: "STOP_LOSS_LIMIT",
-        OrderType.TAKE_PROFIT: "TAKE_PROFIT",
-        OrderType.TAKE_PROFIT_LIMIT: "TAKE_PROFIT_LIMIT",
-    }
     window_ms = DAY_MS - 1
     """Longest time between the bounds of a request for trades."""
     trades_weight = 20
 
     def __init__(self) -> None:
+        self.options: dict[str, Any] = OPTIONS
+        self.types: Mapping[OrderType, str] = TYPES
         self.read_types = {word: str(kind) for kind, word in self.types.items()} | {"LIMIT_MAKER": "limit"}
 
     def listed(self, key: str) -> Listed:
@@ -101,6 +107,10 @@ class BinanceSpot:
         if settle:
             raise SettingsInvalid(f"{key}: {self.venue} trades spot pairs, as in {self.venue}:{base}/{quote}")
         return Listed(key=key, symbol=base + quote, category="spot", base=base, quote=quote, settle="")
+
+    def apart(self, market: Listed) -> bool:  # noqa: ARG002
+        """Tell that all orders are cancelled in one way."""
+        return False
 
     def said(self, status: int, answer: Any) -> tuple[str, str] | None:
         """Return code and words of a refusal."""
@@ -257,12 +267,17 @@ class BinanceSpot:
         """Return nothing: spot has none."""
         return []
 
-    async def account(self, ask: Ask, markets: Sequence[Listed]) -> Account:
-        """Return balances and open orders."""
-        orders = [order for market in markets for order in await self._open(ask, market)]
+    async def standing(self, ask: Ask, markets: Sequence[Listed]) -> list[VenueOrder]:
+        """Return the open orders of instruments."""
+        return [order for market in markets for order in await self._open(ask, market)]
+
+    async def holdings(self, ask: Ask, markets: Sequence[Listed]) -> Holdings:  # noqa: ARG002
+        """Return balances."""
         told = await ask(Call("privateGetAccount", {"omitZeroBalances": "true"}, 20))
-        balances = {row["asset"]: coarse(row["free"]) + coarse(row["locked"]) for row in rows(told["balances"], "balances")}
-        return Account(balances=balances, positions={}, open_orders=tuple(orders))
+        balances = {
+            row["asset"]: coarse(row["free"]) + coarse(row["locked"]) for row in rows(told["balances"], "balances")
+        }
+        return Holdings(balances, {})
 
     async def _open(self, ask: Ask, market: Listed) -> list[VenueOrder]:
         answer = rows(await ask(Call("privateGetOpenOrders", {"symbol": market.symbol}, 6)), "open orders")
@@ -353,7 +368,7 @@ def which(order: str, venue_id: str) -> dict[str, str]:
     """Name an order: ours by the client id, others by the id of the venue."""
     if order and not order.startswith("x-"):
         return {"origClientOrderId": order}
-    return {"orderId": venue_id or order.rpartition("-")[2]}
+    return {"orderId": venue_id or inner(order)}
 
 
 def read_rules(info: Any, markets: Sequence[Listed]) -> dict[str, Rules]:
@@ -377,7 +392,6 @@ def read_rules(info: Any, markets: Sequence[Listed]) -> dict[str, Rules]:
             min_quantity=amount(lot["minQty"]),
             min_notional=amount(least.get("minNotional", least.get("notional"))),
             max_quantity=amount(lot["maxQty"]),
+            max_market_quantity=amount(filters.get("MARKET_LOT_SIZE", {}).get("maxQty")),
         )
     return found
-
-

@@ -13,16 +13,17 @@ from msgspec import structs
 from engine.errors import ProtocolError, SettingsInvalid
 from engine.execution.ccxt_binance import DAY_MS, PAGE, BinanceSpot, read_rules
 from engine.execution.ccxt_words import (
-    Account,
     Ask,
     Call,
     Execution,
     Heard,
+    Holdings,
     Listed,
     Meaning,
     Said,
     amount,
     coarse,
+    inner,
     named,
     rows,
     split,
@@ -57,6 +58,18 @@ REMEMBERED = 1000
 """Triggered orders whose algo order is remembered."""
 
 
+OPTIONS: dict[str, Any] = {"defaultType": "swap", "defaultSubType": "linear", "recvWindow": 5000}
+
+TYPES: Mapping[OrderType, str] = {
+    OrderType.MARKET: "MARKET",
+    OrderType.LIMIT: "LIMIT",
+    OrderType.STOP: "STOP_MARKET",
+    OrderType.STOP_LIMIT: "STOP",
+    OrderType.TAKE_PROFIT: "TAKE_PROFIT_MARKET",
+    OrderType.TAKE_PROFIT_LIMIT: "TAKE_PROFIT",
+}
+
+
 class BinanceUsdm(BinanceSpot):
     """Binance USD-M futures in one-way mode."""
 
@@ -64,20 +77,13 @@ class BinanceUsdm(BinanceSpot):
     category = "linear"
     weight_limit = 2400
     acks = 0
-    options: dict[str, Any] = {"defaultType": "swap", "defaultSubType": "linear", "recvWindow": 5000}
-    types: dict[OrderType, str] = {
-        OrderType.MARKET: "MARKET",
-        OrderType.LIMIT: "LIMIT",
-        OrderType.STOP: "STOP_MARKET",
-        OrderType.STOP_LIMIT: "STOP",
-        OrderType.TAKE_PROFIT: "TAKE_PROFIT_MARKET",
-        OrderType.TAKE_PROFIT_LIMIT: "TAKE_PROFIT",
-    }
     window_ms = 7 * DAY_MS - 1
     trades_weight = 5
 
     def __init__(self) -> None:
         super().__init__()
+        self.options, self.types = OPTIONS, TYPES
+        self.read_types = {word: str(kind) for kind, word in TYPES.items()}
         self._children: dict[str, str] = {}
         """Our order by symbol and the venue's id of what was triggered."""
         self._waiting: dict[str, set[str]] = {}
@@ -92,9 +98,15 @@ class BinanceUsdm(BinanceSpot):
         base, quote, settle = split(key)
         settle, _, expiry = settle.partition("-")
         if settle != quote:
-            raise SettingsInvalid(f"{key}: {self.venue} trades contracts settled in {quote}, as in {base}/{quote}:{quote}")
+            raise SettingsInvalid(
+                f"{key}: {self.venue} trades contracts settled in {quote}, as in {base}/{quote}:{quote}"
+            )
         symbol = f"{base}{quote}" + (f"_{expiry}" if expiry else "")
         return Listed(key=key, symbol=symbol, category="linear", base=base, quote=quote, settle=settle)
+
+    def apart(self, market: Listed) -> bool:  # noqa: ARG002
+        """Tell that algo orders are cancelled at their own endpoint."""
+        return True
 
     async def clock(self, ask: Ask) -> int:
         """Return the venue's time, UTC ms."""
@@ -159,7 +171,9 @@ class BinanceUsdm(BinanceSpot):
         """Return an order, looking among the algo orders where it is not among the others."""
         found = None
         if not venue_id.startswith(ALGO):
-            found = await self._get(ask, "fapiPrivateGetOrder", {"symbol": market.symbol} | self._which(market, order, venue_id))
+            found = await self._get(
+                ask, "fapiPrivateGetOrder", {"symbol": market.symbol} | self._which(market, order, venue_id)
+            )
         if found is not None:
             return self.order(found, market)
         algo = await self._get(ask, "fapiPrivateGetAlgoOrder", _which_algo(order, venue_id))
@@ -168,7 +182,9 @@ class BinanceUsdm(BinanceSpot):
         child = str(algo.get("actualOrderId") or "")
         if child in ("", "0"):
             return self._algo(algo, market)
-        self._adopt_child(market, child, named(self.venue, market.symbol, str(algo["clientAlgoId"]), ALGO + str(algo["algoId"])))
+        self._adopt_child(
+            market, child, named(self.venue, market.symbol, str(algo["clientAlgoId"]), ALGO + str(algo["algoId"]))
+        )
         found = await self._get(ask, "fapiPrivateGetOrder", {"symbol": market.symbol, "orderId": child})
         return self.order(found, market) if found is not None else self._algo(algo, market)
 
@@ -187,7 +203,7 @@ class BinanceUsdm(BinanceSpot):
                 return {"orderId": key.partition(" ")[2]}
         if order and not order.startswith("x-"):
             return {"origClientOrderId": order}
-        return {"orderId": venue_id or order.rpartition("-")[2]}
+        return {"orderId": venue_id or inner(order)}
 
     def order(self, raw: Mapping[str, Any], market: Listed) -> VenueOrder:
         """Read an order of an answer, under the name of the algo order that it came from."""
@@ -261,9 +277,8 @@ class BinanceUsdm(BinanceSpot):
                 return sorted(found.values(), key=lambda paid: paid.ts)
             start = last
 
-    async def account(self, ask: Ask, markets: Sequence[Listed]) -> Account:
-        """Return balances, positions and open orders."""
-        orders = [order for market in markets for order in await self._open(ask, market)]
+    async def holdings(self, ask: Ask, markets: Sequence[Listed]) -> Holdings:
+        """Return balances and positions."""
         told = rows(await ask(Call("fapiPrivateV3GetPositionRisk", {}, 5)), "positions")
         keys = {market.symbol: market.key for market in markets}
         positions: dict[str, int] = {}
@@ -272,7 +287,7 @@ class BinanceUsdm(BinanceSpot):
                 positions[key] = positions.get(key, 0) + amount(row["positionAmt"])
         held = rows(await ask(Call("fapiPrivateV3GetBalance", {}, 5)), "balances")
         balances = {row["asset"]: units for row in held if (units := coarse(row["balance"]))}
-        return Account(balances=balances, positions=positions, open_orders=tuple(orders))
+        return Holdings(balances, positions)
 
     async def _open(self, ask: Ask, market: Listed) -> list[VenueOrder]:
         which = {"symbol": market.symbol}
@@ -343,4 +358,4 @@ class BinanceUsdm(BinanceSpot):
 def _which_algo(order: str, venue_id: str) -> dict[str, str]:
     if order and not order.startswith("x-"):
         return {"clientAlgoId": order}
-    return {"algoId": (venue_id or order.rpartition("-")[2]).removeprefix(ALGO)}
+    return {"algoId": (venue_id or inner(order)).removeprefix(ALGO)}

@@ -11,16 +11,17 @@ from typing import Any
 
 from engine.errors import ProtocolError, SettingsInvalid
 from engine.execution.ccxt_words import (
-    Account,
     Ask,
     Call,
     Execution,
     Heard,
+    Holdings,
     Listed,
     Meaning,
     amount,
     coarse,
     fee,
+    inner,
     named,
     rows,
     split,
@@ -72,6 +73,14 @@ LAST = "LastPrice"
 """What triggers: trades, as everywhere here."""
 
 
+OPTIONS: dict[str, Any] = {
+    "defaultType": "spot",
+    "recvWindow": 5000,
+    "enableUnifiedMargin": False,
+    "enableUnifiedAccount": True,
+}
+
+
 class Bybit:
     """Bybit v5. On spot a stop does not lock what it would sell until it is triggered (`StopOrder`)."""
 
@@ -79,12 +88,9 @@ class Bybit:
     weight_limit = 3000
     watched: tuple[str, ...] = ("watch_orders", "watch_my_trades")
     acks = 2
-    options: dict[str, Any] = {
-        "defaultType": "spot",
-        "recvWindow": 5000,
-        "enableUnifiedMargin": False,
-        "enableUnifiedAccount": True,
-    }
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = OPTIONS
 
     def listed(self, key: str) -> Listed:
         """Return an instrument by its key.
@@ -94,16 +100,24 @@ class Bybit:
         """
         base, quote, settle = split(key)
         if settle and (settle != quote or quote != "USDT"):
-            raise SettingsInvalid(f"{key}: of Bybit, spot pairs and USDT perpetuals are traded, as in bybit:BTC/USDT:USDT")
+            raise SettingsInvalid(
+                f"{key}: of Bybit, spot pairs and USDT perpetuals are traded, as in bybit:BTC/USDT:USDT"
+            )
         category = "linear" if settle else "spot"
         return Listed(key=key, symbol=base + quote, category=category, base=base, quote=quote, settle=settle)
+
+    def apart(self, market: Listed) -> bool:
+        """Tell that spot stops are cancelled under another filter."""
+        return not market.derivative
 
     def said(self, status: int, answer: Any) -> tuple[str, str] | None:
         """Return code and words of a refusal."""
         code = answer.get("retCode") if isinstance(answer, dict) else None
         if status < 400 and code is not None and str(code) == "0":
             return None
-        return str(code if code is not None else status), str(answer.get("retMsg", "")) if isinstance(answer, dict) else ""
+        return str(code if code is not None else status), str(answer.get("retMsg", "")) if isinstance(
+            answer, dict
+        ) else ""
 
     def meaning(self, status: int, code: str, text: str) -> Meaning:
         """Tell what a refusal means."""
@@ -133,7 +147,8 @@ class Bybit:
                 step=amount(lot.get("qtyStep") or lot.get("basePrecision")),
                 min_quantity=amount(lot["minOrderQty"]),
                 min_notional=amount(lot.get("minNotionalValue") or lot.get("minOrderAmt")),
-                max_quantity=amount(lot.get("maxMktOrderQty") or lot.get("maxMarketOrderQty") or lot.get("maxOrderQty")),
+                max_quantity=amount(lot.get("maxLimitOrderQty") or lot.get("maxOrderQty")),
+                max_market_quantity=amount(lot.get("maxMarketOrderQty") or lot.get("maxMktOrderQty")),
             )
         return found
 
@@ -249,7 +264,9 @@ class Bybit:
 
     async def trades_of(self, ask: Ask, market: Listed, found: VenueOrder) -> list[Execution]:
         """Return all fills of an order."""
-        found_rows = await self._paged(ask, "privateGetV5ExecutionList", self._of(market) | {"orderId": found.venue_id}, 100)
+        found_rows = await self._paged(
+            ask, "privateGetV5ExecutionList", self._of(market) | {"orderId": found.venue_id}, 100
+        )
         return self._executions(found_rows, market)
 
     async def _trades(
@@ -319,29 +336,31 @@ class Bybit:
             asset=str(row.get("feeCurrency") or market.settle),
         )
 
-    async def account(self, ask: Ask, markets: Sequence[Listed]) -> Account:
-        """Return balances, positions and open orders."""
+    async def standing(self, ask: Ask, markets: Sequence[Listed]) -> list[VenueOrder]:
+        """Return the open orders of instruments."""
         keys = {(market.category, market.symbol): market for market in markets}
-        orders: list[VenueOrder] = []
-        positions: dict[str, int] = {}
+        found: list[VenueOrder] = []
         for category in sorted({market.category for market in markets}):
-            which = {"category": category, "openOnly": "0"}
-            if category == "linear":
-                which["settleCoin"] = "USDT"
-                held = {"category": category, "settleCoin": "USDT"}
-                for row in await self._paged(ask, "privateGetV5PositionList", held, 200):
-                    if (market := keys.get((category, row["symbol"]))) is not None:
-                        sign = 1 if row["side"] == "Buy" else -1
-                        positions[market.key] = positions.get(market.key, 0) + sign * amount(row["size"])
-            for row in await self._paged(ask, "privateGetV5OrderRealtime", which, 50):
+            params = {"category": category, "openOnly": "0"} | ({"settleCoin": "USDT"} if category == "linear" else {})
+            for row in await self._paged(ask, "privateGetV5OrderRealtime", params, 50):
                 if (market := keys.get((category, row["symbol"]))) is not None:
                     order = self.order(row, market)
-                    orders += [order] if order.state == "working" else []
+                    found += [order] if order.state == "working" else []
+        return found
+
+    async def holdings(self, ask: Ask, markets: Sequence[Listed]) -> Holdings:
+        """Return balances and positions."""
+        keys = {market.symbol: market.key for market in markets if market.derivative}
+        positions: dict[str, int] = {}
+        held = {"category": "linear", "settleCoin": "USDT"}
+        for row in await self._paged(ask, "privateGetV5PositionList", held, 200) if keys else ():
+            if (key := keys.get(row["symbol"])) is not None:
+                sign = 1 if row["side"] == "Buy" else -1
+                positions[key] = positions.get(key, 0) + sign * amount(row["size"])
         answer = await ask(Call("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"}))
         accounts = rows(answer["result"]["list"], "balances")
         coins = [coin for wallet in accounts for coin in rows(wallet["coin"], "balances")]
-        balances = {coin["coin"]: units for coin in coins if (units := coarse(coin["walletBalance"]))}
-        return Account(balances=balances, positions=positions, open_orders=tuple(orders))
+        return Holdings({coin["coin"]: units for coin in coins if (units := coarse(coin["walletBalance"]))}, positions)
 
     def ack(self, message: Mapping[str, Any]) -> bool:
         """Tell whether a message confirms a subscription."""
@@ -384,4 +403,4 @@ class Bybit:
 def _which(order: str, venue_id: str) -> dict[str, Any]:
     if order and not order.startswith("x-"):
         return {"orderLinkId": order}
-    return {"orderId": venue_id}
+    return {"orderId": venue_id or inner(order)}

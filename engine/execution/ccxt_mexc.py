@@ -14,15 +14,14 @@ from msgspec import structs
 from engine.errors import ProtocolError
 from engine.execution.ccxt_binance import DAY_MS, STATES, BinanceSpot, which
 from engine.execution.ccxt_words import (
-    Account,
     Ask,
     Call,
     Execution,
     Heard,
+    Holdings,
     Listed,
     Meaning,
     Said,
-    amount,
     coarse,
     named,
     rows,
@@ -47,6 +46,9 @@ CODES = {
 }
 
 
+OPTIONS: dict[str, Any] = {"defaultType": "spot", "recvWindow": 5000}
+
+
 class Mexc(BinanceSpot):
     """MEXC spot."""
 
@@ -54,10 +56,11 @@ class Mexc(BinanceSpot):
     weight_limit = 2000
     watched: tuple[str, ...] = ()
     acks = 0
-    options: dict[str, Any] = {"defaultType": "spot", "recvWindow": 5000}
     window_ms = 30 * DAY_MS - 1
 
     def __init__(self) -> None:
+        super().__init__()
+        self.options = OPTIONS
         self.read_types = {"MARKET": "market"}
 
     def meaning(self, status: int, code: str, text: str) -> Meaning:
@@ -164,15 +167,17 @@ class Mexc(BinanceSpot):
             executions.append(Execution(venue_id, structs.replace(self._fill(row, market), order=order), bool(order)))
         return executions
 
-    async def account(self, ask: Ask, markets: Sequence[Listed]) -> Account:
-        """Return balances and open orders."""
-        orders: list[VenueOrder] = []
-        for market in markets:
-            answer = await ask(Call("spotPrivateGetOpenOrders", {"symbol": market.symbol}, 3))
-            orders += [self.order(row, market) for row in rows(answer, "open orders")]
+    async def _open(self, ask: Ask, market: Listed) -> list[VenueOrder]:
+        answer = await ask(Call("spotPrivateGetOpenOrders", {"symbol": market.symbol}, 3))
+        return [self.order(row, market) for row in rows(answer, "open orders")]
+
+    async def holdings(self, ask: Ask, markets: Sequence[Listed]) -> Holdings:  # noqa: ARG002
+        """Return balances."""
         told = await ask(Call("spotPrivateGetAccount", {}, 10))
-        balances = {row["asset"]: coarse(row["free"]) + coarse(row["locked"]) for row in rows(told["balances"], "balances")}
-        return Account(balances=balances, positions={}, open_orders=tuple(orders))
+        balances = {
+            row["asset"]: coarse(row["free"]) + coarse(row["locked"]) for row in rows(told["balances"], "balances")
+        }
+        return Holdings(balances, {})
 
     def heard(self, message: Mapping[str, Any], markets: Mapping[tuple[str, str], Listed]) -> Heard | None:  # noqa: ARG002
         """Hear nothing: there is no stream."""

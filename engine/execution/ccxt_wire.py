@@ -218,7 +218,9 @@ class Wire:
         if meaning is Meaning.THROTTLED:
             pause = self._pause(told)
             self.budget.block(pause, self._monotonic())
-            log.warning("%s: too many requests (HTTP %d, code %s); none for %.1f s", venue, status, inert(code, 20), pause)
+            log.warning(
+                "%s: too many requests (HTTP %d, code %s); none for %.1f s", venue, status, inert(code, 20), pause
+            )
         shown = self.shown(text) or f"HTTP {status}"
         raise Said(venue, inert(code, 20), shown, meaning)
 
@@ -242,7 +244,7 @@ class Wire:
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
             # aiohttp would send a cancel again after a broken connection; the first may have arrived.
-            self._session._retry_connection = False  # noqa: SLF001
+            self._session._retry_connection = False
         return self._session
 
     async def close(self) -> None:

@@ -90,12 +90,11 @@ class Execution(NamedTuple):
     told: bool
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Answer of `Words.account`; open orders of the listed instruments alone."""
+class Holdings(NamedTuple):
+    """Balances (free and locked) by asset, signed positions of derivatives by instrument."""
 
     balances: dict[str, int]
     positions: dict[str, int]
-    open_orders: tuple[VenueOrder, ...]
 
 
 class Heard(msgspec.Struct, kw_only=True):
@@ -123,6 +122,9 @@ class Words(Protocol):
     """Confirmations after which the stream is complete."""
     options: dict[str, Any]
     """ccxt's options."""
+
+    def apart(self, market: Listed) -> bool:
+        """Tell whether conditional orders are cancelled elsewhere than others."""
 
     def listed(self, key: str) -> Listed:
         """Return an instrument by its key.
@@ -173,8 +175,11 @@ class Words(Protocol):
     async def funding(self, ask: Ask, markets: Sequence[Listed], since_ms: int, now_ms: int) -> list[FundingPaid]:
         """Return the funding of perpetuals since then."""
 
-    async def account(self, ask: Ask, markets: Sequence[Listed]) -> Account:
-        """Return balances, positions and open orders."""
+    async def standing(self, ask: Ask, markets: Sequence[Listed]) -> list[VenueOrder]:
+        """Return the open orders of instruments."""
+
+    async def holdings(self, ask: Ask, markets: Sequence[Listed]) -> Holdings:
+        """Return balances and positions."""
 
     def ack(self, message: Mapping[str, Any]) -> bool:
         """Tell whether a message of the stream confirms a subscription."""
@@ -199,6 +204,11 @@ def split(key: str) -> tuple[str, str, str]:
 def external(venue: str, symbol: str, venue_id: str) -> str:
     """Return our name of an order that was not made here."""
     return f"x-{venue}-{symbol.lower()}-{venue_id}"
+
+
+def inner(order: str) -> str:
+    """Return the venue's id out of the name of an order that was not made here."""
+    return order.split("-", 3)[3]
 
 
 def named(venue: str, symbol: str, client_id: str, venue_id: str) -> str:

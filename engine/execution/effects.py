@@ -1,6 +1,6 @@
 """What each event does to the facts of an order that is not over; which state follows is the table's matter.
 
-Every function returns what the event was; one that is not `APPLIED` changed nothing, but fills, which are counted.
+Every function returns what the event was. A duplicate changes nothing; a fill is counted whatever else it is.
 """
 
 from __future__ import annotations

@@ -33,15 +33,15 @@ __all__ = ["FINAL", "KEPT", "NEVER_THERE", "OPEN", "TRANSITIONS", "Order", "Orde
 KEPT = 1000
 """Orders that are over and still remembered."""
 
-_ANSWERS: Final[Mapping[type[OrderEvent], str]] = {
-    OrderAccepted: "submit",
-    OrderTriggered: "submit",
-    OrderFilled: "submit",
-    CancelRefused: "cancel",
-    OrderAmended: "amend",
-    AmendRefused: "amend",
+_ANSWERS: Final[Mapping[type[OrderEvent], tuple[str, ...]]] = {
+    OrderAccepted: ("submit",),
+    OrderTriggered: ("submit",),
+    OrderFilled: ("submit",),
+    CancelRefused: ("cancel",),
+    OrderAmended: ("submit", "amend"),
+    AmendRefused: ("amend",),
 }
-"""Which question an event answers; an order's end and a report answer all."""
+"""Which questions an event answers; an order's end and a report answer all."""
 
 _ASKED: Final[Mapping[OrderState, str]] = {OrderState.CANCELING: "cancel", OrderState.AMENDING: "amend"}
 
@@ -49,9 +49,9 @@ _ASKED: Final[Mapping[OrderState, str]] = {OrderState.CANCELING: "cancel", Order
 def apply(order: Order, event: OrderEvent) -> Outcome:
     """Take in what became known of an order.
 
-    An event that is not `APPLIED` changes nothing but, of a fill, what was filled. Two more change the state, always to
-    `unresolved`: a sign of life of an order that was thought never to have reached the venue, and a venue that knows
-    nothing of an order that it had accepted.
+    `APPLIED` events, and fills that are counted, lead where the table says. Others leave the state as it is, but for
+    what makes it unknown: more fills reported than are here, a sign of life of an order that was thought never to have
+    reached the venue, a venue that knows nothing of an order that it had accepted; it is `unresolved` then.
     """
     kind = type(event)
     row, before = TRANSITIONS[order.state], order.filled
@@ -91,7 +91,7 @@ def _move(order: Order, target: OrderState | None, event: OrderEvent) -> None:
 
 
 def _answered(order: Order, event: OrderEvent) -> bool:
-    return order.doing == "fills" or isinstance(event, OrderReported) or _ANSWERS.get(type(event)) == order.doing
+    return order.doing == "fills" or isinstance(event, OrderReported) or order.doing in _ANSWERS.get(type(event), ())
 
 
 def _afterwards(order: Order, event: OrderEvent) -> Outcome:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.approval import Approved
+from engine.approval import Approved, released
 from engine.execution.lifecycle import Order, OrderState
 from engine.execution.paper_book import Look, Resting
 from engine.execution.paper_match import Matching
@@ -97,7 +97,7 @@ class PaperVenue:
 
     def submit(self, order: Approved[OrderSpec], now: int) -> None:
         """Send an order; it is in the book `latency_ns` after `now`."""
-        self._send(_Submit(now + self._latency, order.value))
+        self._send(_Submit(now + self._latency, released(order)))
 
     def cancel(self, order: str, now: int) -> None:
         """Ask to cancel an order."""
@@ -105,7 +105,7 @@ class PaperVenue:
 
     def amend(self, order: Approved[OrderSpec], now: int) -> None:
         """Ask to change price, stop price and quantity (the whole) of an order to those of `order`."""
-        self._send(_Amend(now + self._latency, order.value))
+        self._send(_Amend(now + self._latency, released(order)))
 
     def _send(self, action: _Submit | _Cancel | _Amend) -> None:
         self._actions.append(action)

@@ -236,6 +236,7 @@ class OwnBook:
         A snapshot that only widened what is known of a live book tells those where they stand who did not know.
         """
         widened = look.live and look.loads == self.loads
+        self.see(look)
         if not widened:
             self._forget()
             self.stamp = look.stamp
@@ -244,7 +245,6 @@ class OwnBook:
                 for order in orders:
                     if not widened or order.shown >= UNKNOWN // 2:
                         self._place(order, look)
-        self.see(look)
 
     def _forget(self) -> None:
         self.bids.forget()

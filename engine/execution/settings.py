@@ -48,6 +48,25 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = 0.5
 
 
+Address = Annotated[str, Meta(pattern=r"^$|^(https?|wss?)://[^\s/]", extra={"allowed": "an address or nothing"})]
+
+
+class TradingAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where orders of one venue go; empty is the venue's own address of the mode (live or testnet)."""
+
+    rest: Annotated[Address, Meta(description="REST base address.")] = ""
+    ws: Annotated[Address, Meta(description="WebSocket base address of the private stream.")] = ""
+
+
+class TradingAddresses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """By venue."""
+
+    binance: TradingAddress = TradingAddress()
+    binanceusdm: TradingAddress = TradingAddress()
+    bybit: TradingAddress = TradingAddress()
+    mexc: TradingAddress = TradingAddress()
+
+
 class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The section `trading`."""
 
@@ -58,4 +77,11 @@ class TradingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ] = Mode.PAPER  # fmt: skip
     currency: Annotated[str, Meta(pattern=r"^[A-Z0-9]{2,10}$", description="Asset that equity is counted in.")] = "USDT"
     fees: FeeTable = FeeTable()
+    addresses: TradingAddresses = TradingAddresses()
+    priced_by: Annotated[
+        dict[str, str],
+        Meta(description="Instruments of venues that are traded and not followed, each with the followed one that "
+             "prices it, as in \"bybit:BTC/USDT\" = \"binance:BTC/USDT\"; with testnet and live money alone.",
+             extra={"allowed": "a table of instruments by instrument"}),
+    ] = msgspec.field(default_factory=dict)  # fmt: skip
     paper: PaperSettings = msgspec.field(default_factory=PaperSettings)

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from engine.approval import Approved
-from engine.orders import AccountEvent, Fill, OrderEvent, OrderSpec
+from engine.orders import AccountEvent, Fill, OrderEvent, OrderSpec, Rules
 
 
 class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,11 +43,14 @@ class VenueAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a key may do; None: the venue does not tell."""
+    """What a key may do, and the venue's clock less ours (ms); None: the venue does not tell."""
 
     trade: bool | None
     withdraw: bool | None
     text: str = ""
+    clock_ms: float | None = None
+    rules: dict[str, Rules] = {}
+    """What the venue lets orders be, by instrument."""
 
 
 Sink = Callable[[OrderEvent | AccountEvent], None]

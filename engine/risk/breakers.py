@@ -29,7 +29,7 @@ class FlashBreaker:
         self._low: deque[tuple[int, int]] = deque()
 
     def price(self, mid: int, now: int) -> str | None:
-        """Take a mid (any unit above 0); return what happened if it is a flash move, once for each."""
+        """Take a mid (1e-8) at `now` (UTC ns); return what happened if it is a flash move, once for each."""
         since = now - int(self.settings.flash_window_s * SECOND)
         high, low = self._high, self._low
         while high and high[0][0] < since:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engine.approval import Refused
 from engine.orders import OrderSpec, OrderType, Origin, Side
 from engine.risk.limits import Limits
+from engine.risk.rules import quote_of
 from engine.risk.situation import Situation
 from engine.risk.wording import UNKNOWN, money, percent, span, time_of_day
 from engine.risk.worth import position_after, reference, share_of, up, worth
@@ -17,7 +18,7 @@ def market(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[Re
     """Age, spread and quality of what is known of the market, and how far from it the order would trade."""
     age = situation.book_age_ms
     if age is None or not age <= limits.stale_ms:
-        seen = UNKNOWN if age is None else f"{age:.0f} ms"
+        seen = UNKNOWN if age is None else f"{age:.1f} ms"
         yield Refused(
             reason="stale_ms",
             limit=f"{limits.stale_ms} ms",
@@ -42,10 +43,9 @@ def market(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[Re
 
 def _spread(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[Refused]:
     most, of_regime = limits.max_spread_bps, situation.max_spread_bps
-    told, raised = "the limit is", "max_spread_bps"
-    if of_regime is not None and of_regime < most:
-        most, told = of_regime, f"the limit of the {situation.regime} regime is"
-        raised = "that of the regime (settings, risk.regimes)"
+    binds = of_regime is not None and of_regime < most
+    if of_regime is not None:
+        most = min(most, of_regime)
     mid, bid, ask = situation.mid, situation.best_bid, situation.best_ask
     if mid is None or bid is None or ask is None or mid <= 0:
         seen = UNKNOWN
@@ -54,12 +54,15 @@ def _spread(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[R
         if 0 <= bps <= most:
             return
         seen = f"{bps:.4g} bps"
+    told, raised = "the limit is", "max_spread_bps"
+    if binds:
+        told, raised = f"the limit of the {situation.regime} regime is", "that of the regime (settings, risk.regimes)"
+    done = "wait until the book is live" if seen == UNKNOWN else f"wait until it is narrower, or raise {raised}"
     yield Refused(
         reason="max_spread_bps",
         limit=f"{most:g} bps",
         observed=seen,
-        text=f"the spread of {spec.instrument} is {seen}, and {told} {most:g} bps: wait until it is narrower, or raise "
-        f"{raised}",
+        text=f"the spread of {spec.instrument} is {seen}, and {told} {most:g} bps: {done}",
     )
 
 
@@ -119,13 +122,13 @@ def size(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[Refu
         return
     after = position_after(situation, spec.side, value)
     exposed = max(situation.exposure - situation.position_value - situation.open_value, 0) + after
-    for reason, share, would, what in (
-        ("max_position", limits.max_position, after, f"{spec.instrument} with its open orders"),
-        ("max_exposure", limits.max_exposure, exposed, "all positions and open orders"),
-    ):
-        most = share_of(equity, share, situation.size_factor)
-        if would > most:
-            yield _over(situation, equity, reason, share, most, would, what)
+    factor = situation.size_factor
+    if after > (most := share_of(equity, limits.max_position, factor)):
+        what = f"{spec.instrument} with its open orders"
+        yield _over(situation, equity, "max_position", limits.max_position, most, after, what)
+    if exposed > (most := share_of(equity, limits.max_exposure, factor)):
+        what = "all positions and open orders"
+        yield _over(situation, equity, "max_exposure", limits.max_exposure, most, exposed, what)
     if exposed > share_of(equity, limits.max_leverage):
         yield Refused(
             reason="max_leverage",
@@ -223,13 +226,13 @@ def losses(limits: Limits, situation: Situation) -> Iterator[Refused]:
     start, peak = situation.day_start, situation.peak
     lost = start - equity
     if situation.day_blocked or start <= 0 or lost >= limits.daily_loss * start:
-        seen = UNKNOWN if start <= 0 else f"{money(lost, asset)} ({percent(lost / start)})"
+        seen = UNKNOWN if start <= 0 else f"{money(lost, asset)}, {percent(lost / start)}"
         yield Refused(
             reason="daily_loss",
             limit=percent(limits.daily_loss),
             observed=seen,
-            text=f"the loss since 00:00 UTC is {seen}, and the limit of {percent(limits.daily_loss)} has ended the day "
-            "for new risk: wait until 00:00 UTC"
+            text=f"the loss since 00:00 UTC has reached the limit of {percent(limits.daily_loss)} (now {seen}), so no "
+            "new risk is taken: wait until 00:00 UTC"
             if start > 0
             else "what equity was at 00:00 UTC is not known, so the loss of the day is not: wait until it is",
         )
@@ -254,11 +257,12 @@ def balance(situation: Situation, spec: OrderSpec) -> Iterator[Refused]:
         return
     needed = up(price * spec.quantity)
     if free is None or needed > free:
-        seen = UNKNOWN if free is None else money(free)
+        asset = quote_of(spec.instrument)
+        seen = UNKNOWN if free is None else money(free, asset)
         yield Refused(
             reason="balance",
             limit=seen,
-            observed=money(needed),
-            text=f"this {_order(spec)} needs {money(needed)} of what it pays with, and what is free is {seen}: "
+            observed=money(needed, asset),
+            text=f"this {_order(spec)} needs {money(needed, asset)}, and what is free is {seen}: "
             + ("wait until the balances are known" if free is None else "make it smaller, or cancel what holds it"),
         )

@@ -89,24 +89,10 @@ def _blocked(situation: Situation, spec: OrderSpec) -> Iterator[Refused]:
         )
     if not situation.symbol_on:
         yield _off("symbol", f"{spec.instrument} is switched off: switch it on to take new risk there")
-    held, asked = money(situation.closable), money(spec.quantity)
     if spec.side is Side.SELL and not situation.can_short:
-        yield Refused(
-            reason="spot_short",
-            limit=held,
-            observed=asked,
-            text=f"a SELL of {asked} is more than the {held} of {spec.instrument} that are held and free, and what "
-            "is not held cannot be sold on a spot market: sell less, cancel the orders that hold the rest, or use a "
-            "derivative market for a short",
-        )
+        yield _uncovered(situation, spec)
     elif spec.reduce_only:
-        yield Refused(
-            reason="reduce_only",
-            limit=held,
-            observed=asked,
-            text=f"a reduce-only {spec.side.value.upper()} of {asked} would do more than close the {held} of "
-            f"{spec.instrument} that can be closed: make it smaller, or cancel the exits that hold the rest",
-        )
+        yield _too_much(situation, spec)
     if situation.state is TradingState.REDUCE:
         why = situation.why or "it is not armed, or something is wrong"
         yield Refused(
@@ -119,6 +105,29 @@ def _blocked(situation: Situation, spec: OrderSpec) -> Iterator[Refused]:
         yield Refused(reason="breaker", limit="none open", observed="open", text=situation.breaker)
 
 
+def _uncovered(situation: Situation, spec: OrderSpec) -> Refused:
+    held, asked = money(situation.closable), money(spec.quantity)
+    return Refused(
+        reason="spot_short",
+        limit=held,
+        observed=asked,
+        text=f"a SELL of {asked} is more than the {held} of {spec.instrument} that are held and free, and what is not "
+        "held cannot be sold on a spot market: sell less, cancel the orders that hold the rest, or use a derivative "
+        "market for a short",
+    )
+
+
+def _too_much(situation: Situation, spec: OrderSpec) -> Refused:
+    held, asked = money(situation.closable), money(spec.quantity)
+    return Refused(
+        reason="reduce_only",
+        limit=held,
+        observed=asked,
+        text=f"a reduce-only {spec.side.value.upper()} of {asked} would do more than close the {held} of "
+        f"{spec.instrument} that can be closed: make it smaller, or cancel the exits that hold the rest",
+    )
+
+
 def _off(name: str, text: str) -> Refused:
     return Refused(reason=name, limit="on", observed="off", text=text)
 
@@ -126,7 +135,7 @@ def _off(name: str, text: str) -> Refused:
 def _unfit(situation: Situation, spec: OrderSpec, rules: Rules | None, less: bool) -> Iterator[Refused]:
     """What the order itself lacks, and what the venue would reject it for."""
     kind = spec.type
-    if spec.quantity <= 0 or (kind.limited and spec.price <= 0) or (kind.conditional and spec.stop_price <= 0):
+    if spec.quantity <= 0 or (spec.price <= 0 and kind.limited) or (spec.stop_price <= 0 and kind.conditional):
         yield Refused(
             reason="order",
             limit="more than 0",

@@ -15,8 +15,8 @@ def money(amount: int, asset: str = "") -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage: `20 %`, `0.83 %`."""
-    return f"{round(share * 100, 2):.10g} %"
+    """A share as a percentage, four figures of it: `20 %`, `0.5017 %`."""
+    return f"{float(f'{share * 100:.4g}'):.10g} %"
 
 
 def span(seconds: float) -> str:

@@ -38,5 +38,6 @@ def share_of(whole: int, share: float, factor: float = 1.0) -> int:
 
 def position_after(situation: Situation, side: Side, value: int) -> int:
     """Return what the position and its open orders would be worth with `value` more on `side`."""
-    held = situation.position_value if situation.position >= 0 else -situation.position_value
-    return abs(held + side.sign * value) + situation.open_value
+    same = (situation.position >= 0) is (side is Side.BUY)
+    held = situation.position_value
+    return (held + value if same else abs(held - value)) + situation.open_value

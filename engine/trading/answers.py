@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from engine.execution.ledger import ClosedTrade
+from engine.execution.ledger import Applied
 from engine.execution.lifecycle import FINAL, Order, OrderState, Outcome
 from engine.execution.money import value
 from engine.orders import (
     Adopted,
     BalancesReported,
+    BlindTime,
     ConditionChanged,
     Fill,
     FundingPaid,
+    KeyChecked,
     Mode,
     OrderCanceled,
     OrderDenied,
     OrderEvent,
     OrderFilled,
     OrderRejected,
+    OrderSpec,
     OrderUnresolved,
     Origin,
     QueryOrder,
@@ -39,64 +42,66 @@ def apply(turn: Turn, event: OrderEvent) -> None:
     """Take an order event: keep it if it is news, count its money, and do what follows."""
     account = turn.account
     order, outcome = account.orders.apply(event)
-    if order is None or outcome is Outcome.DUPLICATE:
-        return
-    if outcome is Outcome.IMPOSSIBLE and not isinstance(event, OrderFilled):
-        turn.notice(
-            "ORDER_IMPOSSIBLE", order.spec.instrument, f"{order.spec.id} is {order.state}, and was told {event}"
-        )
-        return
-    key = order.spec.instrument
     if isinstance(event, OrderFilled):
-        turn.journal("fill", event, f"{key}/{event.fill.id}")
-        filled(turn, order, event.fill)
+        if _fill(turn, order, event) or order is None:
+            return
+    elif order is None or outcome in (Outcome.DUPLICATE, Outcome.LATE):
+        return
     else:
-        turn.journal("order_event", event)
-        _told(turn, order, event)
+        turn.journal("order_event", event)  # an impossible one, too: it may have left the order unresolved
+        if outcome is Outcome.IMPOSSIBLE:
+            text = f"{order.id} is {order.state}, and the venue said {type(event).__name__} of it"
+            turn.notice("ORDER_IMPOSSIBLE", order.spec.instrument, text, "the venue is asked where it is not clear")
+        else:
+            _told(turn, order, event)
         protecting.told(turn, order, event)
     _watch(turn, order)
     if order.state in FINAL:
-        closing.go_on(turn, key)
+        closing.go_on(turn, order.spec.instrument)
 
 
-def filled(turn: Turn, order: Order, fill: Fill) -> None:
-    """Count a fill's money, and look after the trade that it belongs to."""
-    account, key = turn.account, fill.instrument
-    closed = book(turn, order, fill)
+def _fill(turn: Turn, order: Order | None, event: OrderFilled) -> bool:
+    """Count a fill, also one of an order that is not remembered any more; tell whether it was known already."""
+    account, fill = turn.account, event.fill
+    applied = book(turn, order.spec if order is not None else None, fill)
+    if applied.duplicate:
+        return True
+    turn.journal("fill", event, f"{fill.instrument}/{fill.id}")
+    key = fill.instrument
     side = f"{fill.side} {decimal(fill.quantity)} at {decimal(fill.price)}"
     turn.notice("FILLED", key, f"{side}, fee {decimal(fill.fee)} {fill.fee_asset} ({fill.mode})")
-    if closed is not None:
-        turn.journal("trade", closed, closed.id)
-    if order.spec.origin is Origin.EXIT and order.triggered:
+    if applied.closed is not None:
+        turn.journal("trade", applied.closed, applied.closed.id)
+    if order is not None and order.spec.origin is Origin.EXIT and order.triggered:
         turn.notice("STOP_HIT", key, f"{order.spec.type} of {key}: {side}", "the position is reduced")
-    protecting.after_fill(turn, key, account.quantity(key))
+    protecting.after_fill(turn, key)
+    account.version += 1
+    return False
 
 
-def book(turn: Turn, order: Order, fill: Fill) -> ClosedTrade | None:
+def book(turn: Turn, spec: OrderSpec | None, fill: Fill) -> Applied:
     """Count a fill in the ledger and in what is known of trades; also when records are folded again."""
-    account, spec, key = turn.account, order.spec, fill.instrument
-    ledger = account.ledger_of(key)
+    account, key = turn.account, fill.instrument
     before = account.quantity(key)
-    adds = before * fill.side.sign >= 0
-    risk = 0
-    if adds:
-        stop = spec.stop_loss
-        distance = abs(fill.price - stop) if stop else int(fill.price * account.risk.limits.assumed_stop)
-        risk = value(distance, fill.quantity)
-    applied = ledger.fill(account.contract(key), fill, risk=risk, dust=spec.dust)
+    stop = spec.stop_loss if spec is not None else 0
+    distance = abs(fill.price - stop) if stop else int(fill.price * account.risk.limits.assumed_stop)
+    reason = str(spec.origin) if spec is not None else ""
+    dust = spec.dust if spec is not None else 0
+    risk = value(distance, fill.quantity)
+    applied = account.ledger_of(key).fill(account.contract(key), fill, risk=risk, dust=dust, reason=reason)
     if applied.duplicate:
-        return None
+        return applied
     account.fills.append((fill, applied.realised))
-    if adds:
+    if spec is not None and (before * fill.side.sign >= 0 or applied.opened):
         protecting.take_over(turn, spec, fill)
     closed = applied.closed
-    if closed is None:
-        return None
-    account.protections.pop(key, None) if not account.quantity(key) else None
-    account.streak.closed(closed.net, fill.ts)
-    if account.mode is Mode.LIVE and closed.r is not None:
-        account.ramp.closed(closed.r)
-    return closed
+    if closed is not None:
+        if not applied.opened:
+            account.protections.pop(key, None)
+        account.streak.closed(closed.net, fill.ts)
+        if account.mode is Mode.LIVE and closed.r is not None:
+            account.ramp.closed(closed.r)
+    return applied
 
 
 def _told(turn: Turn, order: Order, event: OrderEvent) -> None:
@@ -197,6 +202,40 @@ def condition(turn: Turn, event: ConditionChanged) -> None:
     else:
         account.conditions.pop(event.name, None)
     account.version += 1
+
+
+def key(turn: Turn, event: KeyChecked) -> None:
+    """Keep what a venue says of our key and our clock."""
+    account = turn.account
+    status = account.venues.get(event.venue)
+    if status is None:
+        return
+    account.rules.update(event.rules)
+    status.clock_ms, status.trade, status.withdraw = event.clock_ms, event.trade, event.withdraw
+    account.version += 1
+    if event.withdraw or event.trade is False:
+        said = "may withdraw" if event.withdraw else "may not trade"
+        turn.notice("KEY_UNSAFE", event.venue, f"the key of {event.venue} {said}", "it cannot be armed with it")
+
+
+def blind(turn: Turn, event: BlindTime) -> None:
+    """Begin after a time in which nobody looked: it is kept, told, and stands on the screen."""
+    account = turn.account
+    account.blind_from, account.blind_s = event.since, (event.ts - event.since) / SECOND
+    turn.journal("blind", event)
+    held = [key for ledger in account.ledgers.values() for key, each in ledger.positions.items() if each.open]
+    if held or account.orders.open():
+        text = f"no engine ran for {account.blind_s:.0f} s, while {', '.join(held) or 'orders'} stood open"
+        turn.notice("BLIND_TIME", "trading", text, "stops act on the first trade, at that trade's price")
+    stand_again(turn)
+
+
+def stand_again(turn: Turn) -> None:
+    """Put open orders of the paper account back to its venue; what was under way is over."""
+    account = turn.account
+    if account.paper is not None:
+        for event in account.paper.restore(account.orders.open(), blind=True):
+            apply(turn, event)
 
 
 def reconciled(turn: Turn, event: Reconciled) -> None:

@@ -32,6 +32,7 @@ from engine.orders import (
 from engine.risk.limits import Limits
 from engine.trading import closing, protecting
 from engine.trading.judging import judge, try_send
+from engine.trading.marks import tradable
 from engine.trading.turn import Turn, state_of
 from engine.trading.wanted import order_of
 from engine.tradingviews import AuditView
@@ -168,7 +169,7 @@ def _flatten(turn: Turn, command: Flatten) -> str:
         for key, each in ledger.positions.items()
         if each.open and command.symbol in ("", key)
     ]
-    if command.symbol and command.symbol not in turn.state.markets:
+    if command.symbol and command.symbol not in tradable(turn.state, account):
         raise No("unknown_symbol", f"{command.symbol} is not followed here")
     opened = account.orders.open(command.symbol)
     if state is TradingState.HALTED:
@@ -228,8 +229,11 @@ def _disarm(turn: Turn, command: Disarm) -> str:
 
 def _switch(turn: Turn, command: Switch) -> str:
     account, name = turn.account, command.name
-    if name not in SWITCHES and name not in turn.state.markets:
-        raise No("unknown_switch", f"{name!r} is no switch; there are {', '.join((*SWITCHES, *turn.state.markets))}")
+    if name not in SWITCHES and name not in tradable(turn.state, account):
+        raise No(
+            "unknown_switch",
+            f"{name!r} is no switch; there are {', '.join((*SWITCHES, *tradable(turn.state, account)))}",
+        )
     before = account.switches.get(name, True)
     account.switches[name] = command.on
     turn.journal("trading", {"switch": name, "on": command.on})

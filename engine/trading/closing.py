@@ -8,8 +8,8 @@ from engine.execution.lifecycle import Order, OrderState
 from engine.orders import AmendSent, CancelOrder, CancelSent, ChangeOrder, OrderSpec, OrderType, Origin, Side, decimal
 from engine.risk.rules import round_quantity
 from engine.trading.judging import try_send
+from engine.trading.marks import rules_of
 from engine.trading.turn import Turn
-from engine.trading.wanted import rules
 from engine.types import SECOND
 
 TRIES = 10
@@ -73,7 +73,7 @@ def go_on(turn: Turn, instrument: str) -> None:
     if opened or turn.now < closing.since:
         return
     position = account.quantity(instrument)
-    quantity = round_quantity(abs(position), rules(turn, instrument))
+    quantity = round_quantity(abs(position), rules_of(turn.state, account, instrument))
     if not quantity:
         _over(turn, instrument, "")
         return
@@ -93,7 +93,7 @@ def go_on(turn: Turn, instrument: str) -> None:
         quantity=quantity,
         reduce_only=True,
         origin=Origin.FLATTEN,
-        dust=rules(turn, instrument).step,
+        dust=rules_of(turn.state, account, instrument).step,
         mode=account.mode,
         created=turn.now,
     )

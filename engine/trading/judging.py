@@ -9,10 +9,9 @@ from engine.execution.account import Account
 from engine.execution.money import from_lots, from_ticks, value
 from engine.orders import Mode, OrderSpec, OrderSubmitted, OrderType, Origin, Side, SubmitOrder
 from engine.risk import gate
-from engine.risk.rules import assumed
 from engine.risk.situation import Situation
 from engine.state import EngineState, MarketState
-from engine.trading.marks import book_age_ms, mark_of, prices_of, rate_of
+from engine.trading.marks import book_age_ms, mark_of, market_of, prices_of, rate_of, rules_of, value_account
 from engine.trading.turn import Turn, state_of
 from engine.types import SECOND
 
@@ -25,7 +24,9 @@ MINUTE = 60 * SECOND
 def situation(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> Situation:
     """Return what the gate sees for an order; the order itself is not in it."""
     account, state, now, key = turn.account, turn.state, turn.now, spec.instrument
-    market = state.markets.get(key)
+    if account.equity is None:
+        value_account(state, account)
+    market = market_of(state, account, key)
     prices = prices_of(market) if market is not None else None
     bid, ask, mid = prices if prices is not None else (None, None, None)
     trading, reasons = state_of(account)
@@ -158,17 +159,15 @@ def _reach(market: MarketState, spec: OrderSpec) -> int | None:
 
 def judge(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> Verdict[OrderSpec]:
     """Ask the gate."""
-    market = turn.state.markets[spec.instrument]
     found = situation(turn, spec, quality=quality)
-    return gate.judge(turn.account.risk.limits, found, spec, market.rules or assumed(market.instrument))
+    return gate.judge(turn.account.risk.limits, found, spec, rules_of(turn.state, turn.account, spec.instrument))
 
 
 def examine(turn: Turn, spec: OrderSpec) -> tuple[Refused, ...]:
     """Return everything that the gate has against an order."""
-    market = turn.state.markets[spec.instrument]
-    return gate.examine(
-        turn.account.risk.limits, situation(turn, spec), spec, market.rules or assumed(market.instrument)
-    )
+    account = turn.account
+    rules = rules_of(turn.state, account, spec.instrument)
+    return gate.examine(account.risk.limits, situation(turn, spec), spec, rules)
 
 
 def send(turn: Turn, approved: Approved[OrderSpec]) -> None:

@@ -4,12 +4,48 @@ from __future__ import annotations
 
 from engine.execution.account import Account
 from engine.execution.money import from_ticks
-from engine.orders import UNIT
+from engine.orders import UNIT, Rules
+from engine.risk.rules import assumed
 from engine.state import EngineState, MarketState
 from engine.types import MS
 
 Prices = tuple[int, int, int]
 """Best bid, best ask and mid, 1e-8 of the quote asset."""
+
+
+def market_of(state: EngineState, account: Account, instrument: str) -> MarketState | None:
+    """Return the market that prices an instrument: its own, or the one that is set for it."""
+    market = state.markets.get(instrument)
+    if market is None and account.paper is None:
+        market = state.markets.get(account.trading.priced_by.get(instrument, ""))
+    return market
+
+
+def rules_of(state: EngineState, account: Account, instrument: str) -> Rules:
+    """Return what the venue lets orders be, or what is known of it here.
+
+    Raises:
+        KeyError: Nothing prices it.
+    """
+    told = account.rules.get(instrument)
+    if told is not None:
+        return told
+    market = market_of(state, account, instrument)
+    if market is None:
+        raise KeyError(instrument)
+    return market.rules or assumed(market.instrument)
+
+
+def tradable(state: EngineState, account: Account) -> tuple[str, ...]:
+    """Return what can be traded here."""
+    routed = account.trading.priced_by if account.paper is None else {}
+    own = [
+        key
+        for key, market in state.markets.items()
+        if not market.instrument.contract_size
+        and (account.paper is not None or key.partition(":")[0] in account.venues)
+    ]
+    return (*own, *(key for key, priced in routed.items() if priced in state.markets))
 
 
 def prices_of(market: MarketState) -> Prices | None:
@@ -24,7 +60,8 @@ def prices_of(market: MarketState) -> Prices | None:
 
 def mark_of(state: EngineState, instrument: str) -> int | None:
     """Return the price at which a position is valued: the mid of a live book, else the last trade's; None: unknown."""
-    market = state.markets.get(instrument)
+    account = state.account
+    market = market_of(state, account, instrument) if account is not None else state.markets.get(instrument)
     if market is None:
         return None
     prices = prices_of(market)

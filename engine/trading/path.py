@@ -12,8 +12,10 @@ from engine.keep import Keep
 from engine.orders import (
     Adopted,
     BalancesReported,
+    BlindTime,
     ConditionChanged,
     FundingPaid,
+    KeyChecked,
     OperatorAsked,
     OrderEvent,
     Reconciled,
@@ -22,6 +24,7 @@ from engine.orders import (
 from engine.risk.rules import assumed
 from engine.state import EngineState, MarketState
 from engine.trading import answers, asked, protecting, tending
+from engine.trading.marks import market_of
 from engine.trading.turn import Turn
 from engine.types import BookDelta, Command, Record, TimerFired, Trade
 
@@ -58,8 +61,11 @@ def market(state: EngineState, account: Account, record: Record) -> Commands:
             events = paper.on_reload(seen, turn.now) if type(event) is not Trade else []
         for each in events:
             answers.apply(turn, each)
-    if traded and key in account.protections:
-        protecting.watch(turn, key, from_ticks(event.price, market.instrument.price_decimals))  # type: ignore[union-attr]
+    if traded:
+        price = from_ticks(event.price, market.instrument.price_decimals)  # type: ignore[union-attr]
+        for protected in tuple(account.protections):
+            if market_of(state, account, protected) is market:
+                protecting.watch(turn, protected, price)
     return turn.commands
 
 
@@ -132,6 +138,8 @@ _APPLY: dict[type, Callable[[Turn, Any], None]] = {
     Adopted: answers.adopted,
     ConditionChanged: answers.condition,
     Reconciled: answers.reconciled,
+    KeyChecked: answers.key,
+    BlindTime: answers.blind,
 }
 
 TRADING: frozenset[type] = frozenset((*_APPLY, *get_args(OrderEvent)))

@@ -15,9 +15,8 @@ from engine.risk.exits import Protection
 from engine.risk.rules import round_price, round_quantity
 from engine.trading import closing
 from engine.trading.judging import judge, try_send
-from engine.trading.marks import mark_of
+from engine.trading.marks import mark_of, rules_of
 from engine.trading.turn import Turn
-from engine.trading.wanted import rules
 from engine.types import SECOND
 
 AGAIN = 5 * SECOND
@@ -44,10 +43,11 @@ def take_over(turn: Turn, spec: OrderSpec, fill: Fill) -> None:
     )
 
 
-def after_fill(turn: Turn, key: str, quantity: int) -> None:
+def after_fill(turn: Turn, key: str) -> None:
     """Keep exits in step with what is held now."""
     account = turn.account
-    if quantity:
+    position = account.ledger_of(key).positions.get(key)
+    if position is not None and position.open:
         ensure(turn, key)
         return
     account.protections.pop(key, None)
@@ -80,7 +80,7 @@ def ensure(turn: Turn, key: str) -> None:
     target = next((order for order in exits if order.spec.type is OrderType.LIMIT), None)
     both = account.paper is not None or account.contract(key).derivative
     blocked = not account.switches["exits"] or account.exits_again.get(key, 0) > turn.now
-    quantity = round_quantity(abs(position), rules(turn, key))
+    quantity = round_quantity(abs(position), rules_of(turn.state, account, key))
     side = Side.SELL if position > 0 else Side.BUY
     group = next((order.spec.oco for order in exits), "") or f"{account.prefix}-x{account.counter + 1}"
     if not blocked and quantity:
@@ -103,7 +103,7 @@ def _held(
     """Send, change or cancel the order that holds one exit at `price` (0: none is wanted); return it."""
     account = turn.account
     if price:
-        price = round_price(price, rules(turn, key), side)
+        price = round_price(price, rules_of(turn.state, account, key), side)
     if order is not None:
         now = order.stop_price if kind is OrderType.STOP else order.price
         if not price:
@@ -124,7 +124,7 @@ def _held(
         reduce_only=True,
         origin=Origin.EXIT,
         oco=group,
-        dust=rules(turn, key).step,
+        dust=rules_of(turn.state, account, key).step,
         mode=account.mode,
         created=turn.now,
     )

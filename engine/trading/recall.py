@@ -33,9 +33,6 @@ _event = msgspec.json.Decoder(OrderEvent)
 _account = msgspec.json.Decoder(BalancesReported | FundingPaid | Adopted | Reconciled)
 _any = msgspec.json.Decoder()
 
-BLIND_LEAST_S = 1.0
-"""Less time without an engine is none worth telling."""
-
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """All that a fold needs, in one record, so that a start does not read years."""
@@ -96,18 +93,7 @@ def recall(state: EngineState, account: Account, begun: bytes | None, records: I
             account.orders.apply(OrderUnresolved(order=order.id, ts=now, doing="submit", reason=text))
         if order.state is OrderState.UNRESOLVED:
             account.waiting[order.id] = (now, answers.ASK_AFTER)
-    if last and (now - last) / 1e9 >= BLIND_LEAST_S:
-        account.blind_from, account.blind_s = last, (now - last) / 1e9
     return last
-
-
-def stand_again(turn: Turn) -> None:
-    """Put open orders of the paper account back to its venue; what was under way is over."""
-    account = turn.account
-    if account.paper is None:
-        return
-    for event in account.paper.restore(account.orders.open(), blind=True):
-        answers.apply(turn, event)
 
 
 def _restore(account: Account, kept: Image) -> None:
@@ -137,10 +123,8 @@ def _fold(turn: Turn, record: Record) -> None:
         case "fill":
             filled = _event.decode(record.body)
             order, _ = account.orders.apply(filled)
-            if order is not None and isinstance(filled, OrderFilled):
-                answers.book(turn, order, filled.fill)
-                if not account.quantity(filled.fill.instrument):
-                    account.protections.pop(filled.fill.instrument, None)
+            if isinstance(filled, OrderFilled):
+                answers.book(turn, order.spec if order is not None else None, filled.fill)
         case "account":
             _fold_account(turn, _account.decode(record.body))
         case "trading":

@@ -8,7 +8,7 @@ from engine.risk.regimes import MOST_HOURS, RegimeTracker
 from engine.state import MarketState
 from engine.timers import TENTH
 from engine.trading import answers, closing, protecting
-from engine.trading.marks import book_age_ms, prices_of, value_account
+from engine.trading.marks import book_age_ms, market_of, prices_of, tradable, value_account
 from engine.trading.turn import Turn
 from engine.types import SECOND, Timeframe
 
@@ -22,8 +22,10 @@ CLOSES_S = 60
 def tend(turn: Turn) -> None:
     """Do what is due at a timer boundary (`turn.now`, a multiple of 100 ms)."""
     account, tenth = turn.account, turn.now // TENTH
-    for key, market in turn.state.markets.items():
-        _market(turn, key, market, tenth)
+    for key in tradable(turn.state, account):
+        market = market_of(turn.state, account, key)
+        if market is not None:
+            _market(turn, key, market, tenth)
     protecting.tend(turn)
     for key in list(account.closing):
         closing.go_on(turn, key)

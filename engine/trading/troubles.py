@@ -66,7 +66,7 @@ def _paused(account: Account, now: int) -> Iterator[Cause]:
     for code, breakers in (("FLASH_MOVE", account.flash), ("VENUE_TROUBLE", account.venue_breakers)):
         for key, breaker in breakers.items():
             if breaker.until > now:  # the rest of its sentence counts down
-                text = breaker.open(now).partition(": ")[0]
+                text = breaker.open(now).partition(": wait ")[0]
                 yield Cause(code, key, text, f"no new risk there until {time_of_day(breaker.until)}; exits go on")
 
 

@@ -8,20 +8,14 @@ import msgspec
 
 from engine.approval import Refused
 from engine.errors import SettingsInvalid
-from engine.orders import OrderSpec, OrderType, Origin, PlaceOrder, Rules, TimeInForce, decimal, units
+from engine.orders import OrderSpec, OrderType, Origin, PlaceOrder, TimeInForce, decimal, units
 from engine.risk import sizing
-from engine.risk.rules import assumed, round_price
+from engine.risk.rules import round_price
 from engine.trading.judging import situation
-from engine.trading.marks import mark_of
+from engine.trading.marks import mark_of, rules_of, tradable
 from engine.trading.turn import Turn
 
 Sizing = Literal["fraction", "volatility", "kelly"]
-
-
-def rules(turn: Turn, instrument: str) -> Rules:
-    """Return what the venue lets orders of an instrument be, or what is known of it here."""
-    market = turn.state.markets[instrument]
-    return market.rules or assumed(market.instrument)
 
 
 def refusal(reason: str, text: str, limit: str = "", observed: str = "") -> Refused:
@@ -32,9 +26,10 @@ def refusal(reason: str, text: str, limit: str = "", observed: str = "") -> Refu
 def order_of(turn: Turn, asked: PlaceOrder, *, number: str = "") -> OrderSpec | Refused:
     """Return the order that is asked for, sized if it names no quantity; `number` is its id, else the next one."""
     account, key = turn.account, asked.symbol
-    if key not in turn.state.markets:
-        known = ", ".join(turn.state.markets) or "none yet"
-        return refusal("unknown_symbol", f"{key!r} is not followed here, so it cannot be traded; followed are {known}")
+    known = tradable(turn.state, account)
+    if key not in known:
+        names = ", ".join(known) or "none yet"
+        return refusal("unknown_symbol", f"{key!r} cannot be traded here; what can be is {names}")
     try:
         account.contract(key)
     except SettingsInvalid as error:
@@ -63,12 +58,12 @@ def order_of(turn: Turn, asked: PlaceOrder, *, number: str = "") -> OrderSpec | 
         reduce_only=asked.reduce_only,
         post_only=asked.post_only,
         origin=Origin.OPERATOR,
-        dust=rules(turn, key).step,
+        dust=rules_of(turn.state, account, key).step,
         mode=account.mode,
         created=turn.now,
     )
     if not asked.reduce_only and account.quantity(key) * sign >= 0:
-        exits, steps = account.risk.exits, rules(turn, key)
+        exits, steps = account.risk.exits, rules_of(turn.state, account, key)
         if not stop_loss and exits.stop_loss and entry:
             stop_loss = round_price(int(entry * (1 - sign * exits.stop_loss)), steps)
         if not target and exits.take_profit and entry:
@@ -134,6 +129,6 @@ def _sized(turn: Turn, spec: OrderSpec, entry: int, how: str) -> OrderSpec | Ref
         entry,
         spec.stop_loss,
         tracker.volatility if tracker is not None else None,
-        rules(turn, spec.instrument),
+        rules_of(turn.state, account, spec.instrument),
     )
     return found if isinstance(found, Refused) else msgspec.structs.replace(spec, quantity=found)

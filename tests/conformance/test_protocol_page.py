@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import delivery, listening, peer, playback, protocol, server, snapshot, topics, views
+from engine import delivery, listening, peer, playback, protocol, server, snapshot, topics, tradingviews, views
 from engine.alerts import Alert
 from engine.data import queries
 from engine.distribution import SubscriberView
@@ -33,6 +33,7 @@ from engine.latency import LatencyView
 from engine.market.cob import Averages
 from engine.market.price import PriceSource
 from engine.market.sync import SyncState
+from engine.orders import Liquidity, OrderType, Origin, TimeInForce, TradingState
 from engine.ports import Entry
 from engine.supervisor import PartState
 from engine.types import Timeframe
@@ -63,7 +64,18 @@ TOPICS: dict[str, type[msgspec.Struct]] = {
     "model_input": views.ModelInputView,
     "gaps": views.GapsView,
     "storage": views.StorageView,
+    "trading": tradingviews.TradingView,
+    "positions": tradingviews.PositionView,
+    "orders": tradingviews.OrderView,
+    "fills": tradingviews.FillView,
+    "journal": tradingviews.JournalView,
+    "risk": tradingviews.RiskView,
+    "equity": tradingviews.EquityView,
+    "audit": tradingviews.AuditView,
 }
+SAME = {"order_history": "orders", "fill_history": "fills", "trade_history": "journal"}
+"""Topics that have the rows of others."""
+
 PARTS: dict[str, type[msgspec.Struct]] = {
     "bucket": snapshot.BucketView,
     "average": Averages,
@@ -92,6 +104,10 @@ PARTS: dict[str, type[msgspec.Struct]] = {
     "stream": views.StreamView,
     "table": views.TableView,
     "reads": views.ReadsView,
+    "switch": tradingviews.SwitchView,
+    "venue": tradingviews.VenueView,
+    "limit": tradingviews.LimitView,
+    "regime": tradingviews.RegimeView,
 }
 SECTIONS = {kind.__struct_config__.tag: kind for kind in MESSAGES} | TOPICS | PARTS
 NAMES = {kind: name for name, kind in (TOPICS | PARTS).items()}
@@ -158,7 +174,12 @@ def codes(*modules: types.ModuleType) -> Iterator[tuple[str, str]]:
 
 
 def test_every_name_has_its_section_and_no_other_is_there() -> None:
-    assert set(sections()) == set(SECTIONS)
+    assert set(sections()) == {*SECTIONS, *SAME}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_a_topic_with_the_rows_of_another_says_so(name: str) -> None:
+    assert sections()[name].strip() == f"Maps as of `{SAME[name]}`, of what is stored."
 
 
 @pytest.mark.parametrize("name", SECTIONS)
@@ -197,7 +218,7 @@ def test_topics_are_those_of_the_code() -> None:
     assert {name for name, answer in answers.items() if answer == "state"} == {*topics.STATES, *topics.ONCE}
     assert {name for name, answer in answers.items() if answer == "series"} == set(topics.SERIES)
     assert {row[0].strip("`") for row in rows if row[2] == "yes"} == set(topics.OF_INSTRUMENT)
-    assert set(answers) == set(TOPICS)
+    assert set(answers) == {*TOPICS, *SAME}
 
 
 def test_refusals_and_denials_are_those_of_the_code() -> None:
@@ -266,6 +287,11 @@ def test_values_of_names_are_those_of_the_code() -> None:
         ("price", "source", [*PriceSource, "unknown"]),
         ("instrument", "book", list(SyncState)),
         ("component", "state", list(PartState)),
+        ("trading", "state", list(TradingState)),
+        ("orders", "type", list(OrderType)),
+        ("orders", "time_in_force", list(TimeInForce)),
+        ("orders", "origin", list(Origin)),
+        ("fills", "liquidity", list(Liquidity)),
     ):
         (row,) = (row for row in table(sections()[section], "field") if row[0] == f"`{field}`")
         named = [name for name in re.findall(r"`([^`]+)`", row[2]) if name not in TOPICS]

@@ -173,3 +173,11 @@ def test_only_small_plain_files_are_read(tmp_path: Path) -> None:
     for odd in (pipe, device):
         with pytest.raises(OSError, match="not a plain file"):
             contents(odd)
+
+
+def test_each_mode_has_a_database_of_its_own(tmp_path: Path) -> None:
+    found = [at(tmp_path).of_mode(mode) for mode in ("paper", "testnet", "live")]
+    assert [each.database.name for each in found] == ["market.db", "market-testnet.db", "market-live.db"]
+    for kept in ("database", "cold", "backups"):
+        assert len({getattr(each, kept) for each in found}) == 3
+    assert {(each.state, each.lock, each.logs) for each in found} == {(found[0].state, found[0].lock, found[0].logs)}

@@ -72,7 +72,7 @@ def orders(
         reached = _reached(profile, "orders", list[OrderView])
         stored = reached is None
         if reached is None:
-            reached, _ = _past(profile, "order_history", OrderView, symbol, limit, since, stored_only=True)
+            reached, _ = _past(profile, "order_history", OrderView, symbol, PAGE, since, stored_only=True)
         found = [each for each in _chosen(reached, symbol) if each.open][:limit]
     if as_json:
         show_json(found)

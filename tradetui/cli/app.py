@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tradetui import __version__
+from tradetui.cli import account as account_commands
 from tradetui.cli import config as config_commands
 from tradetui.cli import data as data_commands
 from tradetui.cli import engine as engine_commands
@@ -201,6 +202,12 @@ app.command()(query_commands.profile)
 app.command()(query_commands.depth)
 app.command()(query_commands.quality)
 app.command("input")(query_commands.model_input)
+app.command()(account_commands.positions)
+app.command()(account_commands.orders)
+app.command()(account_commands.fills)
+app.command()(account_commands.risk)
+app.command()(account_commands.pnl)
+app.command()(account_commands.audit)
 app.add_typer(market_commands.stream, name="stream")
 app.add_typer(config_commands.app, name="config")
 app.add_typer(data_commands.app, name="data")

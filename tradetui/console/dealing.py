@@ -15,7 +15,7 @@ import msgspec
 from engine.errors import ConsoleError, EngineUnreachable, RequestDenied
 from engine.text import inert
 from tradetui.console import staging
-from tradetui.console.account import described, kind
+from tradetui.console.account import described
 from tradetui.console.intents import Wish, changed, sentence
 from tradetui.console.render.cells import decimals
 from tradetui.console.render.instruments import pair
@@ -23,9 +23,10 @@ from tradetui.console.screens.choosing import Choose, Moving, Way
 from tradetui.console.screens.dialogs import Confirm, Told
 
 if TYPE_CHECKING:
-    from engine.tradingviews import OrderView, PreviewView, TradingView
-    from tradetui.console.app import ConsoleApp
+    from engine.tradingviews import PreviewView, TradingView
     from tradetui.console.account import Account
+    from tradetui.console.app import ConsoleApp
+    from tradetui.console.arguments import Value
     from tradetui.console.screens.arming import Armed
 
 TWICE_S = 2.0
@@ -56,7 +57,9 @@ class Dealing:
         link = self._app.link
         view = self.account.trading if link.attached else None
         if view is None:
-            why = self.account.refused or ("the engine has not told of it yet" if link.attached else "no engine is attached")
+            why = self.account.refused or (
+                "the engine has not told of it yet" if link.attached else "no engine is attached"
+            )
             self._say(f"no trading: {why}")
         return view
 
@@ -85,8 +88,7 @@ class Dealing:
 
     async def _sent(self, number: int, told: str, name: str, wish: Wish) -> str:
         try:
-            answer = await self._app.link.command(name, **wish)
-            return f"{told}: {answer}" if answer else f"{told}: done"
+            return f"{told}: {await self._app.link.command(name, **wish) or 'done'}"
         except RequestDenied as denied:
             reason = inert(str(denied), 2000)
             if len(self._app.screen_stack) == 1:
@@ -164,7 +166,7 @@ class Dealing:
 
         app.push_screen(Confirm(f"{self.account.word}: {sentence(wish)}?", "\n".join(lines)), answered)
 
-    def cancel(self, which: str | None = None, value: str | bool | None = None) -> None:
+    def cancel(self, which: str | None = None, value: Value = None) -> None:
         """Cancel the chosen order, those of the instrument, or all; asks."""
         if self.trading() is None:
             return
@@ -173,7 +175,9 @@ class Dealing:
             self._say("no order is open: there is nothing to cancel")
             return
         if which is not None:
-            self._cancel(which, value)
+            told = self._cancels(which, value)
+            wish: Wish = {which: value if value is not None else True}
+            self._confirm(f"{word}: {told}?", [], told, "cancel", wish)
             return
         ways, chosen = [], self._app.chosen_order()
         if chosen is not None and chosen.open:
@@ -186,15 +190,18 @@ class Dealing:
         def answered(answer: str | None) -> None:
             if answer is not None:
                 name, _, value = answer.partition(" ")
-                self._cancel(name, value or True)
+                self.send(self._cancels(name, value), "cancel", {name: value or True})
 
         self._app.push_screen(Choose(f"{word}: cancel which of {_orders(len(open_))}?", [], ways), answered)
 
-    def _cancel(self, which: str, value: str | bool | None) -> None:
-        """Have orders cancelled; whoever typed or chose which has been asked."""
-        open_ = self.account.open_orders
-        told = {"all": f"cancel all {_orders(len(open_))}", "symbol": f"cancel the orders of {pair(str(value))}"}
-        self.send(told.get(which, f"cancel the order {value}"), "cancel", {which: value if value is not None else True})
+    def _cancels(self, which: str, value: Value) -> str:
+        """Return in words what is to be cancelled."""
+        if which == "all":
+            return f"cancel all {_orders(len(self.account.open_orders))}"
+        if which == "symbol":
+            return f"cancel the orders of {pair(str(value))}"
+        order = self.account.order(str(value))
+        return f"cancel {described(order) if order is not None else f'order {value}'}"
 
     def flatten(self, symbol: str | None = None, *, all_: bool = False) -> None:
         """Cancel the orders of an instrument, or of all, and close what is held; asks."""
@@ -341,10 +348,13 @@ class Dealing:
             lines = [f"Then only orders that reduce pass, until the word {view.word} is typed again.", "Exits go on."]
             self._confirm(f"{self.account.word}: disarm?", lines, "disarm", "disarm", {"reason": "at a console"})
 
-    def switch(self, name: str, on: bool) -> None:
-        """Turn a switch; asks."""
-        if self.trading() is None:
+    def switch(self, name: str, on: bool | None) -> None:
+        """Turn a switch, None: to the other side; asks."""
+        view = self.trading()
+        if view is None:
             return
+        if on is None:
+            on = not next((each.on for each in view.switches if each.name == name), True)
         shown = pair(name)
         lines = ["Orders that add risk are let through again."] if on else ["Nothing that adds risk passes it then."]
         if name == "exits":
@@ -446,8 +456,3 @@ class Dealing:
 
 def _orders(count: int) -> str:
     return f"{count} order{'' if count == 1 else 's'}"
-
-
-def titled(order: OrderView) -> str:
-    """Return an order as a line of the chart is called."""
-    return f"{order.side.upper()} {order.quantity} {kind(order)}"

@@ -58,7 +58,13 @@ def guide(
         narrow: Only rows that hold this text, in any case.
     """
     here = [kind for kind in kinds if kind in WHERE]
-    order = [*here, *(["replay"] if replay else []), "everywhere", "trading", *(kind for kind in WHERE if kind not in here)]
+    order = [
+        *here,
+        *(["replay"] if replay else []),
+        "everywhere",
+        "trading",
+        *(kind for kind in WHERE if kind not in here),
+    ]
     sections = []
     for place, kind in enumerate(dict.fromkeys(order)):
         rows = tuple((key.shown, key.explained) for key in table if key.where == kind)

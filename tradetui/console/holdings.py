@@ -1,4 +1,4 @@
-"""What of the account stands on a chart: open orders, stops, targets, the average price; and which can be moved. Pure."""
+"""What of the account stands on a chart: orders, stops, targets, the average price; which can be moved. Pure."""
 
 from __future__ import annotations
 

@@ -208,7 +208,9 @@ def sentence(wish: Wish) -> str:
         parts.append(f"trailing {wish['trailing_bps']:g} bps")
     if wish.get("time_stop_s"):
         parts.append(f"closed after {wish['time_stop_s']:g} s")
-    parts += [told for name, told in (("reduce_only", "only reducing"), ("post_only", "only as maker")) if wish.get(name)]
+    parts += [
+        told for name, told in (("reduce_only", "only reducing"), ("post_only", "only as maker")) if wish.get(name)
+    ]
     if wish.get("time_in_force", "gtc") != "gtc":
         parts.append(str(wish["time_in_force"]).upper())
     return ", ".join(parts)

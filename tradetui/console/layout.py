@@ -84,10 +84,13 @@ WIDE = {
     "engine": across(Part("system", 3), down(Part("markets", cells=-1), Part("alerts", 2), Part("events"))),
     "data": across(Part("main", 3), Part("data", 3)),
     "trading": across(
-        weighing(down(
-            weighing(across(Part("main", 3), Part("ladder", cells=28)), 3),
-            weighing(across(down(Part("fills"), Part("journal")), Part("equity")), 2),
-        ), 5),
+        weighing(
+            down(
+                weighing(across(Part("main", 3), Part("ladder", cells=28)), 3),
+                weighing(across(down(Part("fills"), Part("journal")), Part("equity")), 2),
+            ),
+            5,
+        ),
         weighing(down(Part("positions"), Part("orders", 1.3), Part("risk", 3)), 4),
     ),
 }

@@ -207,8 +207,8 @@ class Link(Inquiry):
             try:
                 for topic in account.ALWAYS:
                     await client.subscribe(topic, self._news, every_ms=250)
-            except RequestDenied as denied:
-                self.account.trading, self.account.refused = None, inert(str(denied))
+            except RequestDenied as refused:
+                self.account.trading, self.account.refused = None, inert(str(refused))
             followed: dict[Want, int] = {}
             while True:
                 self._changed.clear()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tradetui.console.arguments import Value
+from tradetui.console.intents import wished
 from tradetui.console.prompt import Order, Wrong, parse
 from tradetui.console.view import ChartView, HeatView
 
@@ -147,6 +149,67 @@ class Orders:
         """Draw bids and asks in colours of their own."""
         heat = self._app.desk.view.heat
         heat.tint = not heat.tint if on is None else on
+
+    # Trading. -------------------------------------------------------------------------------------------------------
+
+    def do_order(self, *fields: Value) -> None:
+        """Ask for an order."""
+        self._app.dealing.order(wished(fields))
+
+    def do_ticket(self, side: str) -> None:
+        """Fill in an order."""
+        self._app.dealing.ticket(side)
+
+    def do_cancel(self, which: str | None, value: str | bool | None) -> None:
+        """Cancel orders: those that were named, or ask which."""
+        self._app.dealing.cancel(which, value)
+
+    def do_amend(self, *fields: Value) -> None:
+        """Change an order."""
+        self._app.dealing.amend(wished(fields))
+
+    def do_protect(self, *fields: Value) -> None:
+        """Change the exits of a position."""
+        self._app.dealing.protect(wished(fields))
+
+    def do_flatten(self, which: str | None, value: str | bool | None) -> None:
+        """Close what is held: what was named, or ask what."""
+        symbol = str(value) if which == "symbol" else None
+        self._app.dealing.flatten(symbol, all_=which == "all")
+
+    def do_kill(self) -> None:
+        """Halt at once."""
+        self._app.dealing.kill()
+
+    def do_arm(self) -> None:
+        """Arm."""
+        self._app.dealing.arm()
+
+    def do_disarm(self) -> None:
+        """Disarm."""
+        self._app.dealing.disarm()
+
+    def do_switch(self, name: str, on: bool | None) -> None:
+        """Turn a switch; without a word to the other side."""
+        self._app.dealing.switch(name, on)
+
+    def do_limits(self, name: str, value: str) -> None:
+        """Stage a limit."""
+        self._app.dealing.stage(name, value)
+
+    def do_apply(self) -> None:
+        """Have the staged limits hold."""
+        self._app.dealing.apply()
+
+    def do_reconcile(self) -> None:
+        """Have the venues asked."""
+        self._app.dealing.reconcile()
+
+    def do_bell(self, on: bool | None) -> None:
+        """Ring at fills and alerts."""
+        view = self._app.desk.view
+        view.bell = not view.bell if on is None else on
+        self._app.desk.say(f"bell {'on' if view.bell else 'off'}")
 
     # Alerts, replay, engine. ----------------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ from tradetui.console.arguments import (
     shown,
     words,
 )  # fmt: skip
+from tradetui.console.intents import CHANGE, EXITS_OF, ORDER, WHICH, WHOSE
+from tradetui.console.layout import TRADING
 from tradetui.console.view import TIMEFRAMES
 
 if TYPE_CHECKING:
@@ -97,6 +99,14 @@ def _alert(word: str, known: Known) -> tuple[Value, ...]:
         raise Unclear(f"expected the number of an alert, or all, not {shown(word)}", close(word, ("all",))) from None
 
 
+def _which(word: str, known: Known) -> tuple[Value, ...]:
+    """Read the name of a switch: one of the engine's, or an instrument."""
+    return (word.lower(),) if word.lower() in SWITCHED else (instrument(word, known.symbols),)
+
+
+SWITCHED = ("trading", "entries", "exits")
+
+
 def _maybe(argument: Argument) -> Argument:
     return argument._replace(absent=(None,))
 
@@ -117,7 +127,7 @@ COMMANDS = (
     Command("Look at", "tape", (_SYMBOL,), "go to the trades", "tape", ("trades",), order="go", fixed=("tape",)),
     *(
         Command("Look at", name, (), f"go to the {name}", name, order="go", fixed=(name, None))
-        for name in ("markets", "system", "alerts", "events")
+        for name in ("markets", "system", "alerts", "events", *TRADING)
     ),
     Command("Look at", "quality", (), "go to the data: how good, how complete, where from", "quality", ("data",),
         order="go", fixed=("data", None)),
@@ -150,6 +160,27 @@ COMMANDS = (
     Command("Alerts", "ack", (Argument("NUMBER|all", _alert, lambda _: ("all",), absent=(None,)),),
         "mark an alert as seen: the one chosen, one by its number, or all", "ack all", ("acknowledge",),
         order="acknowledge"),
+    Command("Trading", "order", (ORDER,),
+        "an order, at the market or at price=; stop= and target= make exits of it; asks first",
+        "order buy 0.01 eth stop=2600"),
+    Command("Trading", "ticket", (words("buy", "sell", absent=("buy",)),), "fill in an order, and see what it costs",
+        "ticket sell"),
+    Command("Trading", "cancel", (WHICH,), "cancel an order, those of a symbol, or all; alone it asks which",
+        "cancel eth"),
+    Command("Trading", "amend", (CHANGE,), "change an order; asks first", "amend r-12 price=2600"),
+    Command("Trading", "protect", (EXITS_OF,), "stop and target of a position; off takes one away; asks first",
+        "protect eth stop=2600 target=2800"),
+    Command("Trading", "flatten", (WHOSE,), "cancel the orders and close what is held; asks first", "flatten eth"),
+    Command("Trading", "kill", (), "the kill switch, at once: halts and cancels everything", "kill"),
+    Command("Trading", "arm", (), "let orders add risk, by typing the mode's word; also ends a halt", "arm"),
+    Command("Trading", "disarm", (), "let nothing add risk until somebody arms; asks first", "disarm"),
+    Command("Trading", "switch", (Argument("trading|entries|exits|SYMBOL", _which, lambda _: SWITCHED), SWITCH),
+        "turn it on or off; asks first", "switch entries off"),
+    Command("Trading", "limits", (Argument("NAME", lambda word, _: (word.lower(),)), TEXT._replace(name="VALUE")),
+        "stage a limit; `apply` has all that are staged hold", "limits max_position 25%", ("limit",)),
+    Command("Trading", "apply", (), "have the staged limits hold; asks first", "apply"),
+    Command("Trading", "reconcile", (), "ask the venues for everything now, and put right what differs", "reconcile"),
+    Command("Screen", "bell", (SWITCH,), "ring the terminal's bell at fills and alerts", "bell off"),
     Command("Replay", "pause", (), "stop the replay where it is", "pause", replay=True),
     Command("Replay", "play", (), "let the replay go on", "play", ("resume",), replay=True),
     Command("Replay", "step", (number("FRAMES", 1, 1_000_000, whole=True)._replace(absent=(1,)),),

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from tradetui.credentials import Credentials
 from tradetui.kill.card import VenueCard
 from tradetui.kill.line import Call, Line, Params, Refusal, Unanswered
-from tradetui.kill.venues import Held, Ours, Standing, stepped
+from tradetui.kill.venues import Held, Ours, Standing, plain, stepped
 
 WINDOW_MS = "10000"
 """How old a request may be when it arrives."""
@@ -85,13 +85,15 @@ class Spot:
         held = ours.quantity - self._sold(ours)
         quantity = stepped(min(held, free), self._step(ours.symbol))
         if quantity <= 0:
-            return (
-                f"{ours.instrument}: nothing to sell: {max(held, Decimal(0)):f} {ours.base} are ours, {free:f} are free"
-            )
-        order = {"symbol": ours.symbol, "side": "SELL", "type": "MARKET", "quantity": f"{quantity:f}"}
+            return f"{ours.instrument}: nothing to sell: {plain(max(held, Decimal(0)))} {ours.base} are ours, {plain(free)} are free"
+        order = {"symbol": ours.symbol, "side": "SELL", "type": "MARKET", "quantity": plain(quantity)}
         done = self._place("/api/v3/order", order)
-        less = f"; {held - quantity:f} are left" if quantity < held else ""
-        return f"sold {done.get('executedQty') or f'{quantity:f}'} {ours.base} of {ours.instrument} at the market{less}"
+        less = f"; {plain(held - quantity)} are left" if quantity < held else ""
+        return f"sold {done.get('executedQty') or f'{plain(quantity)}'} {ours.base} of {ours.instrument} at the market{less}"
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.line.close()
 
     def _sold(self, ours: Ours) -> Decimal:
         """Return what was sold since the journal's last fill, and the journal does not know: by a stop, by a kill."""
@@ -213,7 +215,7 @@ class Usdm(Spot):
         """Close at the market, reduce-only: what is gone meanwhile is not opened the other way."""
         order = {
             "symbol": held.symbol, "side": "SELL" if held.quantity > 0 else "BUY", "type": "MARKET",
-            "quantity": f"{abs(held.quantity):f}",
+            "quantity": plain(abs(held.quantity)),
         }  # fmt: skip
         self._place("/fapi/v1/order", order | ({"positionSide": held.side} if held.side else {"reduceOnly": "true"}))
         return f"closed {held.text} at the market"

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from tradetui.credentials import Credentials
 from tradetui.kill.card import VenueCard
 from tradetui.kill.line import Call, Line, Params, Refusal, Unanswered
-from tradetui.kill.venues import Held, Ours, Standing, stepped
+from tradetui.kill.venues import Held, Ours, Standing, plain, stepped
 
 WINDOW_MS = "10000"
 
@@ -127,7 +127,7 @@ class Bybit:
         """Close at the market, reduce-only."""
         order = {
             "category": "linear", "symbol": held.symbol, "side": "Sell" if held.quantity > 0 else "Buy",
-            "orderType": "Market", "qty": f"{abs(held.quantity):f}", "reduceOnly": "true", "positionIdx": held.kind,
+            "orderType": "Market", "qty": plain(abs(held.quantity)), "reduceOnly": "true", "positionIdx": held.kind,
         }  # fmt: skip
         self._place(order)
         return f"closed {held.text} at the market"
@@ -144,16 +144,18 @@ class Bybit:
         held = ours.quantity - self._sold(ours)
         quantity = stepped(min(held, free), step)
         if quantity <= 0:
-            return (
-                f"{ours.instrument}: nothing to sell: {max(held, Decimal(0)):f} {ours.base} are ours, {free:f} are free"
-            )
+            return f"{ours.instrument}: nothing to sell: {plain(max(held, Decimal(0)))} {ours.base} are ours, {plain(free)} are free"
         order = {
-            "category": "spot", "symbol": ours.symbol, "side": "Sell", "orderType": "Market", "qty": f"{quantity:f}",
+            "category": "spot", "symbol": ours.symbol, "side": "Sell", "orderType": "Market", "qty": plain(quantity),
             "marketUnit": "baseCoin",
         }  # fmt: skip
         self._place(order)
-        less = f"; {held - quantity:f} are left" if quantity < held else ""
-        return f"sold {quantity:f} {ours.base} of {ours.instrument} at the market{less}"
+        less = f"; {plain(held - quantity)} are left" if quantity < held else ""
+        return f"sold {plain(quantity)} {ours.base} of {ours.instrument} at the market{less}"
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self.line.close()
 
     def _sold(self, ours: Ours) -> Decimal:
         """Return what was sold since the journal's last fill, and the journal does not know: by a stop, by a kill."""

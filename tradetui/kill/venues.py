@@ -44,7 +44,7 @@ class Held(NamedTuple):
     @property
     def text(self) -> str:
         """Return it in words."""
-        return f"{self.symbol} {self.quantity:f}{f' ({self.side.lower()})' if self.side else ''}"
+        return f"{self.symbol} {plain(self.quantity)}{f' ({self.side.lower()})' if self.side else ''}"
 
 
 class Ours(NamedTuple):
@@ -110,6 +110,9 @@ class Account(Protocol):
     def sell(self, ours: Ours) -> str:
         """Sell what is ours on spot at the market, at most what is free; return what was done."""
 
+    def close(self) -> None:
+        """Let go of the connection."""
+
 
 def work(account: Account, report: VenueReport, ours: list[Ours], *, flatten: bool, latched: float) -> None:
     """Cancel everything at a venue, and close what is open where `flatten`; what happens is written to `report`.
@@ -125,7 +128,7 @@ def work(account: Account, report: VenueReport, ours: list[Ours], *, flatten: bo
     if held and flatten:
         report.troubles.append("positions are still open: kill again with --flatten, or close them at the venue")
     if not flatten:
-        report.positions += [f"{each.instrument} {each.quantity:f} (spot, as our journal has it)" for each in ours]
+        report.positions += [f"{each.instrument} {plain(each.quantity)} (spot, as our journal has it)" for each in ours]
 
 
 def _cancel(account: Account, report: VenueReport, latched: float) -> bool:
@@ -180,7 +183,7 @@ def _flatten(account: Account, report: VenueReport, ours: list[Ours]) -> None:
         try:
             report.closed.append(account.sell(each))
         except FAILURES as error:
-            report.troubles.append(f"{each.instrument} {each.quantity:f} was not sold for certain: {why(error)}")
+            report.troubles.append(f"{each.instrument} {plain(each.quantity)} was not sold for certain: {why(error)}")
 
 
 def _positions(account: Account, report: VenueReport) -> list[Held]:
@@ -196,6 +199,12 @@ def why(error: Exception) -> str:
     if isinstance(error, Refusal | Unanswered):
         return str(error)
     return f"the venue's answer has another shape than is known ({type(error).__name__})"
+
+
+def plain(amount: Decimal) -> str:
+    """Return an amount as people write it, exactly."""
+    text = f"{amount:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def stepped(quantity: Decimal, step: Decimal) -> Decimal:

@@ -132,8 +132,6 @@ EVENTS = {
 
 def expectations():
     """By (state, event) where the order is then, written out by hand; what is not here stays where it was."""
-    standing = (S.WORKING, S.TRIGGERED, S.PARTIAL)
-    here = {state: state for state in OrderState}
     table = {}
     for state in OPEN:
         table |= {
@@ -164,9 +162,9 @@ def expectations():
     for state, names in {
         S.CANCELING: ("filled", "triggered", "amend sent", "amended", "reported working"),
         S.AMENDING: ("filled", "triggered", "reported working"),
-        S.UNRESOLVED: ("unresolved", "cancel sent", "amend sent", "amended", "reported filled"),
+        S.UNRESOLVED: ("unresolved", "cancel sent", "amend sent"),
     }.items():
-        table |= {(state, name): here[state] for name in names}
+        table |= dict.fromkeys(((state, name) for name in names), state)
     table |= {
         (S.CANCELING, "cancel refused"): S.WORKING,
         (S.AMENDING, "amended"): S.WORKING,
@@ -179,7 +177,6 @@ def expectations():
     }
     for state in FINAL - {S.FILLED}:
         table |= {(state, "filled up"): S.FILLED, (state, "reported filled"): S.UNRESOLVED}
-    assert set(standing) < OPEN
     return table
 
 
@@ -207,7 +204,9 @@ def test_the_table_has_a_row_for_every_state_and_open_and_final_are_all():
     assert not OPEN & FINAL
 
 
-@pytest.mark.parametrize("events", list(itertools.permutations([submitted, accepted, fill(1, 4), fill(2, 6), canceled])))
+@pytest.mark.parametrize(
+    "events", list(itertools.permutations([submitted, accepted, fill(1, 4), fill(2, 6), canceled]))
+)
 def test_the_totals_do_not_depend_on_the_order_in_which_things_are_told(events):
     order, _ = after(*events)
     assert (order.filled, order.cost, order.fees) == (10, value(PRICE, 4) + value(PRICE, 6), {"BTC": 2})
@@ -257,7 +256,9 @@ def test_an_unresolved_submit_is_settled_by_every_proof_and_by_nothing_else():
         assert (order.state, order.doing) == (S.UNRESOLVED, "submit")
 
 
-@pytest.mark.parametrize(("doing", "sent", "refused"), [("cancel", cancel_sent, cancel_refused), ("amend", amend_sent, amend_refused)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("doing", "sent", "refused"), [("cancel", cancel_sent, cancel_refused), ("amend", amend_sent, amend_refused)]
+)
 def test_an_unresolved_change_is_settled_by_its_own_answer(doing, sent, refused):
     lost = (submitted, accepted, sent, unresolved(doing))
     order, _ = after(*lost, fill(1, 4))
@@ -328,7 +329,7 @@ def test_a_canceled_order_may_be_over_before_it_was_sent():
 
 def test_the_average_is_of_what_was_filled():
     order, _ = after(accepted, fill(1, 4, price=units("100")), fill(2, 6, price=units("110")))
-    assert order.average == units("106") - 0
+    assert order.average == units("106")
     assert Order(spec()).average == 0
 
 
@@ -353,6 +354,7 @@ def test_whatever_is_told_nothing_raises_and_no_fill_is_lost_or_counted_twice(ev
         assert not (order.state in FINAL and order.missing)
         assert (order.state is S.UNRESOLVED) <= (order.doing != "")
         assert (order.state in FINAL) <= (order.doing == "")
+        assert not (order.state is S.UNRESOLVED and order.doing == "submit" and order.accepted)
         if outcome is Outcome.DUPLICATE:
             again = order.image()
             apply(order, event)
@@ -396,7 +398,9 @@ class OrdersMachine(RuleBasedStateMachine):
     def adopt(self, data):
         number = f"t-{data.draw(st.integers(1, self.made))}"
         told = spec(number) if number not in self.orders.by_id else self.orders.by_id[number].spec
-        order = self.orders.adopt(Adopted(spec=msgspec.structs.replace(told, origin=Origin.EXTERNAL), venue_id="9", ts=9))
+        order = self.orders.adopt(
+            Adopted(spec=msgspec.structs.replace(told, origin=Origin.EXTERNAL), venue_id="9", ts=9)
+        )
         assert order.open or order.filled >= order.quantity
         self.filled.setdefault(number, {})
 
@@ -411,9 +415,7 @@ class OrdersMachine(RuleBasedStateMachine):
     @invariant()
     def the_lists_are_of_the_states(self):
         orders = self.orders
-        assert [order.id for order in orders.by_id.values() if order.open].sort() == [
-            order.id for order in orders.open()
-        ].sort()
+        assert {order.id for order in orders.by_id.values() if order.open} == {order.id for order in orders.open()}
         assert {order.id for order in orders.unresolved()} == {
             order.id for order in orders.by_id.values() if order.state is S.UNRESOLVED
         }

@@ -1,4 +1,5 @@
-from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,10 @@ quantities = st.integers(-(10**15), 10**15)
 
 @given(prices, quantities)
 def test_a_value_is_what_exact_arithmetic_says_half_even(price, quantity):
-    exact = Decimal(price) * quantity / UNIT
-    assert value(price, quantity) == int(exact.to_integral_value(ROUND_HALF_EVEN))
+    exact = Fraction(price * quantity, UNIT)
+    assert value(price, quantity) == round(exact)
     assert value(price, -quantity) == -value(price, quantity)
-    assert value_up(price, quantity) == int(exact.to_integral_value(ROUND_CEILING))
+    assert value_up(price, quantity) == ceil(exact)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_fees_are_rounded_up_and_rebates_toward_zero(worth, bps, expected):
 
 @given(st.integers(0, 10**18), st.integers(-10_000, 100_000))
 def test_a_fee_is_never_less_than_its_rate_and_less_than_one_unit_more(worth, tenths):
-    exact = Decimal(worth) * tenths / 100_000
+    exact = Fraction(worth * tenths, 100_000)
     assert 0 <= fee(worth, tenths / 10) - exact < 1
 
 

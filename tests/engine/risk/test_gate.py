@@ -72,7 +72,7 @@ SPOILT: list[tuple[str, dict[str, Any], OrderSpec, str]] = [
     ("orders_per_minute", {"orders_last_minute": 10}, order(), "10 orders"),
     ("losses_in_a_row", {"pause_until": NOW + 600 * SECOND, "losses_in_a_row": 3}, order(), "00:10:00 UTC"),
     ("daily_loss", {"day_blocked": True}, order(), "00:00 UTC"),
-    ("daily_loss", {"day_start": 10_205 * UNIT, "peak": 10_205 * UNIT}, order(), "205 USDT (2.01 %)"),
+    ("daily_loss", {"day_start": 10_205 * UNIT, "peak": 10_205 * UNIT}, order(), "205 USDT, 2.009 %"),
     ("drawdown", {"peak": 11_112 * UNIT}, order(), "1112 USDT (10.01 %)"),
     ("balance", {"free": 599 * UNIT}, order(), "599"),
 ]

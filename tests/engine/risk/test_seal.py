@@ -6,12 +6,15 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import engine
 from engine import approval
-from engine.approval import Approved, Refused, Seal
+from engine.approval import Approved, Refused, Seal, released
+from engine.execution.paper import PaperVenue
+from engine.execution.settings import FeeTable
 from engine.risk.gate import judge
 from tests.engine.risk.cases import LIMITS, RULES, order, well
 
@@ -53,13 +56,27 @@ def test_what_was_approved_stays_what_it_was():
     assert not isinstance(passed, Refused)
     with pytest.raises(TypeError, match="cannot be changed"):
         passed._value = order(quantity=10**12)
-    with pytest.raises(AttributeError):
+    with pytest.raises(TypeError, match="cannot be changed"):
         passed.value = order(quantity=10**12)  # type: ignore[misc]
     with pytest.raises(TypeError, match="cannot be changed"):
         del passed._value
     assert approval.Approved.__slots__ == ("_value",)
-    with pytest.raises(TypeError, match="cannot be subclassed"):
+    with pytest.raises(TypeError, match="this class alone"):
         type("Mine", (Approved,), {})
+
+
+def test_a_venue_takes_nothing_that_was_not_approved():
+    venue = PaperVenue(0, FeeTable(), lambda spec: 10**15, lambda key: 0)
+    for unapproved in (order(), SimpleNamespace(value=order())):
+        with pytest.raises(TypeError, match="not been approved"):
+            venue.submit(unapproved, 0)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="not been approved"):
+            venue.amend(unapproved, 0)  # type: ignore[arg-type]
+    passed = judge(LIMITS, well(), order(), RULES)
+    assert not isinstance(passed, Refused)
+    assert released(passed) is passed.value
+    venue.submit(passed, 0)
+    assert venue.due == 0
 
 
 WELL = """
@@ -70,8 +87,8 @@ from engine.risk.gate import judge
 from engine.risk.limits import Limits
 from engine.risk.situation import Situation
 
-async def send(venue: Venue, limits: Limits, situation: Situation, spec: OrderSpec, rules: Rules) -> OrderEvent | Refused:
-    verdict = judge(limits, situation, spec, rules)
+async def send(venue: Venue, seen: Situation, spec: OrderSpec, rules: Rules) -> OrderEvent | Refused:
+    verdict = judge(Limits(), seen, spec, rules)
     if isinstance(verdict, Refused):
         return verdict
     return await venue.submit(verdict)
@@ -103,9 +120,9 @@ def other(price: Approved[int]) -> SubmitOrder:
 def test_an_order_without_approval_does_not_type_check(tmp_path: Path):
     (tmp_path / "well.py").write_text(WELL)
     (tmp_path / "ill.py").write_text(ILL)
-    asked = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--follow-imports=silent", "--config-file=",
-             f"--cache-dir={tmp_path / 'cache'}", str(tmp_path / "well.py"), str(tmp_path / "ill.py")]  # fmt: skip
-    told = subprocess.run(asked, cwd=ROOT, env={"MYPYPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True)
+    plain = ["--strict", "--no-error-summary", "--follow-imports=silent", "--config-file="]
+    asked = [sys.executable, "-m", "mypy", *plain, f"--cache-dir={tmp_path / 'cache'}", "well.py", "ill.py"]
+    told = subprocess.run(asked, cwd=tmp_path, env={"MYPYPATH": str(ROOT)}, capture_output=True, text=True)
     lines = [line.partition("ill.py:")[2] for line in told.stdout.splitlines() if ": error:" in line]
     assert "well.py" not in told.stdout, told.stdout
     wrong = {int(line.partition(":")[0]) for line in lines}

@@ -30,7 +30,14 @@ START = T0 * SECOND
 FAR = 5_000_000, 7_000_000
 """Levels (ticks) that never move, so that the book is known that far."""
 
-WIDE = Limits(max_position=1.0, max_exposure=1.0, risk_per_trade=0.1, orders_per_minute=100, max_spread_bps=1000.0)
+WIDE = Limits(
+    max_position=1.0,
+    max_exposure=1.0,
+    risk_per_trade=0.1,
+    orders_per_minute=100,
+    max_spread_bps=1000.0,
+    price_collar=0.5,
+)
 
 
 class Kept:

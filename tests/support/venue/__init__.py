@@ -18,9 +18,9 @@ Controls, as POST /control/NAME with JSON, or `control(name, ...)`; numbers may 
     fill     order [quantity price]   fills a resting order      expire | cancel   order [reason]   ends one
     deposit  asset amount             fund  symbol amount        (amount below 0 is paid)
     set      skew_ms, weight_limit, withdraw, parts (trades a fill), depth (for one taker; null: endless),
-             still (nothing is filled but by `fill`)
+             still (nothing is filled but by `fill`), pid (whom the faults `kill`, `killed`, `kill_after` kill)
     fault    kind [on times skip seconds status code text]       `tests.support.venue.faults`
-    stream   mute duplicate reorder drop_after refuse delay cut  counted in messages from now on
+    stream   mute duplicate reorder drop_after kill_after refuse delay cut  counted in messages from now on
     clear                             no faults, skew or limit any more
 """
 

@@ -8,6 +8,7 @@ A request fault is a `Fault`: the first one that fits a request, and whose `skip
     silent   done, never answered                             torn      done, connection cut instead of an answer
     broken   done, answered with HTTP `status`                garbage   done, answered with half a body
     delay    done after `seconds`                             late      done at once, answered after `seconds`
+    kill     not done, `pid` is killed (-9)                   killed    done, `pid` is killed (-9), not answered
     unseen   (queries) the venue does not know it yet
 
 Stream faults are counters in `StreamFaults`: so many messages are affected from now on.
@@ -17,10 +18,10 @@ from __future__ import annotations
 
 import msgspec
 
-BEFORE = frozenset({"refuse", "error", "throttle", "ban", "lost", "cut", "unseen"})
+BEFORE = frozenset({"refuse", "error", "throttle", "ban", "lost", "cut", "kill", "unseen"})
 """The request is not done."""
 
-AFTER = frozenset({"silent", "torn", "broken", "garbage", "delay", "late"})
+AFTER = frozenset({"silent", "torn", "broken", "garbage", "delay", "late", "killed"})
 """The request is done."""
 
 ACTIONS = (
@@ -73,11 +74,12 @@ class RequestFaults:
 
 
 class StreamFaults(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """How many messages are ...; `drop_after` -1 is never, `refuse` counts connections."""
+    """How many messages are ...; `drop_after`, `kill_after` -1 is never, `refuse` counts connections."""
 
     mute: int = 0
     duplicate: int = 0
     reorder: int = 0
     drop_after: int = -1
+    kill_after: int = -1
     refuse: int = 0
     delay: float = 0.0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -48,7 +50,10 @@ class Venue:
             else Binance(self.matching, self.now_ms, spot=kind == "binance")
         )
         self.faults = RequestFaults()
-        self.streams = Streams()
+        self.streams = Streams(self.kill)
+        self.pid = 0
+        """Whom the faults kill."""
+        self.kills = 0
         self.heard: Counter[str] = Counter()
         """How often each client order id was submitted, done or not."""
         self.asked: Counter[str] = Counter()
@@ -83,6 +88,13 @@ class Venue:
         if self._journal is not None:
             self._journal.write(msgspec.json.encode(facts) + b"\n")
             self._journal.flush()
+
+    def kill(self) -> None:
+        """End whoever is asked by, at once."""
+        if self.pid:
+            self._write(what="KILL", ms=self.now_ms())
+            os.kill(self.pid, signal.SIGKILL)
+            self.pid, self.kills = 0, self.kills + 1
 
     # Requests. -----------------------------------------------------------------------------------------------------
 
@@ -138,6 +150,9 @@ class Venue:
                 await asyncio.Event().wait()
             case "cut":
                 return _torn(request)
+            case "kill":
+                self.kill()
+                return _torn(request)
             case "throttle" | "ban":
                 status = 429 if fault.kind == "throttle" else 418
                 reset = str(self.now_ms() + int(fault.seconds * 1000))
@@ -158,6 +173,9 @@ class Venue:
             case "silent":
                 await asyncio.Event().wait()
             case "torn":
+                return _torn(request)
+            case "killed":
+                self.kill()
                 return _torn(request)
             case "broken":
                 return web.Response(status=fault.status, text="<html>Gateway timeout</html>")
@@ -257,7 +275,7 @@ class Venue:
         matching = self.matching
         for key, value in said.items():
             match key:
-                case "skew_ms" | "weight_limit":
+                case "skew_ms" | "weight_limit" | "pid":
                     setattr(self, key, int(value))
                 case "withdraw":
                     self.desk.withdraw = bool(value)
@@ -309,6 +327,7 @@ class Venue:
             "asked": dict(self.asked),
             "faults": {"waiting": len(self.faults.waiting), "done": self.faults.done},
             "streams": {"open": len(self.streams.open), "opened": self.streams.opened, "sent": self.streams.sent},
+            "kills": self.kills,
             "served_us": self.served_us[-1000:],
         }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -51,7 +52,8 @@ class Connection:
 class Streams:
     """All private connections; each message goes to all that have subscribed to its topic."""
 
-    def __init__(self) -> None:
+    def __init__(self, kill: Callable[[], None]) -> None:
+        self.kill = kill
         self.faults = StreamFaults()
         self.open: set[Connection] = set()
         self.sent = 0
@@ -91,7 +93,11 @@ class Streams:
             faults.drop_after = -1
             self.cut()
             return
+        if faults.kill_after == 0:
+            faults.kill_after = -1
+            self.kill()
         faults.drop_after -= faults.drop_after > 0
+        faults.kill_after -= faults.kill_after > 0
         self.sent += 1
         for connection in self.open:
             if topic in connection.topics or topic.partition(".")[0] in connection.topics:

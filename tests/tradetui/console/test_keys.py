@@ -70,17 +70,17 @@ def test_without_a_file(tmp_path: Path) -> None:
 def test_own_keys(tmp_path: Path) -> None:
     path = file_of(
         tmp_path,
-        '[keys]\nlayout = "l"\nright = "right"\ntint = ""\nengine = "X"\nhelp = "?, F2"\nleft = "left"\n',
+        '[keys]\nlayout = "l"\nright = "right"\ntint = ""\nengine = "X"\nhelp = "?, F10"\nleft = "left"\n',
     )
     keys = load_keys(path)
     # `l` is a second key of `right`, which gives it away.
     assert keys.problems == ()
     assert keys.keymap == {
-        "layout": "l", "right": "right", "tint": OFF, "engine": "X", "help": "question_mark,f2", "left": "left",
+        "layout": "l", "right": "right", "tint": OFF, "engine": "X", "help": "question_mark,f10", "left": "left",
     }  # fmt: skip
     table = {key.id: key for key in keys.table}
     assert (table["layout"].names, table["layout"].shown) == ("l", "l")
-    assert (table["help"].names, table["help"].shown) == ("question_mark,f2", "? F2")
+    assert (table["help"].names, table["help"].shown) == ("question_mark,f10", "? F10")
     assert (table["tint"].names, table["tint"].shown) == ("", "-")
     assert table["theme"] == BY_ID["theme"]
 

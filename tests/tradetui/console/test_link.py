@@ -201,7 +201,7 @@ async def test_a_topic_that_is_denied_is_said(here: Places, launched: list[list[
     async with FakeEngine(here) as engine:
         engine.denies.add("alerts")
         async with running(here) as link:
-            await wait_for(lambda: link.fresh("markets") and link.events is not None and len(engine.asked) == 5)
+            await wait_for(lambda: link.fresh("markets") and link.events is not None and len(engine.asked) == 6)
             assert link.attached
             assert "the engine does not tell of alerts: no such topic" in said(link)
 

@@ -77,7 +77,7 @@ class AccountPane(TablePane):
         """Return what is said when there is nothing, as a matter of fact."""
         return "nothing yet"
 
-    def name(self, instrument: str) -> str:
+    def short(self, instrument: str) -> str:
         """Return the short name of an instrument."""
         return names(tuple(self.desk.symbols)).get(instrument, pair(instrument))
 
@@ -115,7 +115,7 @@ class PositionsPane(AccountPane):
     def row(self, item: PositionView, width: int) -> Row:  # noqa: ARG002
         """Return the row of a position."""
         now = self.desk.now()
-        return dealt.position(item, self.name(item.instrument), self.step(item.instrument), now, self.fresh)
+        return dealt.position(item, self.short(item.instrument), self.step(item.instrument), now, self.fresh)
 
     def nothing(self) -> str:
         """Return that nothing is held, and how to change that."""
@@ -159,7 +159,7 @@ class OrdersPane(AccountPane):
     def row(self, item: OrderView, width: int) -> Row:  # noqa: ARG002
         """Return the row of an order."""
         now = self.desk.now()
-        return dealt.order(item, self.name(item.instrument), self.step(item.instrument), now, self.fresh)
+        return dealt.order(item, self.short(item.instrument), self.step(item.instrument), now, self.fresh)
 
     def nothing(self) -> str:
         """Return that there is no order, and how to make one."""
@@ -197,7 +197,7 @@ class FillsPane(AccountPane):
     def row(self, item: FillView, width: int) -> Row:  # noqa: ARG002
         """Return the row of a fill."""
         now = self.desk.now()
-        return dealt.fill(item, self.name(item.instrument), self.step(item.instrument), now, self.fresh)
+        return dealt.fill(item, self.short(item.instrument), self.step(item.instrument), now, self.fresh)
 
     def nothing(self) -> str:
         """Return that nothing was filled."""
@@ -237,7 +237,7 @@ class JournalPane(AccountPane):
     def row(self, item: JournalView, width: int) -> Row:  # noqa: ARG002
         """Return the row of a trade."""
         now = self.desk.now()
-        return dealt.trade(item, self.name(item.instrument), self.step(item.instrument), now, self.fresh)
+        return dealt.trade(item, self.short(item.instrument), self.step(item.instrument), now, self.fresh)
 
     def nothing(self) -> str:
         """Return that no trade was closed."""

@@ -29,6 +29,7 @@ class EquityPane(Pane):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, "equity")
         self._drawn: tuple[object, float] = (None, -PAUSE_S)
+        self._deepest: tuple[object, float] = (None, 0.0)
 
     def condition(self) -> Condition | None:
         """Return None: the curve is of the past in any case, and the title says how old it is."""
@@ -49,7 +50,9 @@ class EquityPane(Pane):
             return "old"
         last = view.points[-1]
         currency = f" {trading.currency}" if trading is not None else ""
-        deepest = max(point[2] for point in view.points)
+        if self._deepest[0] is not view:
+            self._deepest = view, max(point[2] for point in view.points)
+        deepest = self._deepest[1]
         return f"{plain(str(last[1]), 2)}{currency}, down {share(last[2])}, most {share(deepest)}"
 
     def version(self) -> object:

@@ -75,7 +75,7 @@ class Layers:
     def _held(self, said: list[str]) -> list[Level]:
         """Return the prices of the account: open orders, stops, targets, the average; one in the hand stands out."""
         desk = self._outlook.desk
-        taken, found = desk.taken, []
+        taken, found = desk.taken, list[Level]()
         for each in held(desk.news.account, desk.symbol):
             mine = taken is not None and (each.what, each.id) == (taken.what, taken.id)
             if mine and taken is not None:

@@ -48,7 +48,15 @@ class RiskPane(AccountPane):
         """Return what is told, and what is staged."""
         desk, account = self.desk, self.account
         seconds = desk.now() // 1_000_000_000 if account.risk and account.risk.pause_until > desk.now() else 0
-        return account.risk, account.trading, account.refused, self.fresh, tuple(desk.staged.items()), seconds, self.day()
+        return (
+            account.risk,
+            account.trading,
+            account.refused,
+            self.fresh,
+            tuple(desk.staged.items()),
+            seconds,
+            self.day(),
+        )
 
     def figure(self) -> str:
         """Return what is staged, or the state."""

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tradetui.console.render.cells import NOTHING, fit, uptime
 from tradetui.console.render.frame import Frame
-from tradetui.console.render.pens import ALARM, ALARM_TEXT, BAD, BAR, BOLD, FAINT, OLD, TEXT, TITLE, WARN, pen, with_back
+from tradetui.console.render.pens import (
+    ALARM,
+    ALARM_TEXT,
+    BAD,
+    BAR,
+    BOLD,
+    FAINT,
+    OLD,
+    TEXT,
+    TITLE,
+    WARN,
+    pen,
+    with_back,
+)
 from tradetui.console.render.sums import STATES, gain, number, plain, share
 
 if TYPE_CHECKING:

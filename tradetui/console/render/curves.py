@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,7 @@ def thinned(points: Sequence[tuple[int, float, float]], most: int) -> list[tuple
         return list(points)
     cuts = np.linspace(0, len(points), most // 3 + 1).astype(np.int64).tolist()
     kept = {0, len(points) - 1}
-    for first, last in zip(cuts, cuts[1:], strict=False):
+    for first, last in pairwise(cuts):
         if last > first:
             places = range(first, last)
             kept |= {last - 1, min(places, key=lambda at: points[at][1]), max(places, key=lambda at: points[at][2])}
@@ -51,7 +52,7 @@ def draw(frame: Frame, points: Sequence[tuple[int, float, float]], look: Look) -
 
 def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, *, times: bool) -> None:
     """Draw one curve; what is no axis and no figure is the curve."""
-    import plotext
+    import plotext  # type: ignore[import-untyped, unused-ignore]
 
     plotext.clear_figure()
     plotext.theme("clear")

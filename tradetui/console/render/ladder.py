@@ -174,12 +174,12 @@ class Ladder:
             _head(frame.part(0, 0, width, 1), widths, size)
         least = max(above - len(asks.prices), 0)
         self._rows(frame.part(0, head + least, width, above - least), asks, widths, ask=True)
-        self._mine(frame.part(0, head + least, width, above - least), asks, widths, ask=True)
+        self._mine(frame.part(0, head + least, width, above - least), asks, widths)
         _middle(frame.part(0, head + above, width, 1), middle, self.direction if live else "")
         self._rows(frame.part(0, head + above + 1, width, min(below, len(bids.prices))), bids, widths, ask=False)
-        self._mine(frame.part(0, head + above + 1, width, min(below, len(bids.prices))), bids, widths, ask=False)
+        self._mine(frame.part(0, head + above + 1, width, min(below, len(bids.prices))), bids, widths)
 
-    def _mine(self, frame: Frame, side: Side, widths: Widths, *, ask: bool) -> None:
+    def _mine(self, frame: Frame, side: Side, widths: Widths) -> None:
         """Mark the rows in which orders of one's own wait; a row reaches up to the one above it."""
         prices = side.prices[: frame.height]
         if not self.own or not len(prices):

@@ -53,7 +53,7 @@ def sections(account: Account, staged: Mapping[str, float], now: int, fresh: boo
     trading, risk = account.trading, account.risk
     found = []
     if trading is not None:
-        found += [_state(trading, now), _switches(trading)]
+        found += [_state(trading), _switches(trading)]
     if risk is not None:
         found += [limits(risk, staged), _figures(risk, trading, now), _regimes(risk), _told(risk)]
     if trading is not None and trading.venues:
@@ -72,12 +72,10 @@ def _line(name: str, text: str, own: int = PLAIN, which: int = 0) -> Row:
     return Row(("line", name, which), ((name, pen(TITLE)), (text, own)), columns=LINE)
 
 
-def _state(view: TradingView, now: int) -> list[Row]:
+def _state(view: TradingView) -> list[Row]:
     first = Row(("state", 0), ((state(view), STATES.get(view.state, pen(BAD))), reason(view) or NOTHING), columns=LINE)
     found = [first]
-    found += [
-        Row(("because", number_), ("", each), columns=LINE) for number_, each in enumerate(view.reasons[1:], 1)
-    ]
+    found += [Row(("because", number_), ("", each), columns=LINE) for number_, each in enumerate(view.reasons[1:], 1)]
     armed = "armed by a person" if view.armed else "not armed: nothing that adds risk is let through"
     if view.latched:
         armed = "the kill switch holds; only a person ends it, with a reason"

@@ -1,4 +1,4 @@
-"""Money, prices and quantities as they are told: exact texts, grouped for people; gains and losses by shape and sign."""
+"""Money, prices and quantities as they are told: exact texts, grouped; gains and losses by shape and sign."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from engine.errors import ConsoleError
-from tradetui.console.intents import SIDES, SIZES, TIFS, TYPES, Wish, named, sentence
 from tradetui.console.arguments import Unclear
+from tradetui.console.intents import SIDES, SIZES, TIFS, TYPES, Wish, named, sentence
 from tradetui.console.render.sums import plain, share
 from tradetui.console.screens.dialogs import LONG, Choice, Dialog
 from tradetui.console.screens.drawn import as_shown, drawn
@@ -109,7 +109,8 @@ def told(view: PreviewView, currency: str) -> list[str]:
     part = "" if view.risk_share is None else f" = {share(view.risk_share)} of equity"
     reward = f"; {plain(view.reward, 2)} {currency} at the target" if view.reward else ""
     return [
-        f"{view.side} {plain(view.quantity)} at {plain(view.price)}: cost {plain(view.cost, 2)} {currency}, fee {fee}{slip}",
+        f"{view.side} {plain(view.quantity)} at {plain(view.price)}: cost {plain(view.cost, 2)} {currency}, "
+        f"fee {fee}{slip}",
         f"at risk {risk}{part}{reward}; position after {plain(view.position_after)}{after}",
         *(f"\u00d7 {each}" for each in view.refusals),
         *(f"\u00b7 {each}" for each in view.notes),

@@ -1,0 +1,129 @@
+"""One real venue looked after: its key and clock, its private stream, and that its books and ours agree.
+
+Until it was reconciled for the first time, and whenever it cannot be, there is no new risk there. What it does not
+answer is never taken for "nothing".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from engine.errors import ConsoleError
+from engine.execution.account import Account
+from engine.execution.reconcile import compare
+from engine.execution.venue import Venue
+from engine.orders import AccountEvent, ConditionChanged, Fill, KeyChecked, OrderEvent, QueryOrder, Reconciled
+from engine.types import SECOND
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 60.0
+"""Seconds between two reconciliations while all is well."""
+
+AGAIN_S = 2.0
+"""Pause before one that failed is tried again; it doubles up to `EVERY_S`."""
+
+BACK = 24 * 3600 * SECOND
+"""How far back fills are asked for where none is known yet, ns."""
+
+OVERLAP = 60 * SECOND
+"""Fills are asked for from so long before the last one that is known, ns: stamps of a venue may be late."""
+
+
+class Keeper:
+    """Looks after one venue. `tell` puts what it finds into the queue."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        account: Account,
+        instruments: tuple[str, ...],
+        tell: Callable[[OrderEvent | AccountEvent], None],
+        ask: Callable[[QueryOrder], None],
+        now: Callable[[], int],
+    ) -> None:
+        self.venue = venue
+        self._account = account
+        self._instruments = instruments
+        self._tell = tell
+        self._ask = ask
+        self._now = now
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Reconcile now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Look after the venue until cancelled."""
+        name, pause = self.venue.name, AGAIN_S
+        self._condition(f"{name} has not been reconciled yet: orders, fills and balances there are not known")
+        while True:
+            self._wake.clear()
+            try:
+                await self._check()
+                await self._reconcile()
+            except ConsoleError as error:
+                log.warning("%s cannot be reconciled: %s", name, error)
+                self._condition(f"{name} cannot be reconciled ({error}); it is tried again")
+                wait, pause = pause, min(2 * pause, EVERY_S)
+            else:
+                wait, pause = EVERY_S, AGAIN_S
+            try:
+                await asyncio.wait_for(self._wake.wait(), wait)
+            except TimeoutError:
+                continue
+
+    def _condition(self, text: str) -> None:
+        self._tell(ConditionChanged(name=f"reconcile {self.venue.name}", text=text, ts=self._now()))
+
+    async def _check(self) -> None:
+        found = await self.venue.check()
+        self._tell(
+            KeyChecked(
+                venue=self.venue.name,
+                ts=self._now(),
+                clock_ms=found.clock_ms,
+                trade=found.trade,
+                withdraw=found.withdraw,
+                rules=found.rules,
+            )
+        )
+
+    async def _reconcile(self) -> None:
+        """Ask for everything, compare, and put right what differs; the core does each step by itself."""
+        venue, account = self.venue, self._account
+        fills: dict[str, tuple[Fill, ...]] = {}
+        for instrument in self._instruments:
+            fills[instrument] = await venue.fills(instrument, self._since(instrument))
+        reported = await venue.account()
+        ledger = account.ledger_of(f"{venue.name}:")
+        found = compare(account.orders, ledger, reported, fills)
+        for event in found.events:
+            self._tell(event)
+        for number in found.ask:
+            order = account.orders.by_id.get(number)
+            if order is not None:
+                spec = order.spec
+                self._ask(
+                    QueryOrder(order=number, instrument=spec.instrument, venue_id=order.venue_id, since=spec.created)
+                )
+        if found.differences:
+            log.warning("%s differed: %s", venue.name, "; ".join(found.differences))
+        self._tell(
+            Reconciled(
+                venue=venue.name,
+                ts=self._now(),
+                differences=found.differences,
+                position_mismatch=found.mismatches,
+            )
+        )
+
+    def _since(self, instrument: str) -> int:
+        """Return from when on fills are asked for: before the last one known, and before every open order."""
+        last = max((fill.ts for fill, _ in self._account.fills if fill.instrument == instrument), default=0)
+        opened = min((order.spec.created for order in self._account.orders.open(instrument)), default=last)
+        since = min(last, opened) if last else opened
+        return (since or self._now() - BACK) - OVERLAP
