@@ -145,6 +145,9 @@ CATALOGUE: dict[str, Kind] = {
     "TRADING_REDUCED": Kind(
         Severity.WARNING, "no new risk is taken while something is wrong; exits, stops and cancels go on",
         "mend what the text says; it ends by itself when that is over"),
+    "TRADING_FAILED": Kind(
+        Severity.CRITICAL, "trading failed by a fault of ours; no new risk is taken",
+        "look at orders and positions, report it with the engine's log, then restart the engine"),
     "ORDER_REFUSED": Kind(
         Severity.INFO, "an order was refused before it was sent",
         "the text names the limit and what was found; `tradetui risk` shows all limits"),

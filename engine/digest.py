@@ -14,6 +14,9 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 def state_hash(state: EngineState) -> str:
     """Return a hash of every instrument's state in canonical order (hexadecimal, 64 digits)."""
     digest = hashlib.sha256(b"%d" % state.connections)
+    account = state.account
+    if account is not None and account.orders.by_id:
+        digest.update(_encode(_wide(account.state())))
     for key in sorted(state.markets):
         digest.update(_encode(_wide(state.markets[key].state())))
     return digest.hexdigest()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from math import inf
 
 from engine.core import Commands
 from engine.errors import RecordingUnusable, RequestDenied
+from engine.execution.account import Account
 from engine.keep import Keep
+from engine.orders import TradingEvent
 from engine.player import Player
 from engine.replay import Recording, Replay, iso
 from engine.runtime import Engine
@@ -61,13 +64,18 @@ class Playback:
         speed: float = 1.0,
         seek: int = 0,
         until: float = inf,
+        account: Callable[[], Account] | None = None,
     ) -> None:
-        """`speed` in recorded seconds per second, `seek` where to begin and `until` where to end (UTC ns)."""
+        """`speed` in recorded seconds per second, `seek` where to begin and `until` where to end (UTC ns).
+
+        `account` makes the paper account of the replay, anew for each beginning: what was asked of it is asked again at
+        its time, when the replay comes there again.
+        """
         self.recording = recording
-        self.player = Player(Replay(recording, settings), speed)
+        self.player = Player(Replay(recording, settings, account=account), speed)
         self.player.until = until
         self.player.progress = self._moved
-        self.player.replay.commands = self._keep
+        self.player.replay.commands = self._carry_out
         self.clock = ReplayClock(self.player)
         self.engine = Engine(self.clock, settings)
         self.engine.companions.append(Part(name="replay", run=self.run))
@@ -78,13 +86,20 @@ class Playback:
             self.player.seek(seek)
         self._moved()
 
-    def _keep(self, commands: Commands) -> None:
-        """Hand on what is to be kept; what is asked of a venue is in the recording already."""
-        store = self.engine.store
-        if store is not None:
-            for command in commands:
-                if isinstance(command, Keep):
+    def _carry_out(self, commands: Commands) -> None:
+        """Hand on what is to be kept, and what trading says; what is asked of a venue is in the recording already."""
+        store, trader = self.engine.store, self.engine.trader
+        for command in commands:
+            if isinstance(command, Keep):
+                if store is not None:
                     store.put(command)
+            elif trader is not None:
+                trader.carry_out(command)
+
+    def tell(self, event: TradingEvent) -> None:
+        """Ask something of trading where the replay stands."""
+        self.player.replay.ask(event)
+        self._moved()
 
     def _moved(self) -> None:
         """Have the engine show what the replay holds."""

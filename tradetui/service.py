@@ -44,7 +44,7 @@ from tradetui.notify import notify
 from tradetui.places import Places, own
 from tradetui.redaction import Redactor
 from tradetui.stored import Stored
-from tradetui.trading import Trading
+from tradetui.trading import Trading, replay_commands, replayed
 
 log = logging.getLogger("tradetui.engine")
 
@@ -209,6 +209,8 @@ class Service:
                 await trading.recover(engine)
             except StorageFailed as error:
                 trading.unreadable(engine, str(error))
+        elif playback is not None and engine.state.account is not None:
+            trader = engine.trader = replayed(playback, engine, alerts)
         monitor = self._monitor(engine, alerts, journal)
         topics = Topics(
             engine,
@@ -217,10 +219,13 @@ class Service:
             f"{self.started:x}",
             playback.view if playback else None,
             asking.queries(engine, stored, self.places, self.settings.data_provider),
+            trading.records if trading is not None else None,
         )
         known: dict[str, Action | Attributed] = dict(commands(alerts, self.log, self.stop, playback))
         if playback is None:
             known |= data_commands(stored, self.places)
+        if playback is not None and trader is not None:
+            known |= replay_commands(engine, trader, self.places)
         if trading is not None and trader is not None:
             known |= trading.commands(engine, trader)
             engine.companions += trading.parts(engine, trader)
@@ -333,6 +338,7 @@ class Service:
                 started=self.started,
                 parts={name: "not built" if on else "off" for name, on in wanted.items()},
                 data=REPLAY if self.playback is not None else "live",
+                trading="off" if engine.state.account is None else str(engine.state.account.mode),
             ),
             alerts,
             monotonic=time.monotonic,

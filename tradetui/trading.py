@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,6 +15,7 @@ from engine.execution.outbox import Outbox
 from engine.execution.venue import Venue
 from engine.ingestion.symbols import full_key
 from engine.orders import BlindTime, ConditionChanged, Journaled, Mode, Noticed, PlaceOrder, Who
+from engine.playback import Playback
 from engine.runtime import Engine
 from engine.server import Action, Attributed
 from engine.supervisor import Part
@@ -109,15 +110,11 @@ class Trading:
             self._open_venues(engine)
         outbox = Outbox(self.mode, self.stored.writer, self.venues, engine.tell, engine.now, self.latch.closed)
 
-        def notice(noticed: Noticed) -> None:
-            cause = Cause(noticed.code, noticed.component, noticed.text, noticed.doing)
-            alerts.passing(cause, engine.now(), hold=HELD)
-
         def reconcile() -> None:
             for keeper in self.keepers:
                 keeper.wake()
 
-        trader = Trader(engine.tell, outbox=outbox, notice=notice, reconcile=reconcile)
+        trader = Trader(engine.tell, outbox=outbox, notice=_notifier(engine, alerts), reconcile=reconcile)
         self.keepers = self._keepers_of(engine, outbox)
         engine.trader, engine.latch = trader, self.latch.closed
         return trader
@@ -251,6 +248,30 @@ class Trading:
             await asyncio.gather(outbox, return_exceptions=True)
         for venue in self.venues.values():
             await venue.close()
+
+
+def replayed(playback: Playback, engine: Engine, alerts: Alerts) -> Trader:
+    """Return what stands between a replay's paper account and those who ask; nothing of it is kept."""
+    return Trader(playback.tell, notice=_notifier(engine, alerts))
+
+
+def replay_commands(engine: Engine, trader: Trader, places: Places) -> dict[str, Action | Attributed]:
+    """Return what may be done on paper in a replay; its kill switch is its own."""
+
+    def shown(asked: PlaceOrder) -> PreviewView:
+        account = engine.state.account
+        assert account is not None
+        return preview(engine.state, account, asked, engine.now())
+
+    return dict(trading_commands(trader.ask, Latch(places.latch), shown))
+
+
+def _notifier(engine: Engine, alerts: Alerts) -> Callable[[Noticed], None]:
+    def notice(noticed: Noticed) -> None:
+        cause = Cause(noticed.code, noticed.component, noticed.text, noticed.doing)
+        alerts.passing(cause, engine.now(), hold=HELD)
+
+    return notice
 
 
 def _base36(number: int) -> str:

@@ -168,6 +168,16 @@ class Account:
         self.blind_from = 0
         self.blind_s = 0.0
 
+    def state(self) -> list[object]:
+        """Return the content that the state hash covers."""
+        return [
+            self.orders.image(),
+            [[name, ledger.image()] for name, ledger in sorted(self.ledgers.items())],
+            [[key, each.image()] for key, each in sorted(self.protections.items())],
+            self.paper.state() if self.paper is not None else None,
+            [self.armed, self.halted, sorted(self.switches.items())],
+        ]
+
     def next_id(self) -> str:
         """Return a client order id that was never used."""
         self.counter += 1

@@ -228,6 +228,8 @@ def blind(turn: Turn, event: BlindTime) -> None:
         text = f"no engine ran for {account.blind_s:.0f} s, while {', '.join(held) or 'orders'} stood open"
         turn.notice("BLIND_TIME", "trading", text, "stops act on the first trade, at that trade's price")
     stand_again(turn)
+    for key in list(account.protections):
+        protecting.ensure(turn, key)
 
 
 def stand_again(turn: Turn) -> None:

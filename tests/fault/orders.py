@@ -19,7 +19,6 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -40,11 +39,31 @@ ws = ["{exchange_ws}/usdm"]
 
 TRADING = """
 data_provider.stand_ins = []
-data_provider.symbols = ["{symbol}"]
+data_provider.symbols = ["{followed}"]
 credentials.file = "{keys}"
 [trading]
 mode = "live"
+{priced}
+[trading.addresses.{kind}]
+rest = "{rest}"
+ws = "{ws}"
+[risk.limits]
+max_position = 10
+max_exposure = 10
+max_leverage = 20
+daily_loss = 1
+drawdown = 1
+orders_per_minute = 1000
+price_collar = 0.5
+stale_ms = 60000
+max_spread_bps = 1000
+losses_in_a_row = 100
+max_open_trades = 100
+[risk.breakers]
+flash_move = 0.5
+venue_failures = 100
 """
+"""What is traded, and with what limits: none that would keep an order from the venue."""
 
 
 @contextmanager
@@ -58,11 +77,11 @@ def market() -> Iterator[str]:
         yield CONFIG.format(exchange=address, exchange_ws=address.replace("http", "ws", 1))
 
 
-def case(seed: int, number: int, settings: str, mark: Decimal, keep: Path | None = None, lives: int = LIVES) -> Outcome:
+def case(seed: int, number: int, settings: str, keep: Path | None = None, lives: int = LIVES) -> Outcome:
     """Run one account; its folder is kept where it fails, if there is a place for it."""
     folder = Path(tempfile.mkdtemp(prefix=f"orders-{seed}-{number}-"))
     try:
-        outcome = Case(seed, number, folder, TRADING + settings, mark).run(lives)
+        outcome = Case(seed, number, folder, TRADING + settings).run(lives)
         if outcome.complaints and keep is not None:
             shutil.copytree(folder, keep / folder.name, symlinks=True, ignore=shutil.ignore_patterns("*.sock"))
         return outcome
@@ -110,7 +129,7 @@ def main() -> int:
     todo = [number for number in numbers if number not in done]
     begun = time.monotonic()
     with market() as settings, ProcessPoolExecutor(given.processes) as pool:
-        runs = [pool.submit(case, given.seed, number, settings, Decimal(60000), given.keep) for number in todo]
+        runs = [pool.submit(case, given.seed, number, settings, given.keep) for number in todo]
         for number, run in enumerate(runs, 1):
             outcome = run.result()
             done[outcome.number] = outcome

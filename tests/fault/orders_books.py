@@ -13,6 +13,9 @@ import msgspec
 
 UNIT = Decimal(10) ** 8
 
+DUST = Decimal("0.00001")
+"""Bitcoins of which nothing can be sold."""
+
 
 class Kept(msgspec.Struct, kw_only=True):
     """What a database holds: ids of orders that were to be sent, and the fills as venues count them."""
@@ -49,8 +52,8 @@ def kept(database: Path) -> Kept:
     return found
 
 
-def differences(venue: Any, book: Kept, orders: list[Any], positions: list[Any]) -> list[str]:
-    """Say what the two do not agree on; `orders` and `positions` are the rows of the engine's topics."""
+def differences(venue: Any, book: Kept, orders: list[Any], positions: list[Any], balances: dict[str, str]) -> list[str]:
+    """Say what the two do not agree on; orders, positions and balances are those of the engine's topics."""
     wrong: list[str] = []
     trades = {trade["id"]: trade for trade in venue["trades"]}
     doubled = sorted(each for each, count in book.fills.items() if count > 1)
@@ -75,21 +78,33 @@ def differences(venue: Any, book: Kept, orders: list[Any], positions: list[Any])
         wrong.append(
             f"open here but not there: {sorted(ours - theirs)[:5]}, the other way: {sorted(theirs - ours)[:5]}"
         )
-    return wrong + _positions(venue, positions)
+    return wrong + _positions(venue, positions) + _balances(venue, balances)
 
 
 def _positions(venue: Any, positions: list[Any]) -> list[str]:
-    """On spot the account began with none of any base asset, so that what it holds is the position."""
-    spot = venue["kind"] == "binance"
-    there = {
-        name if spot else name.partition(":")[2].removesuffix("USDT"): _plain(Decimal(amount))
-        for name, amount in (venue["balances"] if spot else venue["positions"]).items()
-        if Decimal(amount) and name != "USDT"
+    """On spot the account began with none of any base asset, so that what it holds is the position.
+
+    A rest that is too small to be sold is shown among the balances only.
+    """
+    here = {row["instrument"].partition(":")[2]: Decimal(row["quantity"]) for row in positions}
+    held = {f"{name}/USDT": Decimal(amount) for name, amount in venue["balances"].items() if name != "USDT"}
+    held |= {
+        f"{key[7:].removesuffix('USDT')}/USDT:USDT": Decimal(amount)
+        for key, amount in venue["positions"].items()
+        if key.startswith("linear:")
     }
-    here = {
-        row["instrument"].partition(":")[2].partition("/")[0]: _plain(Decimal(row["quantity"])) for row in positions
-    }
-    return [] if there == here else [f"positions are {here}, the venue's {there}"]
+    there = {name: amount for name, amount in held.items() if abs(amount) >= DUST or (amount and name in here)}
+    return [] if there == here else [f"positions are {_text(here)}, the venue's {_text(there)}"]
+
+
+def _balances(venue: Any, balances: dict[str, str]) -> list[str]:
+    here = {name: Decimal(amount) for name, amount in balances.items() if Decimal(amount)}
+    there = {name: Decimal(amount) for name, amount in venue["balances"].items() if Decimal(amount)}
+    return [] if there == here else [f"balances are {_text(here)}, the venue's {_text(there)}"]
+
+
+def _text(amounts: dict[str, Decimal]) -> str:
+    return ", ".join(f"{name} {_plain(amount)}" for name, amount in sorted(amounts.items())) or "none"
 
 
 def _plain(number: Decimal) -> str:

@@ -25,7 +25,14 @@ LIVES = 5
 GONE = (EOFError, OSError)
 """What a client sees of an engine that was killed."""
 
-KINDS = {"binance": "binance:BTC/USDT", "binanceusdm": "binanceusdm:BTC/USDT:USDT"}
+KINDS = (
+    ("binance", "binance:BTC/USDT", "binance:BTC/USDT", "spot:BTCUSDT"),
+    ("binanceusdm", "binanceusdm:BTC/USDT:USDT", "binanceusdm:BTC/USDT:USDT", "linear:BTCUSDT"),
+    ("bybit", "bybit:BTC/USDT", "binance:BTC/USDT", "spot:BTCUSDT"),
+    ("bybit", "bybit:BTC/USDT:USDT", "binanceusdm:BTC/USDT:USDT", "linear:BTCUSDT"),
+)
+"""Venue, what is traded there, what is followed and prices it, and the venue's own name of it."""
+
 
 # Faults of requests and streams, and how often each is drawn.
 REQUESTS: tuple[tuple[int, str, dict[str, Any]], ...] = (
@@ -109,31 +116,31 @@ def way(dice: random.Random) -> Ways:
 class Case:
     """One account: its venue process, its home, and its operator."""
 
-    def __init__(self, seed: int, number: int, folder: Path, config: str, mark: Decimal) -> None:
+    def __init__(self, seed: int, number: int, folder: Path, config: str) -> None:
         self.dice = random.Random(f"{seed}-{number}")
-        self.kind = tuple(KINDS)[number % len(KINDS)]
-        self.symbol = KINDS[self.kind]
+        self.kind, self.symbol, followed, self.key = KINDS[number % len(KINDS)]
         self.venue = VenueProcess(self.kind, journal=folder / "venue.jsonl")
         self.home = folder
-        self.mark = mark
+        self.mark = Decimal(0)
         self.asked = 0
         self.engine: EngineProcess | None = None
         self.database = Path()
         self.answers: Counter[str] = Counter()
         self.outcome = Outcome(
-            seed=seed, number=number, kind=self.kind, kills=[], faults=[], orders=0, fills=0, answers={},
+            seed=seed, number=number, kind=self.symbol, kills=[], faults=[], orders=0, fills=0, answers={},
             complaints=[], recovery_s=[], seconds=0.0,
         )  # fmt: skip
         self.config = folder / "config.toml"
+        priced = f'priced_by = {{"{self.symbol}" = "{followed}"}}' if followed != self.symbol else ""
         self.config.write_text(
             config.format(
-                kind=self.kind, symbol=self.symbol, rest=self.venue.rest, ws=self.venue.ws, keys=folder / "keys.toml"
+                kind=self.kind, followed=followed, priced=priced, rest=self.venue.rest, ws=self.venue.ws,
+                keys=folder / "keys.toml",
             )
-        )
+        )  # fmt: skip
         keys = folder / "keys.toml"
         keys.touch(mode=0o600)
         keys.write_text(f'[{self.kind}]\napi_key = "{KEY}"\napi_secret = "{SECRET}"\n')
-        self.move(Decimal(1))
 
     # Lives. --------------------------------------------------------------------------------------------------------
 
@@ -162,11 +169,11 @@ class Case:
         """One engine, to its end; False when its books were wrong."""
         self.venue.control("clear")
         self.outcome.kills.append(end.name)
+        if end.start and end.fault:
+            self.venue.control("fault", **end.fault)
         self.start()
         assert self.engine is not None
         if end.start:
-            if end.fault:
-                self.venue.control("fault", **end.fault)
             self.wait_for_death(end.wait_s or 6.0)
             self.meanwhile()
             return True
@@ -190,7 +197,15 @@ class Case:
         """An engine of this account."""
         self.engine = EngineProcess(self.home, self.config)
         self.venue.control("set", pid=self.engine.pid)
-        self.database = self.engine.places.database
+        self.database = self.engine.places.of_mode("live").database
+
+    def priced(self, client: BlockingClient) -> bool:
+        """Whether the engine has a book; the venue's market is then where that one was first."""
+        bids = [row["best_bid"] for row in client.ask(type="get", id=0, topic="markets")["data"] if row["live"]]
+        if bids and not self.mark:
+            self.mark = Decimal(str(bids[0])).quantize(Decimal("0.1"))
+            self.move(Decimal(1))
+        return bool(bids)
 
     def wait_for_death(self, within_s: float) -> None:
         """The engine ends by the trap, or by our hand after so long."""
@@ -204,6 +219,8 @@ class Case:
     def meanwhile(self) -> None:
         """The market does not stop for an engine that is dead."""
         self.venue.control("clear")
+        if not self.mark:
+            return
         for _ in range(self.dice.randrange(3)):
             self.move(Decimal(str(round(self.dice.uniform(0.99, 1.01), 4))))
         if self.dice.random() < 0.3:
@@ -324,7 +341,7 @@ class Case:
 
     def move(self, factor: Decimal) -> None:
         """Set the venue's price at so much of the mark."""
-        self.venue.control("price", symbol="BTCUSDT", price=str((self.mark * factor).quantize(Decimal("0.1"))))
+        self.venue.control("price", symbol=self.key, price=str((self.mark * factor).quantize(Decimal("0.1"))))
 
     def fill_some(self) -> None:
         """Somebody takes a part of an order that rests."""
@@ -349,9 +366,9 @@ class Case:
                 trading = client.ask(type="get", id=0, topic="trading")["data"]
                 reconciled = all(each["reconciled"] and each["connected"] for each in trading["venues"])
                 wrong = [f"not reconciled: {trading['reasons']}"]
-                if reconciled and trading["venues"] and not trading["unresolved"]:
+                if reconciled and trading["venues"] and not trading["unresolved"] and self.priced(client):
                     orders, positions = self.rows(client, "orders"), self.rows(client, "positions")
-                    wrong = differences(self.venue.state(), kept(self.database), orders, positions)
+                    wrong = differences(self.venue.state(), kept(self.database), orders, positions, trading["balances"])
             if not wrong:
                 self.outcome.recovery_s.append(round(time.monotonic() - begun, 2))
                 return True

@@ -23,10 +23,11 @@ VENUE: dict[str, Any] = {
 BOOK = Kept(orders={"a", "b"}, fills=Counter({"7": 1}), facts={"7": ("a", "buy", "60000", "0.01", "0.00001")})
 ORDERS = [{"id": "a", "open": False}, {"id": "b", "open": True}]
 POSITIONS = [{"instrument": "binance:BTC/USDT", "quantity": "0.00999"}]
+BALANCES = {"USDT": "99400", "BTC": "0.00999"}
 
 
 def test_equal_books_have_no_differences() -> None:
-    assert differences(VENUE, BOOK, ORDERS, POSITIONS) == []
+    assert differences(VENUE, BOOK, ORDERS, POSITIONS, BALANCES) == []
 
 
 def doubled(venue: Any, book: Kept) -> None:
@@ -61,6 +62,14 @@ def held(venue: Any, book: Kept) -> None:
     venue["balances"]["BTC"] = "0.01"
 
 
+def short(venue: Any, book: Kept) -> None:
+    venue["positions"]["linear:BTCUSDT"] = "-0.002"
+
+
+def paid(venue: Any, book: Kept) -> None:
+    venue["balances"]["USDT"] = "99399.99999999"
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
@@ -71,11 +80,13 @@ def held(venue: Any, book: Kept) -> None:
         (again, "sent more than once"),
         (unwritten, "not in the journal"),
         (standing, "the other way: ['c']"),
-        (held, "positions are"),
+        (held, "positions are BTC/USDT 0.00999, the venue's BTC/USDT 0.01"),
+        (short, "BTC/USDT:USDT -0.002"),
+        (paid, "balances are"),
     ],
 )
 def test_every_difference_is_told(spoil: Any, said: str) -> None:
     venue, book = copy.deepcopy(VENUE), copy.deepcopy(BOOK)
     spoil(venue, book)
-    (told,) = differences(venue, book, ORDERS, POSITIONS)
-    assert said in told
+    told = differences(venue, book, ORDERS, POSITIONS, BALANCES)
+    assert any(said in each for each in told)

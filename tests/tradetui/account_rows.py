@@ -30,8 +30,8 @@ def trading(**changed: Any) -> TradingView:
     fields: dict[str, Any] = {
         "mode": "paper", "state": "reduce",
         "reasons": ("not armed since the engine began: type PAPER (M, or `tradetui arm`) to let orders add risk",),
-        "armed": False, "latched": False, "word": "PAPER", "currency": "USDT", "equity": "10182.4", "day_pnl": "82.4",
-        "drawdown": 0.0061, "exposure": "1506.225", "unrealised": "5.625", "realised": "79.1", "fees": "2.325",
+        "armed": False, "latched": False, "word": "PAPER", "currency": "USDT", "equity": "10182.4", "day_pnl": "76.8",
+        "drawdown": 0.0061, "exposure": "1341", "unrealised": "-0.25", "realised": "79.1", "fees": "2.325",
         "funding": "0", "open_orders": 3, "unresolved": 0, "open_trades": 1, "positions": 1, "blind_s": 0.0,
         "blind_from": 0, "switches": tuple(SwitchView(name=name, on=True) for name in ("trading", "entries", "exits", ETH)),
         "venues": (), "balances": {"USDT": "8681.175", "ETH": "0.5"}, "instruments": (ETH, BTC),
@@ -54,10 +54,10 @@ def venue(**changed: Any) -> VenueView:
 
 def position(**changed: Any) -> PositionView:
     fields: dict[str, Any] = {
-        "instrument": ETH, "mode": "paper", "quantity": "0.5", "average": "3001.2", "mark": "3012.45",
-        "value": "1506.225", "unrealised": "5.625", "unrealised_pct": 0.3748, "realised": "0", "fees": "1.5006",
-        "funding": "0", "stop_loss": "2986", "take_profit": "3040", "trailing_bps": 0.0, "time_stop": 0,
-        "stop_held": "engine", "r": 0.74, "opened": NOW - 720 * SECOND, "trade": "t-1",
+        "instrument": ETH, "mode": "paper", "quantity": "0.5", "average": "2682.5", "mark": "2682",
+        "value": "1341", "unrealised": "-0.25", "unrealised_pct": -0.0186, "realised": "0", "fees": "1.3413",
+        "funding": "0", "stop_loss": "2681.95", "take_profit": "2684", "trailing_bps": 0.0, "time_stop": 0,
+        "stop_held": "engine", "r": -0.91, "opened": NOW - 720 * SECOND, "trade": "t-1",
     }  # fmt: skip
     return PositionView(**(fields | changed))
 
@@ -65,7 +65,7 @@ def position(**changed: Any) -> PositionView:
 def order(number: int = 1, **changed: Any) -> OrderView:
     fields: dict[str, Any] = {
         "id": f"k3x-{number}", "venue_id": "", "instrument": ETH, "mode": "paper", "side": "buy", "type": "limit",
-        "quantity": "0.25", "filled": "0", "price": "2990.5", "stop_price": "", "average": "", "time_in_force": "gtc",
+        "quantity": "0.25", "filled": "0", "price": "2682.25", "stop_price": "", "average": "", "time_in_force": "gtc",
         "reduce_only": False, "post_only": False, "origin": "operator", "oco": "", "state": "working", "open": True,
         "reason": "", "fees": {}, "created": NOW - 60 * SECOND, "updated": NOW - 60 * SECOND,
     }  # fmt: skip
@@ -80,12 +80,12 @@ def orders() -> list[OrderView]:
         order(5, post_only=True),
         order(4, **(over | {
             "state": "rejected", "type": "market", "price": "", "quantity": "0.0001",
-            "reason": "0.0001 ETH is worth 0.30 USDT, below the venue's least of 5 USDT: order more",
+            "reason": "0.0001 ETH is worth 0.27 USDT, below the venue's least of 5 USDT: order more",
         })),
-        order(3, **(away | {"type": "take_profit", "stop_price": "3040"})),
-        order(2, **(away | {"type": "stop", "stop_price": "2986"})),
+        order(3, **(away | {"type": "take_profit", "stop_price": "2684"})),
+        order(2, **(away | {"type": "stop", "stop_price": "2681.95"})),
         order(1, **(over | {
-            "state": "filled", "type": "market", "quantity": "0.5", "filled": "0.5", "average": "3001.2", "price": "",
+            "state": "filled", "type": "market", "quantity": "0.5", "filled": "0.5", "average": "2682.5", "price": "",
             "fees": {"ETH": "0.0005"},
         })),
     ]  # fmt: skip
@@ -94,7 +94,7 @@ def orders() -> list[OrderView]:
 def fill(number: int = 1, **changed: Any) -> FillView:
     fields: dict[str, Any] = {
         "id": f"k3x-1/{number}", "order": "k3x-1", "instrument": ETH, "mode": "paper", "side": "buy",
-        "price": "3001.2", "quantity": "0.25", "fee": "0.00025", "fee_asset": "ETH", "liquidity": "taker",
+        "price": "2682.5", "quantity": "0.25", "fee": "0.00025", "fee_asset": "ETH", "liquidity": "taker",
         "realised": "", "ts": NOW - 720 * SECOND,
     }  # fmt: skip
     return FillView(**(fields | changed))
@@ -111,7 +111,7 @@ def trade(**changed: Any) -> JournalView:
 
 def limit(name: str = "max_position", **changed: Any) -> LimitView:
     fields: dict[str, Any] = {
-        "name": name, "value": 0.2, "used": 0.1479, "least": 0.0, "most": 10.0, "unit": "share",
+        "name": name, "value": 0.2, "used": 0.1317, "least": 0.0, "most": 10.0, "unit": "share",
         "explained": "Largest position of one symbol, with its open orders, share of equity.",
     }  # fmt: skip
     return LimitView(**(fields | changed))
@@ -119,11 +119,11 @@ def limit(name: str = "max_position", **changed: Any) -> LimitView:
 
 def limits() -> tuple[LimitView, ...]:
     return (
-        limit("risk_per_trade", value=0.005, used=0.00149, most=0.1,
+        limit("risk_per_trade", value=0.005, used=0.000027, most=0.1,
               explained="Largest loss of a trade at its stop, as a share of equity."),
         limit(),
-        limit("max_exposure", value=0.5, used=0.1479, explained="Largest sum of all positions and open orders."),
-        limit("max_leverage", value=1.0, used=0.1479, least=0.1, most=20.0, unit="x", explained="Exposure over equity."),
+        limit("max_exposure", value=0.5, used=0.1317, explained="Largest sum of all positions and open orders."),
+        limit("max_leverage", value=1.0, used=0.1317, least=0.1, most=20.0, unit="x", explained="Exposure over equity."),
         limit("daily_loss", value=0.02, used=0.0, most=1.0, explained="Loss since 00:00 UTC at which entries end."),
         limit("drawdown", value=0.1, used=0.0061, most=1.0, explained="Fall from the peak at which all stops."),
         limit("orders_per_minute", value=10.0, used=9.0, least=1.0, most=1000.0, unit="1/min",
@@ -137,14 +137,14 @@ def limits() -> tuple[LimitView, ...]:
 def risk(**changed: Any) -> RiskView:
     fields: dict[str, Any] = {
         "limits": limits(), "equity": "10182.4", "peak": "10244.9", "day_start": "10100", "drawdown": 0.0061,
-        "daily": 0.0, "exposure": 0.1479, "leverage": 0.1479, "var": "58.2", "es": "81.4", "samples": 364,
+        "daily": 0.0, "exposure": 0.1317, "leverage": 0.1317, "var": "58.2", "es": "81.4", "samples": 364,
         "hit_rate": 0.58, "mean_r": 0.21, "trades": 12, "losses_in_a_row": 1, "pause_until": 0,
         "orders_last_minute": 9, "ramp": 1.0, "ramp_told": "",
         "regimes": (
             RegimeView(instrument=ETH, regime="normal", percentile=0.42, spread_bps=0.04, size=1.0),
             RegimeView(instrument=BTC, regime="wild", percentile=0.93, spread_bps=0.02, size=0.5),
         ),
-        "breakers": (), "protections": ("ETH/USDT: stop 2986, target 3040",),
+        "breakers": (), "protections": ("ETH/USDT: stop 2681.95, target 2684",),
     }  # fmt: skip
     return RiskView(**(fields | changed))
 
@@ -161,9 +161,9 @@ def equity() -> EquityView:
 
 def preview(**changed: Any) -> PreviewView:
     fields: dict[str, Any] = {
-        "instrument": ETH, "side": "buy", "type": "market", "quantity": "0.01", "price": "3012.46", "cost": "30.1246",
-        "fee": "0.00001", "fee_asset": "ETH", "slippage_bps": 0.2, "risk": "0.2646", "risk_share": 0.000026,
-        "reward": "", "position_after": "0.51", "exposure_after": 0.1509, "allowed": True, "refusals": (), "notes": (),
+        "instrument": ETH, "side": "buy", "type": "market", "quantity": "0.01", "price": "2682.01", "cost": "26.8201",
+        "fee": "0.00001", "fee_asset": "ETH", "slippage_bps": 0.2, "risk": "0.5364", "risk_share": 0.00005268,
+        "reward": "", "position_after": "0.51", "exposure_after": 0.1343, "allowed": True, "refusals": (), "notes": (),
     }  # fmt: skip
     return PreviewView(**(fields | changed))
 

@@ -25,6 +25,7 @@ from engine.orders import UNIT, Fill, Liquidity, Side
 from tests.support.venue import KEY, SECRET, Venue, serve
 from tests.support.venue.instruments import KINDS
 from tests.support.venue.orders import Order, Wanted
+from tradetui.kill import line
 from tradetui.kill.card import KillCard, VenueCard, make_card, read_card, write_card
 from tradetui.killing import KillReport, kill
 from tradetui.latch import Latch
@@ -94,8 +95,9 @@ def journal(place: Places, *fills: tuple[str, str, str, str, int]) -> None:
     place.database.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(place.database)
     connection.execute(
-        "CREATE TABLE records (id INTEGER PRIMARY KEY, kind TEXT, mode TEXT, client_key TEXT UNIQUE, ts INTEGER, body TEXT)"
-    )  # noqa: E501
+        "CREATE TABLE records"
+        " (id INTEGER PRIMARY KEY, kind TEXT, mode TEXT, client_key TEXT UNIQUE, ts INTEGER, body TEXT)"
+    )
     for number, instrument, side, quantity, ms in fills:
         fill = Fill(
             id=number, order="x-1", instrument=instrument, side=Side(side), price=60_000 * UNIT,
@@ -135,6 +137,7 @@ async def test_everything_that_stands_is_cancelled(kind: str, place: Places) -> 
 
 @pytest.mark.parametrize("kind", ["binanceusdm", "bybit"])
 async def test_flattening_closes_positions_reduce_only(kind: str, place: Places) -> None:
+    journal(place)
     async with staged(kind, place) as stage:
         stage.order("linear", "market", price=Decimal(0), quantity=Decimal("0.02"))
         kept = await stage.kill(flatten=False)
@@ -255,7 +258,10 @@ async def test_a_venue_that_refuses_is_reported_not_hidden(place: Places) -> Non
         assert report.latched
 
 
-async def test_one_that_does_not_listen_does_not_keep_the_others(place: Places) -> None:
+async def test_one_that_does_not_listen_does_not_keep_the_others(
+    place: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "PAUSE_S", 0.001)
     async with staged("binance", place) as stage:
         nobody = VenueCard(name="bybit", url="http://127.0.0.1:9", instruments=(SPOT,))
         strange = VenueCard(name="binancecoinm", url="http://127.0.0.1:9")
@@ -269,7 +275,8 @@ async def test_one_that_does_not_listen_does_not_keep_the_others(place: Places) 
         assert not report.done
 
 
-STRANGE = [b"[]", b"{}", b"null", b'"text"', b"[1]", b'[{"symbol": 1}]', b"[" * 5000, b"\xff\xfe", b"", b'{"retCode": 0}',
+STRANGE = [b"[]", b"{}", b"null", b'"text"', b"[1]", b'[{"symbol": 1}]', b"[" * 5000, b"\xff\xfe", b"",
+           b'{"retCode": 0}',
            b'{"retCode": 0, "result": {"list": [{}], "nextPageCursor": "x"}}', b'{"orders": {}}']  # fmt: skip
 
 
@@ -288,12 +295,15 @@ class Strange(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_DELETE = answer  # noqa: N815
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         pass
 
 
 @pytest.mark.parametrize("kind", ["binance", "binanceusdm", "bybit", "mexc"])
-async def test_whatever_a_venue_answers_there_is_a_report(kind: str, tmp_path: Path) -> None:
+async def test_whatever_a_venue_answers_there_is_a_report(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "PAUSE_S", 0.001)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Strange)
     serving = threading.Thread(target=server.serve_forever, args=(0.01,))
     serving.start()
@@ -472,9 +482,14 @@ async def test_no_secret_is_left_anywhere(place: Places, tmp_path: Path) -> None
         code, said, _ = await command(tmp_path, "--reason", "why")
         assert code == 1
         assert KEY not in said
-    for path in tmp_path.rglob("*"):
+    searched(tmp_path)
+    assert b"why" in place.kills.read_bytes()
+
+
+def searched(folder: Path) -> None:
+    """Look for the marked key in everything that was written."""
+    for path in folder.rglob("*"):
         if path.is_file():
             content = path.read_bytes()
-            assert SECRET.encode() not in content
+            assert SECRET.encode() not in content, path
             assert KEY.encode() not in content, path
-    assert b"why" in place.kills.read_bytes()

@@ -37,7 +37,7 @@ def test_it_is_open_until_it_is_closed_and_then_for_every_process_and_every_star
     assert "the feed is mad" in said
     assert "tradetui arm" in said
     assert Latch(tmp_path / "killed").closed() == said == latch.closed()
-    code = "import sys; from pathlib import Path; from tradetui.latch import Latch; print(Latch(Path(sys.argv[1])).closed())"
+    code = "import pathlib, sys; from tradetui.latch import Latch; print(Latch(pathlib.Path(sys.argv[1])).closed())"
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "killed"], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == said
     note = json.loads((tmp_path / "killed").read_text())

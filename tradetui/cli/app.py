@@ -14,6 +14,7 @@ from tradetui.cli import data as data_commands
 from tradetui.cli import engine as engine_commands
 from tradetui.cli import market as market_commands
 from tradetui.cli import query as query_commands
+from tradetui.cli import trading as trading_commands
 from tradetui.cli.doctor import doctor
 from tradetui.cli.keys import keys
 from tradetui.cli.options import Config, Profile, before, config_of, profile_of
@@ -208,6 +209,16 @@ app.command()(account_commands.fills)
 app.command()(account_commands.risk)
 app.command()(account_commands.pnl)
 app.command()(account_commands.audit)
+app.command()(trading_commands.order)
+app.command()(trading_commands.cancel)
+app.command()(trading_commands.protect)
+app.command()(trading_commands.flatten)
+app.command()(trading_commands.kill)
+app.command()(trading_commands.arm)
+app.command()(trading_commands.disarm)
+app.command()(trading_commands.switch)
+app.command()(trading_commands.limits)
+app.command()(trading_commands.reconcile)
 app.add_typer(market_commands.stream, name="stream")
 app.add_typer(config_commands.app, name="config")
 app.add_typer(data_commands.app, name="data")

@@ -126,7 +126,7 @@ def replay_through(
     found = opened(asked)
     watch = Report()
     lines = read_script(script) if script is not None else []
-    opening = partial(account_of, settings, prefix="r", armed=True) if script is not None else None
+    opening = partial(account_of, settings.on_paper(), prefix="r", armed=True) if script is not None else None
     played = Replay(found.recording, settings.for_market(), watch, opening, lines)
     statement = Statement() if script is not None else None
     for each in (line for line in lines if not found.recording.start <= line.at):
@@ -156,7 +156,7 @@ def replay_through(
     }
     account = played.state.account
     if statement is not None and account is not None:
-        begun = account_of(settings, prefix="r")
+        begun = account_of(settings.on_paper(), prefix="r")
         value_account(played.state, begun)
         result["ledger"] = statement.build(played.state, account, begun.equity)
         result["ledger"]["unasked"] = played.unasked
@@ -177,7 +177,14 @@ def replay_engine(asked: Asked, profile: str, config: Path | None, flags: dict[s
         raise SettingsInvalid(f"profile {profile!r}: a replay that others attach to has a number, as in default/4711")
     settings = load(config, profile=profile, flags=flags)
     found = opened(asked)
-    playback = Playback(found.recording, settings.for_market(), speed=found.speed, seek=found.begin, until=found.end)
+    playback = Playback(
+        found.recording,
+        settings.for_market(),
+        speed=found.speed,
+        seek=found.begin,
+        until=found.end,
+        account=partial(account_of, settings.on_paper(), prefix="r", armed=True) if settings.parts.trading else None,
+    )
     with Service(settings, here, playback=playback) as service:
         calm_collector(YOUNG)
         asyncio.run(service.run())

@@ -13,6 +13,7 @@ from msgspec import Meta
 from engine.execution.settings import TradingSettings
 from engine.ingestion.markets import COINM, SPOT, STAND_IN_MARKETS, USDM
 from engine.ingestion.session import FeedSettings
+from engine.orders import Mode
 from engine.risk.limits import RiskSettings
 from engine.settings import (
     EVERY_TIMEFRAME,
@@ -225,6 +226,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     notices: Notices = msgspec.field(default_factory=Notices)
     trading: TradingSettings = msgspec.field(default_factory=TradingSettings)
     risk: RiskSettings = msgspec.field(default_factory=RiskSettings)
+
+    def on_paper(self) -> Settings:
+        """Return the same with trading on paper, as every replay is."""
+        return msgspec.structs.replace(self, trading=msgspec.structs.replace(self.trading, mode=Mode.PAPER))
 
     def for_market(self) -> MarketSettings:
         """Return what the engine's market state is told."""

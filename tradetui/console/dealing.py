@@ -215,13 +215,13 @@ class Dealing:
         ] or ["Nothing is held; open orders are cancelled."]
         lines.append("Closing is at the market, at whatever price it gives.")
         if symbol is not None or all_:
-            name = f"all {len(held)} positions" if all_ else pair(here)
+            name = f"all {_counted(len(held), 'position')}" if all_ else pair(here)
             wish: Wish = {} if all_ else {"symbol": here}
             self._confirm(f"{self.account.word}: flatten {name}?", lines, f"flatten {name}", "flatten", wish)
             return
         ways = [
             Way("s", f"{pair(here)}: cancel its orders and close it", "symbol"),
-            Way("a", f"everything: {len(held)} positions, {_orders(len(self.account.open_orders))}", "all"),
+            Way("a", f"everything: {_counted(len(held), 'position')}, {_orders(len(self.account.open_orders))}", "all"),
         ]
 
         def answered(answer: str | None) -> None:
@@ -295,8 +295,8 @@ class Dealing:
         taken, desk = self._app.desk.taken, self._app.desk
         if taken is not None:
             price = f"{taken.price:.{self._places(desk.symbol)}f}"
-            keys = "\u2191 \u2193 a step, page up/down ten, tab another line, enter asks, esc lets go"
-            desk.hold = f"{taken.label}: {price} (was {taken.before:g}); {keys}"
+            keys = "\u2191\u2193 step, page ten, tab next, enter asks, esc lets go"
+            desk.hold = f"{taken.told}: {price} (was {taken.before:.10g}); {keys}"
         self._app.changed()
 
     def _moved(self, ask: bool | None) -> None:
@@ -388,7 +388,7 @@ class Dealing:
             limit = self.account.limit(name)
             if limit is not None:
                 lines.append(f"{name}: {staging.told(limit, limit.value)} \u2192 {staging.told(limit, value)}")
-        several = f"{len(wish)} limit{'s' if len(wish) > 1 else ''}"
+        several = _counted(len(wish), "limit")
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -455,4 +455,8 @@ class Dealing:
 
 
 def _orders(count: int) -> str:
-    return f"{count} order{'' if count == 1 else 's'}"
+    return _counted(count, "order")
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"

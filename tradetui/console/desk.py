@@ -10,6 +10,7 @@ from tradetui.console.keymap import KEYS, Key
 from tradetui.console.news import Want
 from tradetui.console.render.cells import age
 from tradetui.console.render.look import Look
+from tradetui.console.render.sums import gain
 from tradetui.console.series import Candles, Heat, Trades
 from tradetui.console.studies import LINES, MARKS, OF_PIVOTS, PROFILE, STUDIES
 from tradetui.console.view import TIMEFRAMES, ChartView, View
@@ -37,7 +38,7 @@ class Taken(NamedTuple):
     """A line of a chart that is moved: what it is of, its label, where it was and where it is held now.
 
     `what` is `order`, `trigger` (the stop price of an order), `stop_loss` or `take_profit`; `id` an order's id or an
-    instrument. Prices in quote units.
+    instrument. Prices in quote units; `average` (None: no position) and signed `size` are those of the position.
     """
 
     what: str
@@ -45,6 +46,15 @@ class Taken(NamedTuple):
     label: str
     before: float
     price: float
+    average: float | None = None
+    size: float = 0.0
+
+    @property
+    def told(self) -> str:
+        """What it is of, and what it would gain or lose where it is held."""
+        if self.average is None:
+            return self.label
+        return f"{self.label} {gain(f'{(self.price - self.average) * self.size:.8f}')[0]}"
 
 
 class Desk:

@@ -23,6 +23,13 @@ class Held(NamedTuple):
     price: float
     colour: int
     movable: bool = True
+    average: float | None = None
+    size: float = 0.0
+
+    @property
+    def told(self) -> str:
+        """Its label with what it would gain or lose."""
+        return Taken(self.what, self.id, self.label, self.price, self.price, self.average, self.size).told
 
 
 def held(account: Account, instrument: str) -> list[Held]:
@@ -50,8 +57,7 @@ def _of_position(view: PositionView) -> list[Held]:
     ):  # fmt: skip
         at = number(text)
         if at is not None:
-            made = gain(f"{(at - average) * size:.8f}")[0]
-            found.append(Held(what, view.instrument, f"{word} {much} {made}", at, colour))
+            found.append(Held(what, view.instrument, f"{word} {much}", at, colour, average=average, size=size))
     return found
 
 
@@ -71,7 +77,7 @@ def movable(account: Account, instrument: str) -> list[Taken]:
     """Return the lines of an instrument that can be taken into the hand, from above."""
     lines = [each for each in held(account, instrument) if each.movable]
     return [
-        Taken(each.what, each.id, each.label, each.price, each.price)
+        Taken(each.what, each.id, each.label, each.price, each.price, each.average, each.size)
         for each in sorted(lines, key=lambda each: -each.price)
     ]
 

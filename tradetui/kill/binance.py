@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from tradetui.credentials import Credentials
 from tradetui.kill.card import VenueCard
 from tradetui.kill.line import Call, Line, Params, Refusal, Unanswered
-from tradetui.kill.venues import Held, Ours, Standing, plain, stepped
+from tradetui.kill.venues import Held, Ours, Standing, plain, salable
 
 WINDOW_MS = "10000"
 """How old a request may be when it arrives."""
@@ -82,14 +82,13 @@ class Spot:
         """Sell what is ours, at most what is free."""
         account = self.line.ask("GET", "/api/v3/account", self._only_some())
         free = sum((Decimal(each["free"]) for each in account["balances"] if each["asset"] == ours.base), Decimal(0))
-        held = ours.quantity - self._sold(ours)
-        quantity = stepped(min(held, free), self._step(ours.symbol))
-        if quantity <= 0:
-            return f"{ours.instrument}: nothing to sell: {plain(max(held, Decimal(0)))} {ours.base} are ours, {plain(free)} are free"
+        quantity, less = salable(ours, self._sold(ours), free, self._step(ours.symbol))
+        if not quantity:
+            return less
         order = {"symbol": ours.symbol, "side": "SELL", "type": "MARKET", "quantity": plain(quantity)}
         done = self._place("/api/v3/order", order)
-        less = f"; {plain(held - quantity)} are left" if quantity < held else ""
-        return f"sold {done.get('executedQty') or f'{plain(quantity)}'} {ours.base} of {ours.instrument} at the market{less}"
+        sold = Decimal(str(done.get("executedQty") or quantity))
+        return f"sold {plain(sold)} {ours.base} of {ours.instrument} at the market{less}"
 
     def close(self) -> None:
         """Let go of the connection."""

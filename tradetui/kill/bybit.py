@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from tradetui.credentials import Credentials
 from tradetui.kill.card import VenueCard
 from tradetui.kill.line import Call, Line, Params, Refusal, Unanswered
-from tradetui.kill.venues import Held, Ours, Standing, plain, stepped
+from tradetui.kill.venues import Held, Ours, Standing, plain, salable
 
 WINDOW_MS = "10000"
 
@@ -141,16 +141,14 @@ class Bybit:
                     free += Decimal(coin.get("walletBalance") or 0) - Decimal(coin.get("locked") or 0)
         rules = self.line.public(f"/v5/market/instruments-info?category=spot&symbol={ours.symbol}")["result"]["list"]
         step = max((Decimal(each["lotSizeFilter"].get("basePrecision") or 0) for each in rules), default=Decimal(0))
-        held = ours.quantity - self._sold(ours)
-        quantity = stepped(min(held, free), step)
-        if quantity <= 0:
-            return f"{ours.instrument}: nothing to sell: {plain(max(held, Decimal(0)))} {ours.base} are ours, {plain(free)} are free"
+        quantity, less = salable(ours, self._sold(ours), free, step)
+        if not quantity:
+            return less
         order = {
             "category": "spot", "symbol": ours.symbol, "side": "Sell", "orderType": "Market", "qty": plain(quantity),
             "marketUnit": "baseCoin",
         }  # fmt: skip
         self._place(order)
-        less = f"; {plain(held - quantity)} are left" if quantity < held else ""
         return f"sold {plain(quantity)} {ours.base} of {ours.instrument} at the market{less}"
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from engine.unix import reachable
 from tradetui.lock import Holder, holder_of, is_held
 from tradetui.places import Places
 
-CONFIRM_S = 0.6
+CONFIRM_S = 0.5
 """Time for an engine to say that it has halted; one that is stopped or busy reads the command when it goes on."""
 
 GONE_S = 2.0

@@ -121,12 +121,17 @@ def work(account: Account, report: VenueReport, ours: list[Ours], *, flatten: bo
     """
     if not _cancel(account, report, latched):
         report.troubles.append("whether orders are still open is not known: look at the venue")
-    if flatten:
-        _flatten(account, report, ours)
     held = _positions(account, report)
-    report.positions += [each.text for each in held]
-    if held and flatten:
-        report.troubles.append("positions are still open: kill again with --flatten, or close them at the venue")
+    if flatten:
+        _sell(account, report, ours)
+        if held:
+            failed = _reduce(account, report, held)
+            held = _positions(account, report)
+            left = {each.symbol for each in held or ()}
+            report.troubles += [text for symbol, text in failed if held is None or symbol in left]
+        if held:
+            report.troubles.append("positions are still open: kill again with --flatten, or close them at the venue")
+    report.positions += [each.text for each in held or ()]
     if not flatten:
         report.positions += [f"{each.instrument} {plain(each.quantity)} (spot, as our journal has it)" for each in ours]
 
@@ -173,12 +178,18 @@ def _try(account: Account, standing: list[Standing]) -> str:
     return ""
 
 
-def _flatten(account: Account, report: VenueReport, ours: list[Ours]) -> None:
-    for held in _positions(account, report):
+def _reduce(account: Account, report: VenueReport, held: list[Held]) -> list[tuple[str, str]]:
+    """Close positions; return by symbol what failed, which is nothing where the position has gone meanwhile."""
+    failed = []
+    for each in held:
         try:
-            report.closed.append(account.reduce(held))
+            report.closed.append(account.reduce(each))
         except FAILURES as error:
-            report.troubles.append(f"{held.text} was not closed for certain: {why(error)}")
+            failed.append((each.symbol, f"{each.text} was not closed for certain: {why(error)}"))
+    return failed
+
+
+def _sell(account: Account, report: VenueReport, ours: list[Ours]) -> None:
     for each in ours:
         try:
             report.closed.append(account.sell(each))
@@ -186,12 +197,13 @@ def _flatten(account: Account, report: VenueReport, ours: list[Ours]) -> None:
             report.troubles.append(f"{each.instrument} {plain(each.quantity)} was not sold for certain: {why(error)}")
 
 
-def _positions(account: Account, report: VenueReport) -> list[Held]:
+def _positions(account: Account, report: VenueReport) -> list[Held] | None:
+    """Return the open positions, None if they are not known."""
     try:
-        return account.positions()
+        return list(dict.fromkeys(account.positions()))
     except FAILURES as error:
         report.troubles.append(f"positions are not known: {why(error)}")
-        return []
+        return None
 
 
 def why(error: Exception) -> str:
@@ -199,6 +211,20 @@ def why(error: Exception) -> str:
     if isinstance(error, Refusal | Unanswered):
         return str(error)
     return f"the venue's answer has another shape than is known ({type(error).__name__})"
+
+
+def salable(ours: Ours, sold: Decimal, free: Decimal, step: Decimal) -> tuple[Decimal, str]:
+    """Return how much of a position can be sold, and the words about what cannot.
+
+    `sold` is what left it since the journal's last fill, `free` the account's free balance, `step` the venue's.
+    """
+    held = max(ours.quantity - sold, Decimal(0))
+    quantity = stepped(min(held, free), step)
+    if quantity <= 0:
+        return Decimal(0), (
+            f"{ours.instrument}: nothing to sell: {plain(held)} {ours.base} are ours, {plain(free)} are free"
+        )
+    return quantity, f"; {plain(held - quantity)} are left" if quantity < held else ""
 
 
 def plain(amount: Decimal) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 
 from engine.orders import UNIT
 from engine.risk import metrics
+from engine.types import Timeframe
+from tests.support.series import BINANCE_1D, recorded
 
 
 def daily(returns: list[float]) -> np.ndarray:
@@ -58,6 +62,20 @@ def test_hours_are_taken_a_day_at_a_time():
     assert tail.var == pytest.approx(-worst[-1])
     assert tail.es == pytest.approx(-worst.mean())
     assert tail.samples == 39
+
+
+def test_recorded_days_lose_more_than_var_once_in_twenty(recordings_root_path: Path):
+    closes = recorded(recordings_root_path, BINANCE_1D, Timeframe.D1).close
+    tail = metrics.var_es([1.0], closes[:, None])
+    assert tail is not None
+    days = closes[1:] / closes[:-1] - 1
+    assert tail.samples == len(days)
+    assert len(days) > 1000
+    assert np.mean(-days >= tail.var) == pytest.approx(0.05, abs=1 / len(days))
+    assert tail.es == pytest.approx(-days[-days >= tail.var].mean())
+    short = metrics.var_es([-1.0], closes[:, None])
+    assert short is not None
+    assert short.var == pytest.approx(np.sort(days)[-int(len(days) * 0.05)])
 
 
 def test_a_missing_close_is_no_return_and_a_flat_position_needs_none():

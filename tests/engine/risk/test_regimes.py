@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.risk.limits import Regimes
-from engine.risk.regimes import LEAST_HOURS, RegimeTracker
-from engine.types import SECOND
+from engine.risk.regimes import LEAST_HOURS, MOST_HOURS, RegimeTracker
+from engine.types import SECOND, Timeframe
+from tests.support.series import BINANCE_1H, OUTAGES_1H, recorded
 
 
 def walk(*stretches: tuple[int, float], seed: int = 7) -> list[float]:
@@ -96,6 +100,38 @@ def test_a_wide_spread_is_wild_and_halves_size():
         changes.append(tracker.spread(bps, at))
     assert changes.count(True) == 1
     assert tracker.regime == before
+
+
+def test_recorded_hours_are_what_their_percentiles_say_and_do_not_flap(recordings_root_path: Path):
+    closes = recorded(recordings_root_path, BINANCE_1H, Timeframe.H1).close.tolist()[: MOST_HOURS + 1501]
+    tracker, seen, changes, bare = RegimeTracker(Regimes()), Counter[str](), 0, []
+    for end in range(MOST_HOURS + 1, len(closes)):
+        changes += tracker.closes(closes[:end])
+        seen[tracker.regime] += 1
+        assert tracker.percentile is not None
+        bare.append((tracker.percentile > 0.9) - (tracker.percentile < 0.3))
+    assert set(seen) == {"calm", "normal", "wild"}
+    assert 0.04 < seen["wild"] / seen.total() < 0.2
+    assert 0.2 < seen["calm"] / seen.total() < 0.5
+    assert changes < 0.8 * sum(one != other for one, other in pairwise(bare))
+
+
+def test_a_recorded_outage_makes_the_last_day_unknown_until_it_is_past(recordings_root_path: Path):
+    hours = recorded(recordings_root_path, OUTAGES_1H, Timeframe.H1)
+    places = hours.open_ms // 3_600_000
+    holes = [at for at in np.flatnonzero(np.diff(places) > 1) if at > MOST_HOURS]
+    assert holes
+    known = dict(zip(places.tolist(), hours.close.tolist(), strict=True))
+    last = int(places[holes[0]])
+
+    def told_at(hour: int) -> RegimeTracker:
+        return told([known.get(each, math.nan) for each in range(hour - MOST_HOURS, hour + 1)])
+
+    after = int(places[holes[0] + 1])
+    assert told_at(last).percentile is not None
+    assert told_at(after).regime == "unknown"
+    assert told_at(after + 23).regime == "unknown"
+    assert told_at(after + 24).percentile is not None
 
 
 def test_the_spread_is_of_the_last_minute_one_sample_a_second():

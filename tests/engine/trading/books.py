@@ -111,10 +111,14 @@ class Books:
         self._keep()
         return answers[-1]
 
+    def ask_only(self, side: str, quantity: str, kind: str = "market", **more: str | float | bool) -> Answered:
+        """Place an order; it is on its way."""
+        command = PlaceOrder(symbol=KEY, side=Side(side), type=OrderType(kind), quantity=quantity, **more)  # type: ignore[arg-type]
+        return self.ask(command)
+
     def order(self, side: str, quantity: str, kind: str = "market", **more: str | float | bool) -> Answered:
         """Place an order and let it arrive."""
-        command = PlaceOrder(symbol=KEY, side=Side(side), type=OrderType(kind), quantity=quantity, **more)  # type: ignore[arg-type]
-        answer = self.ask(command)
+        answer = self.ask_only(side, quantity, kind, **more)
         self.wait(0.3)
         return answer
 

@@ -303,7 +303,7 @@ class Binance:
         )  # fmt: skip
 
     def _answers(self, params: dict[str, str]) -> str:
-        usual = "FULL" if params["type"] in ("MARKET", "LIMIT") else "ACK"
+        usual = "FULL" if self._spot and params["type"] in ("MARKET", "LIMIT") else "ACK"
         return params.get("newOrderRespType", usual)
 
     def _found(self, params: dict[str, str], *, algo: bool = False) -> Order:

@@ -88,7 +88,8 @@ def submit_body(order: Order, kind: str, now_ms: int) -> Body:
     """The answer to a new order: ACK, RESULT or FULL."""
     body = order_body(order)
     if not order.instrument.spot:
-        return body
+        unfilled = {name: number(Decimal(0)) for name in ("executedQty", "cumQty", "cumQuote", "avgPrice")}
+        return body | unfilled | {"status": "NEW"} if kind == "ACK" else body
     body |= {"transactTime": now_ms}
     del body["time"], body["updateTime"], body["isWorking"]
     if kind == "ACK":

@@ -38,7 +38,7 @@ class EquityPane(Pane):
     def title(self) -> str:
         """Return the name with its key, and whose money it is."""
         word = self.desk.news.account.word
-        return f"{pressed(self.desk.keys, self.KEY)} Equity and drawdown{f' {word}' if word else ''}"
+        return f"{pressed(self.desk.keys, self.KEY)} Equity{f' {word}' if word else ''}"
 
     def told(self) -> str:
         """Return the last figures."""
@@ -53,7 +53,7 @@ class EquityPane(Pane):
         if self._deepest[0] is not view:
             self._deepest = view, max(point[2] for point in view.points)
         deepest = self._deepest[1]
-        return f"{plain(str(last[1]), 2)}{currency}, down {share(last[2])}, most {share(deepest)}"
+        return f"{plain(str(last[1]), 2)}{currency}, down {share(last[2])} (most {share(deepest)})"
 
     def version(self) -> object:
         """Return the points; new ones wait until a second has passed since those before."""

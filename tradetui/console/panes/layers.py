@@ -79,10 +79,10 @@ class Layers:
         for each in held(desk.news.account, desk.symbol):
             mine = taken is not None and (each.what, each.id) == (taken.what, taken.id)
             if mine and taken is not None:
-                found.insert(0, Level(taken.price, f"\u25b8 {each.label}", WARN, held=True))
-                said.append(f"in the hand: {each.label} {money(taken.price, self._outlook.places)}")
+                found.insert(0, Level(taken.price, f"\u25b8 {taken.told}", WARN, held=True))
+                said.append(f"in the hand: {taken.told} at {money(taken.price, self._outlook.places)}")
             else:
-                found.append(Level(each.price, each.label, each.colour))
+                found.append(Level(each.price, each.told, each.colour))
         return found
 
     def _levels(self, pivots: PivotsView, until_ms: int, said: list[str]) -> list[Level]:

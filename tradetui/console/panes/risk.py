@@ -63,7 +63,7 @@ class RiskPane(AccountPane):
         desk, trading = self.desk, self.account.trading
         if desk.staged:
             apply, drop = pressed(desk.keys, "detail"), pressed(desk.keys, "back")
-            return f"{len(desk.staged)} staged: {apply} applies, {drop} drops"
+            return f"{len(desk.staged)} staged ({apply} applies, {drop} drops)"
         return trading.state.upper() if trading is not None else ""
 
     def items(self) -> Sequence[Row]:

@@ -49,8 +49,8 @@ def figures(view: TradingView) -> list[Figure]:
     if view.unresolved:
         found.append(Figure("", f"{view.unresolved} UNRESOLVED", 13, pen(ALARM_TEXT, ALARM, BOLD)))
     found += [
-        Figure("equity ", plain(view.equity, 2), 11, PLAIN | BOLD),
-        Figure("day ", day, 11, with_back(own, BAR)),
+        Figure("equity ", plain(view.equity, 2), 10, PLAIN | BOLD),
+        Figure("day ", day, 10, with_back(own, BAR)),
         Figure("dd ", share(view.drawdown), 7, PLAIN),
         Figure("orders ", str(view.open_orders), 3),
     ]
@@ -58,7 +58,7 @@ def figures(view: TradingView) -> list[Figure]:
         found.insert(1 if view.unresolved else 0, Figure("blind ", uptime(view.blind_s), 6, pen(WARN, BAR, BOLD)))
     open_, its = gain(view.unrealised)
     found += [
-        Figure("open ", open_, 11, with_back(its, BAR)), Figure("exposure ", plain(view.exposure, 2), 11),
+        Figure("open ", open_, 10, with_back(its, BAR)), Figure("exposure ", plain(view.exposure, 2), 10),
         Figure("realised ", plain(view.realised, 2), 10), Figure("fees ", plain(view.fees, 2), 9),
     ]  # fmt: skip
     return found
@@ -95,7 +95,7 @@ def draw(frame: Frame, view: TradingView, *, fresh: bool) -> None:
     for each in reversed(kept):
         end -= each.width
         own = each.pen if fresh else PAST
-        frame.text(end, 0, fit(each.text, each.width, right=True), own)
+        frame.text(end, 0, fit(each.text, each.width), own)
         end -= len(each.name)
         frame.text(end, 0, each.name, QUIET)
         end -= 1

@@ -21,7 +21,8 @@ DOTS = 2
 LEAST = 8
 """Rows from which the drawdown has a curve of its own."""
 
-BRAILLE = 0x2800, 0x28FF
+FIRST, LAST = "\u2800", "\u28ff"
+"""Of braille."""
 
 
 def thinned(points: Sequence[tuple[int, float, float]], most: int) -> list[tuple[int, float, float]]:
@@ -42,16 +43,18 @@ def draw(frame: Frame, points: Sequence[tuple[int, float, float]], look: Look) -
     some = thinned(points, DOTS * frame.width)
     seconds = [point[0] for point in some]
     below = 0 if frame.height < LEAST else max(frame.height // 3, 4)
-    above = frame.part(0, 0, frame.width, frame.height - below)
     marker = "dot" if look.ascii else "braille"
-    _plot(above, seconds, [point[1] for point in some], pen(LINE1), marker, times=not below)
+    values, falls = [point[1] for point in some], [-100 * point[2] for point in some]
+    label = max(len(f"{each:,.2f}") for each in (*values, *falls))
+    above = frame.part(0, 0, frame.width, frame.height - below)
+    _plot(above, seconds, values, pen(LINE1), marker, label, times=not below)
     if below:
         under = frame.part(0, frame.height - below, frame.width, below)
-        _plot(under, seconds, [-100 * point[2] for point in some], pen(WARN), marker, times=True)
+        _plot(under, seconds, falls, pen(WARN), marker, label, times=True)
 
 
-def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, *, times: bool) -> None:
-    """Draw one curve; what is no axis and no figure is the curve."""
+def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, label: int, *, times: bool) -> None:
+    """Draw one curve; what is no axis and no figure is the curve. `label`: characters of a figure."""
     import plotext  # type: ignore[import-untyped, unused-ignore]
 
     plotext.clear_figure()
@@ -60,20 +63,22 @@ def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, *, 
     plotext.plot(x, y, marker=marker)
     low, high = min(y), max(y)
     if high - low < 1e-9:
-        plotext.ylim(low - 1, high + 1)
-    plotext.yfrequency(min(max(frame.height // 3, 2), 5))
+        low, high = low - 1, high + 1
+    plotext.ylim(low, high)
+    ticks = np.linspace(low, high, min(max(frame.height // 3, 2), 5)).tolist()
+    plotext.yticks(ticks, [f"{each:,.2f}".rjust(label) for each in ticks])
+    plotext.xaxes(times, False)
+    plotext.yaxes(True, False)
     if times:
-        ticks = sorted({x[0], x[len(x) // 2], x[-1]})
+        at = sorted({x[0], x[len(x) // 2], x[-1]})
         days = stamp(x[0] * 10**9)[:10] != stamp(x[-1] * 10**9)[:10]
-        plotext.xticks(ticks, [(stamp(each * 10**9)[5:16] if days else clock(each * 10**9)[:5]) for each in ticks])
+        plotext.xticks(at, [(stamp(each * 10**9)[5:16] if days else clock(each * 10**9)[:5]) for each in at])
     else:
         plotext.xticks([], [])
     lines = plotext.uncolorize(plotext.build()).splitlines()
     plotext.clear_figure()
     for row, line in enumerate(lines[: frame.height]):
         frame.text(0, row, line, pen(FAINT))
-    codes = frame.glyphs.view(np.uint32).reshape(frame.glyphs.shape) if frame.glyphs.flags.c_contiguous else None
-    glyphs = codes if codes is not None else np.vectorize(ord, otypes=[np.uint32])(frame.glyphs)
-    curve = (glyphs >= BRAILLE[0]) & (glyphs <= BRAILLE[1]) if marker == "braille" else frame.glyphs == "\u2022"
+    curve = (frame.glyphs >= FIRST) & (frame.glyphs <= LAST) if marker == "braille" else frame.glyphs == "\u2022"
     frame.pens[curve] = own
     frame.pens[np.isin(frame.glyphs, list("\u2502\u2524\u251c\u2500\u250c\u2510\u2514\u2518\u252c\u2534"))] = pen(AXIS)

@@ -18,6 +18,9 @@ LATER = ("date", "indicators")
 
 NEEDED = ("symbol", "longer")
 
+VITAL = "kill"
+"""What is named however narrow the terminal is, where there is trading."""
+
 TRADING = "trading"
 """Keys of trading come after those of the pane, where there is trading at all."""
 
@@ -50,9 +53,10 @@ def hints(width: int, kinds: tuple[str, ...], keys: tuple[Key, ...] = KEYS) -> t
     late = [key for key in own if key.id in LATER]
     first = [key for key in own if key.id not in LATER]
     needed = [key for key in others if key.id in NEEDED] if late else []
-    for key in (*always, *first, *needed, *trading, *late, *(key for key in others if key not in needed)):
+    vital = [key for key in trading if key.id == VITAL]
+    for key in (*always, *vital, *first, *needed, *trading, *late, *(key for key in others if key not in needed)):
         size = len(told[key.id]) + len(key.hint) + 3
-        if size <= room:
+        if size <= room and key.id not in kept:
             kept.add(key.id)
             room -= size
     ordered = [*always[:-1], *own, *trading, *others, *always[-1:]]

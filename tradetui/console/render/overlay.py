@@ -182,11 +182,12 @@ def _level(frame: Frame, level: Level, scale: Scale, places: int, look: Look) ->
         frame.glyphs[row], frame.pens[row] = "-" if look.ascii else "\u2500", own
         frame.text(max(frame.width - len(text) - 1, 0), row, f" {text} ", own)
         return
-    for x in range(frame.width - len(text), max(frame.width // 2, 0), -1):
-        if put(frame, row, x, text, own):
-            break
     free = frame.glyphs[row] == " "
     free[1::2] = False
+    for x in range(frame.width - len(text), max(frame.width // 2, 0), -1):
+        if put(frame, row, x, text, own):
+            free[max(x - 1, 0) : x + len(text) + 1] = False
+            break
     frame.glyphs[row, free] = "-" if look.ascii else "\u254c"
     frame.pens[row, free] = own
 

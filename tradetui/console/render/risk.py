@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 LINE = (Column("", 8, 11), Column("", 10, 1000))
 
-SWITCHES = (Column("switch", 12, 26), Column("what it does", 10, 200))
+SWITCHES = (Column("switch", 12, 18), Column("", 10, 200))
 
 LIMITS = (
-    Column("limit", 12, 17), Column("used", 5, 12), Column("now", 7, right=True, rank=1),
-    Column("of", 8, right=True), Column("staged", 9, 12), Column("from least to most", 10, 24, rank=2),
+    Column("limit", 12, 17), Column("used", 5, 12), Column("now", 8, right=True, rank=1),
+    Column("of", 8, right=True), Column("staged", 9, 12), Column("range", 16, rank=2),
     Column("what it is", 12, 200, rank=3),
 )  # fmt: skip
 
@@ -38,10 +38,13 @@ VENUES = (
 )  # fmt: skip
 
 EXPLAINED = {
-    "trading": "off: no order that adds risk, from whomever it comes",
-    "entries": "off: nothing new is opened; exits go on",
-    "exits": "off: stops and targets are yours alone to watch, and an alert says so",
+    "trading": ("orders are let through", "OFF: no order that adds risk, from whomever it comes"),
+    "entries": ("positions are opened and added to", "OFF: nothing is opened or added to"),
+    "exits": ("stops and targets act by themselves", "OFF: nobody but you watches stops and targets"),
 }
+"""What a switch does while it is on, and while it is off."""
+
+SYMBOL = "positions in it are opened and added to", "OFF: nothing is opened or added to in it"
 
 KNOB, RAIL = "\u25cf", "\u2500"
 
@@ -93,10 +96,11 @@ def _state(view: TradingView) -> list[Row]:
 def _switches(view: TradingView) -> list[Row]:
     found = [heading(SWITCHES)]
     for each in view.switches:
-        told = EXPLAINED.get(each.name, "off: nothing new is opened in it; exits go on")
+        on, off = EXPLAINED.get(each.name, SYMBOL)
+        told, name = (on if each.on else off), each.name.partition(":")[2] or each.name
         own = PLAIN if each.on else pen(WARN, attributes=BOLD)
-        found.append(Row(("switch", each.name), ((f"{box(each.on)} {each.name}", own), (told, pen(FAINT))),
-                         columns=SWITCHES))  # fmt: skip
+        cells: tuple[Cell, ...] = ((f"{box(each.on)} {name}", own), (told, pen(FAINT) if each.on else pen(WARN)))
+        found.append(Row(("switch", each.name), cells, columns=SWITCHES))
     return found
 
 
@@ -107,12 +111,19 @@ def limits(risk: RiskView, staged: Mapping[str, float]) -> list[Row]:
         other = staged.get(each.name)
         stage: Cell = "" if other is None else (f"\u2192 {staging.told(each, other)} *", pen(WARN, attributes=BOLD))
         cells: tuple[Cell, ...] = (
-            each.name.replace("_", " "), gauge(each), staging.told(each, each.used), staging.told(each, each.value),
+            each.name.replace("_", " "), gauge(each), used(each), staging.told(each, each.value),
             stage, (rail(each, each.value if other is None else other), pen(OWN if other is None else WARN)),
             (each.explained, pen(FAINT)),
         )  # fmt: skip
         found.append(Row(("limit", each.name), cells, columns=LIMITS))
     return found
+
+
+def used(limit: LimitView) -> str:
+    """Return what is used of a limit, short: its unit stands beside the limit."""
+    if limit.used is None:
+        return NOTHING
+    return f"{limit.used * 100:.2f} %" if limit.unit in staging.SHARES else f"{limit.used:,.4g}"
 
 
 def gauge(limit: LimitView) -> Gauge:
@@ -122,7 +133,7 @@ def gauge(limit: LimitView) -> Gauge:
     return Gauge(part, pen(own))
 
 
-def rail(limit: LimitView, value: float, width: int = 24) -> str:
+def rail(limit: LimitView, value: float, width: int = 16) -> str:
     """Return where a value stands between its bounds, as a knob on a rail."""
     at = round(staging.part(limit, value) * (width - 1))
     return RAIL * at + KNOB + RAIL * (width - 1 - at)

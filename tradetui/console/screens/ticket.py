@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -16,6 +17,7 @@ from textual.widgets import Input, Static
 from engine.errors import ConsoleError
 from tradetui.console.arguments import Unclear
 from tradetui.console.intents import SIDES, SIZES, TIFS, TYPES, Wish, named, sentence
+from tradetui.console.render.instruments import pair
 from tradetui.console.render.sums import plain, share
 from tradetui.console.screens.dialogs import LONG, Choice, Dialog
 from tradetui.console.screens.drawn import as_shown, drawn
@@ -64,6 +66,8 @@ class Pick(Static, can_focus=True):
     def __init__(self, choices: Sequence[str], chosen: str, id_: str) -> None:
         super().__init__(id=id_, classes="pick")
         self._choices = tuple(choices)
+        short = Counter(pair(each) for each in choices)
+        self._names = {each: pair(each) for each in choices if ":" in each and short[pair(each)] == 1}
         self.value = chosen if chosen in choices else choices[0]
 
     def on_mount(self) -> None:
@@ -71,7 +75,7 @@ class Pick(Static, can_focus=True):
         self._show()
 
     def _show(self) -> None:
-        text = f"\u25c2 {self.value.replace('_', ' ')} \u25b8"
+        text = f"\u25c2 {self._names.get(self.value, self.value.replace('_', ' '))} \u25b8"
         self.update(Content(as_shown(self.app, text)))
 
     def action_go(self, steps: int) -> None:
