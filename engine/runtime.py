@@ -257,10 +257,13 @@ class Engine:
                     self.applying.add(done - began)
 
     def _heed_latch(self) -> None:
-        """Halt where the kill switch was closed from outside."""
+        """Halt where the kill switch was closed from outside; who closed it there sees to positions, too."""
         account = self.state.account
-        if account is not None and not account.latched and (why := self.latch()):
-            self._control.appendleft(OperatorAsked(id=0, who=Who(client="latch"), command=Kill(reason=why)))
+        if account is None or account.latched or not (why := self.latch()):
+            return
+        if not any(isinstance(each, OperatorAsked) and isinstance(each.command, Kill) for each in self._control):
+            command = Kill(reason=why, flatten=False)
+            self._control.appendleft(OperatorAsked(id=0, who=Who(client="latch"), command=command))
 
     def _drain_control(self) -> None:
         control = self._control

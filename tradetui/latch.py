@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -32,13 +34,24 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+Mark = tuple[int, int, int]
+"""Which closing holds the latch: inode and time of its file (0 without one), and how often this process closed it."""
+
+
+class ClosedAgain(OSError):
+    """The latch was closed by somebody else while it was to be opened."""
+
+    def __init__(self) -> None:
+        super().__init__("somebody has closed the kill switch again meanwhile")
+
+
 class Latch:
     """The latch of one profile, at `path`; processes share it.
 
     Beside it lies a spare, an empty file that `prepare` makes: where there is no room for a note it becomes the latch.
     """
 
-    __slots__ = ("_folder", "_held", "_name", "_path", "_spare")
+    __slots__ = ("_arming", "_closings", "_folder", "_held", "_name", "_path", "_spare")
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -46,6 +59,8 @@ class Latch:
         self._folder = str(path.parent)
         self._spare = path.with_name(f"{path.name}.ready")
         self._held = ""
+        self._arming = 0
+        self._closings = 0
 
     def closed(self) -> str:
         """Return why no order may be sent, "" if the latch is open. Costs a look at the file; never raises."""
@@ -70,70 +85,98 @@ class Latch:
         except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
             return None
 
-    def prepare(self) -> None:
-        """Make the spare, so that the latch can be closed when there is no room left.
+    def unheeded(self) -> str:
+        """Return as `closed`, but "" while arming is under way: the engine that has just said yes halts not again."""
+        return "" if self._arming else self.closed()
 
-        Raises:
-            OSError: It cannot be made.
-        """
-        os.close(os.open(self._spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        self._settle()
+    def prepare(self) -> str:
+        """Make the spare, so that the latch can be closed when there is no room left; return what is wrong, or ""."""
+        try:
+            os.close(os.open(self._spare, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+            self._settle()
+        except OSError as error:
+            return (
+                f"the kill switch has no spare ({self._spare}: {error.strerror or error}): it may fail on a full disk"
+            )
+        return ""
+
+    def hold(self, reason: str, user: str = "") -> None:
+        """Close it in this process, at once; `close` is to follow."""
+        self._closings += 1
+        self._held = _told(_note(reason, user))
 
     def close(self, reason: str, user: str = "") -> str:
-        """Close the latch and return why it is closed; one that is closed already stays as it is.
+        """Close the latch and return why it is closed; the last one to close it is told.
 
         In this process it is closed even when this raises.
 
         Raises:
             OSError: It is not on disk: other processes do not see it, and a restart forgets it.
         """
-        note = Note(
-            at=time.time_ns(), user=inert(user or user_of(os.getuid()), 64), pid=os.getpid(), reason=told(reason)
-        )
+        note = _note(reason, user)
+        self._closings += 1
         self._held = _told(note)
-        if not self._is_there():
-            written = self._path.with_name(f"{self._path.name}.{note.pid}.{note.at}")
-            try:
-                _write(written, msgspec.json.encode(note))
-                self._put(written)
-            except OSError:
-                self._put_any(written)
-            finally:
-                with contextlib.suppress(OSError):
-                    written.unlink(missing_ok=True)
+        written = self._path.with_name(f"{self._path.name}.{note.pid}.{note.at}")
+        try:
+            _write(written, msgspec.json.encode(note))
+            written.replace(self._path)
+        except OSError:
+            self._put_any(written)
+        finally:
+            with contextlib.suppress(OSError):
+                written.unlink(missing_ok=True)
         self._settle()
         self._held = ""  # the file holds it now
         return self.closed()
 
-    def open(self) -> None:
-        """Open the latch, for a person who arms.
+    def mark(self) -> Mark:
+        """Return which closing holds it, or that none does."""
+        try:
+            facts = os.lstat(self._name)
+        except OSError:
+            return 0, 0, self._closings
+        return facts.st_ino, facts.st_mtime_ns, self._closings
+
+    @contextlib.contextmanager
+    def arming(self) -> Iterator[Mark]:
+        """Yield which closing is to be ended; while the block lasts `unheeded` is silent, `closed` is not."""
+        self._arming += 1
+        try:
+            yield self.mark()
+        finally:
+            self._arming -= 1
+
+    def open(self, seen: Mark | None = None) -> None:
+        """Open the latch, for a person who arms; with `seen` only if nobody has closed it again since.
 
         Raises:
+            ClosedAgain: Somebody has; it holds.
             OSError: It cannot be taken away, and holds.
         """
-        self.prepare()
-        if self._path.is_dir():
-            self._path.rmdir()
-        else:
-            self._path.unlink(missing_ok=True)
-        self._settle()
+        aside = self._path.with_name(f"{self._path.name}.opened.{os.getpid()}")
+        found = self.mark()
+        if seen is not None and found != seen:
+            raise ClosedAgain
+        if found[0]:
+            if trouble := self.prepare():
+                raise OSError(trouble)
+            self._path.rename(aside)
+            taken = os.lstat(aside)
+            if (taken.st_ino, taken.st_mtime_ns) != found[:2]:
+                self._give_back(aside)
+                raise ClosedAgain
+            if stat.S_ISDIR(taken.st_mode):
+                aside.rmdir()
+            else:
+                aside.unlink()
+            self._settle()
         self._held = ""
 
-    def _is_there(self) -> bool:
-        try:
-            os.lstat(self._path)
-        except OSError:
-            return False
-        return True
-
-    def _put(self, file: Path) -> None:
-        """Give a file the latch's name, unless another process was first: its reason stands."""
-        try:
-            os.link(file, self._path)
-        except FileExistsError:
-            return
-        except OSError:  # a file system without links
-            file.replace(self._path)
+    def _give_back(self, aside: Path) -> None:
+        """Put back what was closed in between, unless it is closed yet again."""
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, self._path, follow_symlinks=False)
+        aside.unlink()
 
     def _put_any(self, written: Path) -> None:
         """Close without a note: what was begun, or the spare, needs no room where its name is taken over."""
@@ -152,6 +195,10 @@ class Latch:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _note(reason: str, user: str) -> Note:
+    return Note(at=time.time_ns(), user=inert(user or user_of(os.getuid()), 64), pid=os.getpid(), reason=told(reason))
 
 
 def told(reason: str) -> str:

@@ -34,6 +34,7 @@ from engine.types import SECOND
 from engine.worker import Worker
 from storage.journal import EventJournal
 from tradetui import __version__, asking, bootstrap, crash, replays
+from tradetui.audit import Audit
 from tradetui.commands import commands
 from tradetui.config.sections import Settings
 from tradetui.credentials import load_credentials
@@ -45,6 +46,7 @@ from tradetui.places import Places, own
 from tradetui.redaction import Redactor
 from tradetui.stored import Stored
 from tradetui.trading import Trading, replay_commands, replayed
+from tradetui.webhook import Webhook, secrets_of, webhook_url
 
 log = logging.getLogger("tradetui.engine")
 
@@ -96,6 +98,11 @@ class Service:
         self._credentials = load_credentials(Path(file) if file else None)
         for credentials in self._credentials.values():
             self.redact.add(credentials.secrets)
+        self.webhook: Webhook | None = None
+        if playback is None and (url := webhook_url()) is not None:
+            self.redact.add(secrets_of(url))
+            mode, notices = settings.trading.mode, settings.notices
+            self.webhook = Webhook(url, notices.least, fills=notices.fills, profile=places.profile, mode=mode)
         self.workers = workers
         self.playback = playback
         self.engine: Engine | None = None
@@ -198,6 +205,8 @@ class Service:
 
         def changed(change: str, alert: Alert) -> None:
             journal.append(engine.now(), engine.state.seq, "alert", change, alert=alert)
+            if self.webhook is not None:
+                self.webhook.alert(change, alert)
             log.log(_LEVELS[alert.severity], "alert %s: %s %s: %s", change, alert.code, alert.component, alert.text)
 
         alerts = Alerts(changed, self.clean)
@@ -224,8 +233,14 @@ class Service:
         known: dict[str, Action | Attributed] = dict(commands(alerts, self.log, self.stop, playback))
         if playback is None:
             known |= data_commands(stored, self.places)
+            audit = Audit(stored.writer.record, self.places.mode, self.clean, engine.now)
+            known = audit.over(known, {"log_level": lambda: self.log.level})
         if playback is not None and trader is not None:
             known |= replay_commands(engine, trader, self.places)
+        if self.webhook is not None:
+            engine.companions.append(Part(name="webhook", run=self.webhook.run))
+            if trader is not None:
+                trader.notice = self.webhook.beside(trader.notice, engine.now, self.clean)
         if trading is not None and trader is not None:
             known |= trading.commands(engine, trader)
             engine.companions += trading.parts(engine, trader)
@@ -323,6 +338,8 @@ class Service:
                 yield Cause("JOURNAL_FAILED", "journal", journal.error, "tried again five times a second")
             for cause, times in self.stored.news():
                 alerts.passing(cause, engine.now(), times=times, hold=10 * SECOND)
+            if self.webhook is not None and (given_up := self.webhook.news()) is not None:
+                alerts.passing(given_up[0], engine.now(), times=given_up[1], hold=10 * SECOND)
             errors, lost[0] = self.log.errors + self.log.dropped - lost[0], self.log.errors + self.log.dropped
             if errors > 0:
                 alerts.passing(

@@ -116,7 +116,7 @@ class Trading:
 
         trader = Trader(engine.tell, outbox=outbox, notice=_notifier(engine, alerts), reconcile=reconcile)
         self.keepers = self._keepers_of(engine, outbox)
-        engine.trader, engine.latch = trader, self.latch.closed
+        engine.trader, engine.latch = trader, self.latch.unheeded
         return trader
 
     def _keepers_of(self, engine: Engine, outbox: Outbox) -> list[Keeper]:

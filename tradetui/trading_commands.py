@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from math import isfinite
@@ -53,6 +54,19 @@ Preview = Callable[[PlaceOrder], PreviewView]
 """What an order would be; raises RequestDenied where there is no such instrument."""
 
 _JSON = msgspec.json.Encoder()
+
+
+REASON_MOST = 200
+"""Characters of a reason that are kept."""
+
+DISK_S = 1.0
+"""Time for the latch to be on disk before the answer to a kill goes without it."""
+
+REASON = "signal SIGUSR1"
+
+KEEP_RUNNING = "do not restart this engine"
+
+HOLDS = "look why, then arm again"
 
 
 class _Word(NamedTuple):
@@ -110,8 +124,9 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
     async def kill(arguments: Args, who: Who) -> str:
         command = _command(Kill, arguments, {"flatten": _FLAG, "reason": _TEXT})
         reason = told(command.reason)
-        trouble = _close(latch, reason, who.user)
+        closing = _closing(latch, reason, who.user)
         said = await done(msgspec.structs.replace(command, reason=reason), who)
+        trouble = await closing
         return f"{said}; {trouble}" if trouble else said
 
     async def arm(arguments: Args, who: Who) -> str:
@@ -120,15 +135,17 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
         closed = latch.closed()
         if closed and not command.reason.strip():
             raise RequestDenied("reason", f"{closed}; it needs a reason, as in --reason 'the feed is back'")
-        said = await done(msgspec.structs.replace(command, reason=inert(command.reason.strip(), REASON_MOST)), who)
-        try:
-            latch.open()
-        except OSError as error:
-            why = f"{error.filename or 'the kill switch'}: {error.strerror or error}"
-            raise RequestDenied(
-                "latched", f"{said}; but the kill switch cannot be opened ({why}), so no order is sent: mend that, "
-                "then arm again"
-            ) from error  # fmt: skip
+        why = inert(command.reason.strip(), REASON_MOST)
+        with latch.arming() as seen:
+            said = await done(msgspec.structs.replace(command, reason=why), who)
+            try:
+                latch.open(seen)
+            except OSError as error:
+                raise RequestDenied(
+                    "latched", f"the kill switch is not open ({error.strerror or error}): no order is sent; {HOLDS}"
+                ) from error  # fmt: skip
+        if latch.closed():
+            raise RequestDenied("latched", f"{latch.closed()}; {HOLDS}")
         return said
 
     async def disarm(arguments: Args, who: Who) -> str:
@@ -161,10 +178,6 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
     }
 
 
-REASON_MOST = 200
-"""Characters of a reason that are kept."""
-
-
 class KillSignal:
     """SIGUSR1 as kill switch: the latch is closed at once, also in a loop that is busy; the engine halts when it can.
 
@@ -193,31 +206,42 @@ class KillSignal:
     def _hear(self, _number: int, _frame: types.FrameType | None) -> None:
         """Close the latch between two instructions of whatever runs; say it when the loop comes round."""
         first = not self._latch.closed()
-        trouble = _close(self._latch, "signal SIGUSR1", self._who.user) if first else ""
+        if first:
+            self._latch.hold(REASON)
+            threading.Thread(target=_close, args=(self._latch, REASON, self._who.user), daemon=True).start()
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._begin, first, trouble)
+            self._loop.call_soon_threadsafe(self._begin, first)
 
-    def _begin(self, first: bool, trouble: str) -> None:
-        task = asyncio.ensure_future(self._kill(first, trouble))
+    def _begin(self, first: bool) -> None:
+        task = asyncio.ensure_future(self._kill(first))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _kill(self, first: bool, trouble: str) -> None:
-        if trouble:
-            log.critical("%s", trouble)
+    async def _kill(self, first: bool) -> None:
         with contextlib.suppress(Exception):
-            answered = await self._ask(Kill(flatten=None if first else False, reason="signal SIGUSR1"), self._who)
+            answered = await self._ask(Kill(flatten=None if first else False, reason=REASON), self._who)
             log.warning("kill by signal: %s", answered.text)
 
 
+async def _closing_in(latch: Latch, reason: str, user: str) -> str:
+    work = asyncio.ensure_future(asyncio.to_thread(_close, latch, reason, user))
+    done, _ = await asyncio.wait((work,), timeout=DISK_S)
+    return work.result() if done else f"the kill switch is not on disk yet, after {DISK_S:g} s: {KEEP_RUNNING}"
+
+
+def _closing(latch: Latch, reason: str, user: str) -> asyncio.Future[str]:
+    """Close the latch in this process at once, and on disk beside the loop; the result is what is wrong with that."""
+    latch.hold(reason, user)
+    return asyncio.ensure_future(_closing_in(latch, reason, user))
+
+
 def _close(latch: Latch, reason: str, user: str) -> str:
-    """Close the latch; return what is wrong with that, "" if nothing is."""
     try:
         latch.close(reason, user)
     except OSError as error:
-        return (
-            f"the kill switch is closed in this engine only, not on disk ({error.strerror or error}): do not restart it"
-        )
+        said = f"the kill switch is closed in this engine only, not on disk ({error.strerror or error}): {KEEP_RUNNING}"
+        log.critical("%s", said)
+        return said
     return ""
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from engine.alerts import CATALOGUE, Alert, Cause, Severity
 from engine.errors import SettingsInvalid
+from engine.orders import Noticed
 from tradetui.credentials import Secret
 
 log = logging.getLogger("tradetui.engine")
@@ -126,6 +127,18 @@ class Webhook:
         """Take a fill, at `ts` (UTC ns)."""
         if self._fills:
             self._take(ts, FILLED, component, text)
+
+    def beside(
+        self, notice: Callable[[Noticed], None], now: Callable[[], int], clean: Callable[[str], str]
+    ) -> Callable[[Noticed], None]:
+        """Return what takes notices of trading to `notice`, as before, and fills of them here, too."""
+
+        def both(noticed: Noticed) -> None:
+            notice(noticed)
+            if noticed.code == FILLED:
+                self.fill(now(), clean(noticed.component), clean(noticed.text))
+
+        return both
 
     def _take(self, ts: int, code: str, component: str, text: str) -> None:
         if len(self._waiting) >= WAITING:

@@ -90,6 +90,8 @@ class BinanceSpot:
     acks = 1
     window_ms = DAY_MS - 1
     """Longest time between the bounds of a request for trades."""
+    most_ms = 30 * DAY_MS
+    """How far back fills are asked for: a request covers a day. What is older shows in balances and positions."""
     trades_weight = 20
 
     def __init__(self) -> None:
@@ -220,8 +222,8 @@ class BinanceSpot:
         )
 
     async def trades(self, ask: Ask, market: Listed, since_ms: int, now_ms: int) -> list[Execution]:
-        """Return all fills since then: by windows of time until the first, then by trade id."""
-        start = max(since_ms, 0)
+        """Return all fills since then, at most `most_ms` back: by windows of time until the first, then by trade id."""
+        start = max(since_ms, now_ms - self.most_ms)
         page: list[Any] = []
         while not page and start <= now_ms:
             end = min(start + self.window_ms, now_ms + 60_000)

@@ -78,6 +78,7 @@ class BinanceUsdm(BinanceSpot):
     weight_limit = 2400
     acks = 0
     window_ms = 7 * DAY_MS - 1
+    most_ms = 90 * DAY_MS
     trades_weight = 5
 
     def __init__(self) -> None:

@@ -47,6 +47,9 @@ from engine.types import MS
 WINDOW_MS = 7 * 86_400_000 - 1
 """Longest time between the bounds of a request for executions."""
 
+MOST_MS = 90 * 86_400_000
+"""How far back executions are asked for. What is older shows in balances and positions."""
+
 STATES = {
     "New": "working",
     "PartiallyFilled": "working",
@@ -259,7 +262,7 @@ class Bybit:
         )
 
     async def trades(self, ask: Ask, market: Listed, since_ms: int, now_ms: int) -> list[Execution]:
-        """Return all fills since then."""
+        """Return all fills since then, at most 90 days back."""
         return await self._trades(ask, market, {}, since_ms, now_ms)
 
     async def trades_of(self, ask: Ask, market: Listed, found: VenueOrder) -> list[Execution]:
@@ -276,7 +279,7 @@ class Bybit:
 
     async def _since(self, ask: Ask, params: dict[str, Any], since_ms: int, now_ms: int) -> list[Any]:
         found: list[Any] = []
-        start = max(since_ms, 0)
+        start = max(since_ms, now_ms - MOST_MS)
         while start <= now_ms:
             end = min(start + WINDOW_MS, now_ms + 60_000)
             bounds = {"startTime": str(start), "endTime": str(end)}

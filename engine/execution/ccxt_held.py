@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from msgspec import structs
 
 from engine.execution.ccxt_words import Listed
+from engine.execution.reconcile import spec_of
 from engine.execution.venue import VenueOrder
-from engine.orders import Adopted, Fill, Mode, OrderSpec, OrderType, Origin, Side
+from engine.orders import Adopted, Fill, Mode, OrderSpec
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 REMEMBERED = 20_000
 """Names of orders and ids of fills that are remembered; the core counts a fill once for ever."""
@@ -44,9 +50,13 @@ class Held:
         self._names: dict[tuple[str, str], str] = {}
         self._seen: dict[str, None] = {}
         self._adopted: dict[str, None] = {}
+        self._over: dict[str, None] = {}
+        self.last_fill = 0
+        """When the last fill that was handed on happened, UTC ns by the venue's clock."""
 
     def sent(self, spec: OrderSpec, market: Listed, now: int) -> None:
         """An order is about to be sent."""
+        self._over.pop(spec.id, None)
         self.open[spec.id] = Standing(market, now, spec)
 
     def accepted(self, order: str, venue_id: str) -> None:
@@ -59,6 +69,8 @@ class Held:
     def gone(self, order: str) -> None:
         """It was never there, or is over with all its fills."""
         self.open.pop(order, None)
+        self._over[order] = None
+        _bounded(self._over)
 
     def name(self, instrument: str, venue_id: str, order: str) -> None:
         """Remember what the venue calls an order."""
@@ -74,7 +86,7 @@ class Held:
         self.name(order.instrument, order.venue_id, order.id)
         standing = self.open.get(order.id)
         if standing is None:
-            if order.state != "working":
+            if order.state != "working" or order.id in self._over:
                 return
             standing = self.open[order.id] = Standing(market, now, spec_of(order, self.mode), order.venue_id)
             standing.filled = order.filled
@@ -87,6 +99,7 @@ class Held:
         """Take a fill; False: it was handed on before."""
         if not self.first(fill.id):
             return False
+        self.last_fill = max(self.last_fill, fill.ts)
         standing = self.open.get(fill.order)
         if standing is not None:
             standing.filled += fill.quantity
@@ -103,7 +116,7 @@ class Held:
 
     def _settle(self, order: str, standing: Standing) -> None:
         if standing.ended is not None and standing.filled >= standing.ended:
-            del self.open[order]
+            self.gone(order)
 
     def lacking(self) -> bool:
         """Tell whether an order ended with fills that have not come."""
@@ -120,34 +133,11 @@ class Held:
         return Adopted(spec=spec_of(order, self.mode), venue_id=order.venue_id, ts=now)
 
 
-def spec_of(order: VenueOrder, mode: Mode) -> OrderSpec:
-    """Return an order of the venue as one of ours, external."""
-    limited, conditional = order.price > 0, order.stop_price > 0
-    kind = OrderType.STOP if conditional else OrderType.MARKET
-    if limited:
-        kind = OrderType.STOP_LIMIT if conditional else OrderType.LIMIT
-    if order.type in set(OrderType):
-        kind = OrderType(order.type)
-    return OrderSpec(
-        id=order.id,
-        instrument=order.instrument,
-        side=Side(order.side),
-        type=kind,
-        quantity=order.quantity,
-        price=order.price,
-        stop_price=order.stop_price,
-        reduce_only=order.reduce_only,
-        origin=Origin.EXTERNAL,
-        mode=mode,
-        created=order.ts,
-    )
-
-
 def of_mode(fill: Fill, order: str, mode: Mode) -> Fill:
     """Return a fill under the name of its order."""
     return structs.replace(fill, order=order, mode=mode)
 
 
-def _bounded(kept: dict[object, object] | dict[str, None] | dict[tuple[str, str], str]) -> None:
+def _bounded(kept: dict[K, V]) -> None:
     while len(kept) > REMEMBERED:
-        del kept[next(iter(kept))]  # type: ignore[arg-type]
+        del kept[next(iter(kept))]

@@ -13,7 +13,6 @@ import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-
 from msgspec import structs
 
 from engine.approval import Approved
@@ -68,6 +67,14 @@ CONFIRM_S = (0.0, 0.1, 0.3)
 """Pauses before looking whether what was only acknowledged has happened."""
 
 CLOCK_TRIES = 3
+
+STILL_S = 0.1
+"""Pause after which a fill during a question for balances has been heard."""
+
+STILL_TRIES = 3
+
+MARGIN_NS = 20 * MS
+"""By which our reckoning of the venue's clock may be wrong."""
 
 
 class CcxtVenue:
@@ -315,20 +322,30 @@ class CcxtVenue:
         )  # fmt: skip
 
     async def account(self) -> VenueAccount:
-        """Ask for balances, positions and open orders.
+        """Ask for balances, positions and open orders, at a moment without fills: of such it is known what is in them.
 
         Raises:
             FeedError: No answer.
         """
         try:
+            for _ in range(STILL_TRIES):
+                asked = int(self.venue_ms() * MS)
+                balances, positions = await self.words.holdings(self.wire.ask, self.listed)
+                await asyncio.sleep(STILL_S)
+                if self.held.last_fill < asked - MARGIN_NS:
+                    break
             orders = await self.words.standing(self.wire.ask, self.listed)
-            balances, positions = await self.words.holdings(self.wire.ask, self.listed)
         except DAMAGE as error:
             raise self._damaged("the account", error) from None
         for order in orders:
             self.held.told(order, self.markets[order.instrument], self.now())
         return VenueAccount(
-            venue=self.name, ts=self.now(), balances=balances, positions=positions, open_orders=tuple(orders)
+            venue=self.name,
+            ts=asked,
+            balances=balances,
+            positions=positions,
+            open_orders=tuple(orders),
+            mode=self.mode,
         )
 
     async def fills(self, instrument: str, since: int) -> tuple[Fill, ...]:

@@ -5,8 +5,6 @@ Fees are money of the fill and exact; spread and slippage are assumed only where
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-
 import msgspec
 
 from engine.execution.money import fee, value
@@ -17,6 +15,9 @@ from engine.types import Instrument
 
 BPS = 10_000
 """Basis points in one."""
+
+_FINE = 1_000_000
+"""Of a basis point: rates are read to so small a part of one."""
 
 
 class CostModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +52,11 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
 
         It is `price` and half the spread and slippage, to the next step that is no better. At least one step is left.
         """
-        share = (Decimal(str(self.half_spread_bps)) + Decimal(str(self.slippage_bps))) / BPS
-        steps = price * (1 + side.sign * share) / tick
-        rounding = ROUND_CEILING if side is Side.BUY else ROUND_FLOOR
-        return max(int(steps.to_integral_value(rounding)), 1) * tick
+        share = round((self.half_spread_bps + self.slippage_bps) * _FINE)
+        whole = BPS * _FINE
+        exact, per_step = price * (whole + side.sign * share), whole * tick
+        steps = -(-exact // per_step) if side is Side.BUY else exact // per_step
+        return max(steps, 1) * tick
 
     def one_way_bps(self, liquidity: Liquidity) -> float:
         """Return what one fill costs, bps: the fee, and for one that takes spread and slippage."""

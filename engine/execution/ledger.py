@@ -145,6 +145,10 @@ class Ledger:
         opened = position.trade not in ("", trade)
         return Applied(realised=realised, closed=closed, opened=opened, beyond=beyond)
 
+    def knows(self, fill: Fill) -> bool:
+        """Tell whether a fill was taken in already, or is older than what is remembered."""
+        return f"{fill.instrument} {fill.id}" in self._seen or fill.ts < self._forgotten
+
     def sweep(self, instrument: str, dust: int, ts: int, reason: str = "") -> ClosedTrade | None:
         """Close the trade of an instrument of which less than `dust` is held, which nobody can sell; return it then."""
         position = self.positions.get(instrument)

@@ -114,10 +114,10 @@ class Matching:
         spec = order.spec
         order.waiting = False
         self.events.append(OrderTriggered(order=spec.id, ts=now, price=trade.price))
-        self._others(own, order, now, f"{spec.id} of the same group was triggered")
         book = own.against(look) if look.live and not own.blind else None
         model: FillModel = trade if book is None else book
         self.enter(own, order, model.take(spec.side, order.remaining, order.price), look, now, book)
+        self._others(own, order, now, f"{spec.id} of the same group was triggered")
 
     # Fills. -------------------------------------------------------------------------------------------------------
 
@@ -176,9 +176,12 @@ class Matching:
     # Ends. --------------------------------------------------------------------------------------------------------
 
     def _reduced(self, own: OwnBook, order: Resting, filled: int, now: int) -> None:
-        """Take what one order of a group was filled from the others; they end with it."""
+        """Take what one order of a group was filled from the others; they end with it.
+
+        One that was triggered ends them in any case.
+        """
         group = order.spec.oco
-        if not group:
+        if not group or order.spec.type.conditional:
             return
         if not order.remaining:
             self._others(own, order, now, f"{order.spec.id} of the same group was filled")

@@ -20,6 +20,7 @@ from engine.orders import (
     Adopted,
     BalancesReported,
     Fill,
+    Mode,
     OrderAmended,
     OrderEvent,
     OrderFilled,
@@ -93,7 +94,7 @@ class _Findings:
                 strangers.setdefault(fill.order, []).append(fill)
         for name, own in strangers.items():
             order = self.there.get(name)
-            self._adopt(spec_of(order, own[0]) if order is not None else _spec_of_fills(own), order)
+            self._adopt(spec_of(order, self.account.mode) if order is not None else _spec_of_fills(own), order)
         for fill in new:
             self.events.append(OrderFilled(order=fill.order, ts=fill.ts, fill=fill))
             whose = "order" if fill.order in self.orders.by_id else "order, not made here,"
@@ -109,7 +110,7 @@ class _Findings:
             if order.id in self.adopted:
                 continue
             if ours is None:
-                self._adopt(spec_of(order), order)
+                self._adopt(spec_of(order, self.account.mode), order)
                 self._differ(order, "stands at the venue and was not made here: it is taken in, as external")
             elif not ours.open:
                 self._adopt(ours.spec, order)
@@ -153,8 +154,8 @@ class _Findings:
                 continue
             self.ask[spec.id] = None
             self.differences.append(
-                f"{spec.side} {decimal(spec.quantity)} {spec.instrument} ({spec.id}) is {order.state} here and does not "
-                "stand at the venue; it is asked for"
+                f"{spec.side} {decimal(spec.quantity)} {spec.instrument} ({spec.id}) is {order.state} here and does "
+                "not stand at the venue; it is asked for"
             )
 
     def positions(self, ledger: Ledger, new: Sequence[Fill]) -> tuple[str, ...]:
@@ -174,8 +175,8 @@ class _Findings:
             if here != there:
                 differing.append(instrument)
                 self.differences.append(
-                    f"the position of {instrument} is {decimal(there)} at the venue, and all fills make {decimal(here)}: "
-                    "nothing is changed; close it at the venue, or find the missing fills"
+                    f"the position of {instrument} is {decimal(there)} at the venue, all fills make {decimal(here)}; "
+                    "nothing is changed: close it at the venue, or find the missing fills"
                 )
         return tuple(differing)
 
@@ -212,15 +213,15 @@ class _Findings:
         self.differences.append(f"{order.side} {decimal(order.quantity)} {order.instrument} ({order.id}) {what}")
 
 
-def spec_of(order: VenueOrder, of: Fill | None = None) -> OrderSpec:
-    """Return an order that stands at the venue as one of ours, external; its mode is that of a fill of it."""
+def spec_of(order: VenueOrder, mode: Mode) -> OrderSpec:
+    """Return an order that stands at the venue as one of ours, external."""
     limited, conditional = order.price > 0, order.stop_price > 0
     kind = OrderType.STOP if conditional else OrderType.MARKET
     if limited:
         kind = OrderType.STOP_LIMIT if conditional else OrderType.LIMIT
     if order.type in set(OrderType):
         kind = OrderType(order.type)
-    spec = OrderSpec(
+    return OrderSpec(
         id=order.id,
         instrument=order.instrument,
         side=Side(order.side),
@@ -230,9 +231,9 @@ def spec_of(order: VenueOrder, of: Fill | None = None) -> OrderSpec:
         stop_price=order.stop_price,
         reduce_only=order.reduce_only,
         origin=Origin.EXTERNAL,
+        mode=mode,
         created=order.ts,
     )
-    return spec if of is None else msgspec.structs.replace(spec, mode=of.mode)
 
 
 def _spec_of_fills(fills: Sequence[Fill]) -> OrderSpec:

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from engine.approval import Approved
-from engine.orders import AccountEvent, Fill, OrderEvent, OrderSpec, Rules
+from engine.orders import AccountEvent, Fill, Mode, OrderEvent, OrderSpec, Rules
 
 
 class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +33,17 @@ class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VenueAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a venue knows of us at one moment: balances (free and locked), signed positions of derivatives."""
+    """All that a venue knows of us at one moment: balances (free and locked), signed positions of derivatives.
+
+    `ts` is by the venue's clock, as are its fills: what was filled until then is in the balances.
+    """
 
     venue: str
     ts: int
     balances: dict[str, int]
     positions: dict[str, int]
     open_orders: tuple[VenueOrder, ...]
+    mode: Mode = Mode.LIVE
 
 
 class Permissions(msgspec.Struct, frozen=True, kw_only=True):

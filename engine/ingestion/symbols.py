@@ -37,6 +37,9 @@ QUOTES = (
 INVERSE_CONTRACT_USD = {"BTC": 100}
 """Quote units of one COIN-M contract; every other base has 10."""
 
+MOST = 1e12
+"""Quantities are counted up to here."""
+
 _SYMBOL = re.compile(r"([A-Z0-9]+?)(?:_(PERP|\d{6}))?")
 
 
@@ -234,14 +237,19 @@ def _rules(filters: dict[str, _Filter]) -> Rules | None:
             tick=units(price.tickSize),
             step=units(lot.stepSize),
             min_quantity=units(lot.minQty),
-            max_quantity=units(lot.maxQty or "0"),
-            max_market_quantity=units(at_market.maxQty or "0"),
+            max_quantity=_bound(lot.maxQty),
+            max_market_quantity=_bound(at_market.maxQty),
             min_notional=units(worth.minNotional or worth.notional or "0"),
         )
     except (KeyError, ValueError):
         return None
     usable = min(told.tick, told.step) > 0 and min(told.min_quantity, told.max_quantity, told.min_notional) >= 0
-    return told if usable else None
+    return told if usable and told.max_market_quantity >= 0 else None
+
+
+def _bound(most: str) -> int:
+    """Return a largest quantity in 1e-8; one that is larger than anything that is counted here is none."""
+    return units(most) if most and float(most) < MOST else 0
 
 
 def entry_of(body: bytes, symbol: str) -> bytes | None:

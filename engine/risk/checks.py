@@ -68,7 +68,7 @@ def _spread(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[R
 
 def _collar(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[Refused]:
     kind, collar, mid = spec.type, limits.price_collar, situation.mid
-    if kind.conditional:
+    if kind is not OrderType.MARKET and kind is not OrderType.LIMIT:
         # The market will be at its stop price then: that, not today's mid, is what the limit is held against.
         if not kind.limited:
             return

@@ -68,8 +68,8 @@ def size(
     if isinstance(quantity, Refused):
         return quantity
     quantity = min(quantity, _most(limits, situation, side, equity, entry, distance))
-    if rules.max_quantity:
-        quantity = min(quantity, rules.max_quantity)
+    most = (rules.max_quantity, rules.max_market_quantity if situation.book_reach is not None else 0)
+    quantity = min((quantity, *(each for each in most if each)))
     quantity -= quantity % rules.step
     if quantity <= 0 or quantity < rules.min_quantity or quantity * entry // UNIT < rules.min_notional:
         least = max(rules.min_quantity, rules.step, -(-rules.min_notional * UNIT // entry))

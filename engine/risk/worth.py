@@ -8,9 +8,10 @@ from engine.risk.situation import Situation
 
 def reference(situation: Situation, spec: OrderSpec) -> int | None:
     """Return the worst price known for an order: its limit, its stop, or how far it would walk the book; 1e-8."""
-    if spec.type is OrderType.MARKET:
+    kind = spec.type
+    if kind is OrderType.MARKET:
         return situation.book_reach
-    return spec.price if spec.type.limited else spec.stop_price
+    return spec.price if kind is OrderType.LIMIT or kind.limited else spec.stop_price
 
 
 def worth(situation: Situation, spec: OrderSpec) -> int | None:

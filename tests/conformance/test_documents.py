@@ -40,7 +40,7 @@ def test_every_setting_is_documented_and_shown() -> None:
 def test_every_number_of_the_settings_has_bounds_and_a_unit() -> None:
     for setting in SETTINGS.values():
         if isinstance(setting.default, int | float) and not isinstance(setting.default, bool):
-            assert " from " in setting.allowed or " below " in setting.allowed, setting.key
+            assert any(f" {word} " in setting.allowed for word in ("from", "below", "at most")), setting.key
             said = setting.description
             assert not setting.key.endswith("_s") or re.search(r"\bs\b", said), setting.key
             assert not setting.key.endswith("_mb") or "MB" in said, setting.key

@@ -48,6 +48,7 @@ mode = "live"
 rest = "{rest}"
 ws = "{ws}"
 [risk.limits]
+risk_per_trade = 0.1
 max_position = 10
 max_exposure = 10
 max_leverage = 20

@@ -40,7 +40,8 @@ def kept(database: Path) -> Kept:
                 found.orders.add(said["id"])
                 continue
             fill = said.get("fill", said)
-            name = fill["id"].rpartition("-")[2]  # the venue's own number comes last
+            venue, _, name = fill["id"].partition("-")
+            name = name if venue == "bybit" else name.rpartition("-")[2]  # Binance counts by symbol
             found.fills[name] += 1
             numbers = [_plain(Decimal(fill[name]) / UNIT) for name in ("price", "quantity", "fee")]
             found.facts[name] = (fill["order"], fill["side"], *numbers)

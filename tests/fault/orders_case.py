@@ -246,6 +246,8 @@ class Case:
             if time.monotonic() > end:
                 raise AssertionError(f"the engine cannot be armed: {said}")
             time.sleep(0.1)
+        while client.ask(type="get", id=0, topic="trading")["data"]["equity"] is None and time.monotonic() < end:
+            time.sleep(0.05)
 
     def tell(self, client: BlockingClient, name: str, **arguments: Any) -> dict[str, Any]:
         """A command, and its answer."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from engine.tradingviews import (
     EquityView,
     FillView,
@@ -33,7 +35,8 @@ def trading(**changed: Any) -> TradingView:
         "armed": False, "latched": False, "word": "PAPER", "currency": "USDT", "equity": "10182.4", "day_pnl": "76.8",
         "drawdown": 0.0061, "exposure": "1341", "unrealised": "-0.25", "realised": "79.1", "fees": "2.325",
         "funding": "0", "open_orders": 3, "unresolved": 0, "open_trades": 1, "positions": 1, "blind_s": 0.0,
-        "blind_from": 0, "switches": tuple(SwitchView(name=name, on=True) for name in ("trading", "entries", "exits", ETH)),
+        "blind_from": 0,
+        "switches": tuple(SwitchView(name=name, on=True) for name in ("trading", "entries", "exits", ETH)),
         "venues": (), "balances": {"USDT": "8681.175", "ETH": "0.5"}, "instruments": (ETH, BTC),
     }  # fmt: skip
     return TradingView(**(fields | changed))
@@ -123,14 +126,14 @@ def limits() -> tuple[LimitView, ...]:
               explained="Largest loss of a trade at its stop, as a share of equity."),
         limit(),
         limit("max_exposure", value=0.5, used=0.1317, explained="Largest sum of all positions and open orders."),
-        limit("max_leverage", value=1.0, used=0.1317, least=0.1, most=20.0, unit="x", explained="Exposure over equity."),
+        limit("max_leverage", value=1.0, used=0.1317, least=0.1, most=20.0, unit="x", explained="Leverage."),
         limit("daily_loss", value=0.02, used=0.0, most=1.0, explained="Loss since 00:00 UTC at which entries end."),
         limit("drawdown", value=0.1, used=0.0061, most=1.0, explained="Fall from the peak at which all stops."),
         limit("orders_per_minute", value=10.0, used=9.0, least=1.0, most=1000.0, unit="1/min",
               explained="Orders that add risk, per minute."),
         limit("stale_ms", value=2000.0, used=None, least=100.0, most=60_000.0, unit="ms",
               explained="Age of the book above which it blocks."),
-        limit("max_open_trades", value=3.0, used=1.0, least=1.0, most=100.0, unit="", explained="Open trades at a time."),
+        limit("max_open_trades", value=3.0, used=1.0, least=1.0, most=100.0, unit="", explained="Open trades."),
     )  # fmt: skip
 
 
@@ -174,9 +177,22 @@ REFUSAL = (
 )
 
 
-def everything(**changed: Any) -> dict[str, Any]:
-    """Return all topics about trading by name."""
-    return {
+def everything(*, apart: int = 0, **changed: Any) -> dict[str, Any]:
+    """Return all topics about trading by name, so many ns later."""
+    told = {
         "trading": active(), "positions": [position()], "orders": orders(), "fills": [fill(2), fill(1)],
         "journal": [trade()], "risk": risk(), "equity": equity(), **changed,
     }  # fmt: skip
+    for topic in ("positions", "orders", "fills", "journal"):
+        told[topic] = [_later(row, apart) for row in told[topic]]
+    points = tuple((second + apart // SECOND, *rest) for second, *rest in told["equity"].points)
+    return told | {"equity": EquityView(points=points)}  # type: ignore[arg-type, unused-ignore]
+
+
+def _later(row: Any, apart: int) -> Any:
+    times = {
+        name: getattr(row, name) + apart
+        for name in ("opened", "closed", "created", "updated", "ts")
+        if hasattr(row, name)
+    }
+    return msgspec.structs.replace(row, **times)

@@ -97,6 +97,12 @@ class FakeEngine:
         self.commands: list[tuple[str, dict[str, Any]]] = []
         self.ended: list[int] = []
         self.denies: set[str] = set()
+        self.says: dict[str, str] = {}
+        """What is said of a command that is done."""
+        self.refuses: dict[str, str] = {}
+        """Why a command is refused."""
+        self.slow: set[str] = set()
+        """Commands that are never answered."""
         self.mute = False
         self.clock: Callable[[], int] = time.time_ns
         self.dies_of: set[str] = set()
@@ -226,10 +232,13 @@ class FakeEngine:
                     writer.write(frame(Done(id=request.id)))
                 elif isinstance(request, Command):
                     self.commands.append((request.name, dict(request.arguments)))
-                    if request.name in self.denies:
-                        writer.write(frame(Denied(id=request.id, code="invalid_argument", reason="it cannot be done")))
+                    if request.name in self.slow:
                         continue
-                    writer.write(frame(Done(id=request.id, text="done")))
+                    if request.name in self.denies or request.name in self.refuses:
+                        reason = self.refuses.get(request.name, "it cannot be done")
+                        writer.write(frame(Denied(id=request.id, code="invalid_argument", reason=reason)))
+                        continue
+                    writer.write(frame(Done(id=request.id, text=self.says.get(request.name, "done"))))
                     if request.name == "stop":
                         await self.stop("the engine is stopping")
                         return

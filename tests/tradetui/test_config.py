@@ -236,7 +236,11 @@ def test_a_bare_pair_is_binance_spot() -> None:
         ("[websocket]\nsilence_s = 3", "it belongs in [data_provider.websocket] or [market]"),
         ("[websockets]\nx = 1", "there is a section [data_provider.websocket]"),
         ("[log]\nx = 1", "known here are level, max_mb, backups"),
-        ("zzz = 1", "known are data_provider, market, venues, parts, engine, storage, log, credentials, profiles"),
+        (
+            "zzz = 1",
+            "known are data_provider, market, venues, parts, engine, storage, log, credentials, notices, trading, "
+            "risk, profiles",
+        ),
         ("[profiles.x.logs]\nlevel = 1", "did you mean log.level?"),
     ],
 )
@@ -422,9 +426,16 @@ def values(setting: Setting) -> st.SearchStrategy[Any]:
             return st.floats(least, most, **open_at, allow_nan=False)
         case inspect.LiteralType():
             return st.sampled_from(get_args(get_args(setting.type)[0]))
+        case inspect.EnumType():
+            return st.sampled_from([member.value for member in form.cls])
+        case inspect.DictType() if not setting.pairs:
+            texts = {"balances": ("USDT", "10000.5"), "priced_by": ("bybit:BTC/USDT", "binance:BTC/USDT")}
+            return st.sampled_from([{}, dict([texts[setting.path[-1]]])])
         case inspect.DictType():
             amounts = st.one_of(st.integers(1, 10**9), st.decimals(1, 99, places=3).map(str), st.floats(0.1, 9))
             return st.dictionaries(st.sampled_from(["ETH/USDT", "SOL/USDT", "币/USDT"]), amounts)
+        case inspect.VarTupleType() if setting.path[-1] == "ramp":
+            return st.lists(st.floats(0.01, 1), min_size=1, max_size=3)
         case inspect.VarTupleType():
             if setting.path[0] == "venues":
                 scheme = "http" if setting.path[-1] == "rest" else "ws"
@@ -437,6 +448,10 @@ def values(setting: Setting) -> st.SearchStrategy[Any]:
             }
             entries = st.sampled_from(known.get(setting.path[-1], ["ETH/USDT", "binance:BTC/USDT"]))
             return st.lists(entries, min_size=1, max_size=3)
+        case inspect.StrType() if setting.path[0] == "trading":
+            return st.sampled_from(
+                {"rest": ["", "https://a.b"], "ws": ["", "wss://a.b"]}.get(setting.path[-1], ["BTC"])
+            )
         case _:
             return st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0")).map(lambda t: f"/{t}")
 
@@ -483,3 +498,15 @@ def test_any_number_can_be_written_and_read(number: float) -> None:
     import tomllib
 
     assert math.isclose(tomllib.loads(f"x = {toml(number)}")["x"], number, rel_tol=0)
+
+
+def test_entries_of_a_table_of_texts_are_checked_one_by_one(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[trading.paper.balances]\nUSDT = 2500\nBTC = "0.5"\n')
+    environment = {"HOME": str(tmp_path), "TRADETUI__TRADING__PAPER__BALANCES__ETH": "3.25"}
+    resolved = resolve(file, environment)
+    assert resolved.settings.trading.paper.balances == {"USDT": "2500", "BTC": "0.5", "ETH": "3.25"}
+    for wrong in ("-1", '"1e3"', '"ten"', "true", "[1]"):
+        file.write_text(f"[trading.paper.balances]\nUSDT = {wrong}\n")
+        with pytest.raises(SettingsInvalid, match=r"trading\.paper\.balances\.USDT = .* expected a table of numbers"):
+            resolve(file, {"HOME": str(tmp_path)})

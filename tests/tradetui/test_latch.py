@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tradetui import latch as module
-from tradetui.latch import Latch
+from tradetui.latch import ClosedAgain, Latch
 
 
 @pytest.fixture
@@ -46,9 +46,9 @@ def test_it_is_open_until_it_is_closed_and_then_for_every_process_and_every_star
     assert (tmp_path / "killed").stat().st_mode & 0o777 == 0o600
 
 
-def test_who_closed_it_first_is_told_and_opening_ends_it(latch: Latch, tmp_path: Path) -> None:
+def test_who_closed_it_last_is_told_and_opening_ends_it(latch: Latch, tmp_path: Path) -> None:
     latch.close("first", "anna")
-    assert "first" in Latch(tmp_path / "killed").close("second", "ben")
+    assert "second" in Latch(tmp_path / "killed").close("second", "ben")
     Latch(tmp_path / "killed").open()
     assert latch.closed() == ""
     latch.open()  # twice is once
@@ -123,6 +123,52 @@ PY
     assert done.returncode == 0, done.stderr
 
 
+def test_who_arms_does_not_open_what_was_closed_again_meanwhile(latch: Latch, tmp_path: Path) -> None:
+    latch.close("first")
+    with latch.arming() as seen:
+        assert latch.unheeded() == ""
+        assert latch.closed()
+        Latch(tmp_path / "killed").close("second")
+        with pytest.raises(ClosedAgain):
+            latch.open(seen)
+    assert "second" in latch.unheeded()
+
+
+def test_a_closing_between_two_steps_of_opening_holds(
+    latch: Latch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latch.close("first")
+    other, real = Latch(tmp_path / "killed"), Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if path.name == "killed":
+            other.close("second")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(ClosedAgain):
+        latch.open(latch.mark())
+    assert "second" in other.closed()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed", "killed.ready"]
+
+
+def test_who_arms_an_open_latch_does_not_open_what_is_closed_meanwhile(latch: Latch, tmp_path: Path) -> None:
+    for close in (latch.hold, Latch(tmp_path / "killed").close):
+        with latch.arming() as seen:
+            close("meanwhile")
+            with pytest.raises(ClosedAgain):
+                latch.open(seen)
+        assert "meanwhile" in latch.closed()
+        latch.open()
+        assert latch.closed() == ""
+
+
+def test_held_in_the_process_before_it_is_on_disk(latch: Latch, tmp_path: Path) -> None:
+    latch.hold("at once")
+    assert "at once" in latch.closed()
+    assert not (tmp_path / "killed").exists()
+
+
 def test_what_cannot_be_looked_at_is_closed(latch: Latch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_path: object) -> os.stat_result:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -139,6 +185,7 @@ def test_what_cannot_be_looked_at_is_closed(latch: Latch, tmp_path: Path, monkey
 
 def test_where_nothing_can_be_written_it_is_closed_in_this_process_and_says_so(tmp_path: Path) -> None:
     latch = Latch(tmp_path / "gone" / "killed")
+    assert "No such file" in latch.prepare()
     with pytest.raises(OSError, match="No such file"):
         latch.close("read-only")
     assert "read-only" in latch.closed()
@@ -193,3 +240,4 @@ class Histories(RuleBasedStateMachine):
 
 
 test_histories = Histories.TestCase
+Histories.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)

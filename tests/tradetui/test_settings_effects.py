@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
@@ -22,6 +25,7 @@ from engine.ingestion.markets import SPOT
 from engine.ingestion.session import Due, Session
 from engine.ingestion.symbols import guess
 from engine.keep import Keep
+from engine.orders import Noticed
 from engine.ports import Response
 from engine.runtime import Engine
 from engine.snapshot import cob_view
@@ -41,6 +45,7 @@ from tradetui.config.sections import Addresses, Settings, Venues
 from tradetui.places import places
 from tradetui.service import Service
 from tradetui.stored import Stored
+from tradetui.webhook import Notice
 
 START = T0 * SECOND
 MID = 6_000_000
@@ -677,3 +682,63 @@ def credentials(key: str, tmp_path: Path) -> None:
     file.chmod(0o644)
     with pytest.raises(SettingsInvalid, match="chmod 600"):
         served(chosen(key, str(file)), tmp_path, said)
+
+
+@case("notices.least", "notices.fills")
+def noticed(key: str, tmp_path: Path) -> None:
+    """What is sent to the person's own address, which is in no log and no database."""
+
+    async def happens(_client: Client, service: Service) -> None:
+        assert service.engine is not None
+        assert service.webhook is not None
+        assert service.engine.trader is not None
+        alerts = service.webhook
+        for code in ("KILLED", "FLASH_MOVE"):
+            service.engine.trader.notice(Noticed(code=code, component="x", text=f"{code} happened"))
+        service.engine.trader.notice(Noticed(code="FILLED", component="x", text="bought"))
+        async with asyncio.timeout(10):
+            while alerts.waiting or alerts.sent < 1:  # noqa: ASYNC110 - another task sends
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+
+    def sent(**more: object) -> set[str]:
+        got: list[str] = []
+        home = tmp_path / "-".join(map(str, more.values()))
+        with posts(got) as address, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TRADETUI_WEBHOOK_URL", f"{address}/marked-token-0123456789")
+            served(chosen("", None, **more), home, happens)
+        kept = [file.read_bytes() for file in home.rglob("*") if file.is_file()]
+        assert not any(b"marked-token" in text for text in kept)
+        found = [msgspec.json.decode(body, type=Notice) for body in got]
+        assert {(each.profile, each.mode) for each in found} == {("default", "paper")}
+        return {each.code for each in found} & {"KILLED", "FLASH_MOVE", "FILLED"}
+
+    assert sent(notices__least="critical", notices__fills=False) == {"KILLED"}
+    if key == "notices.least":
+        assert sent(notices__least="warning", notices__fills=False) == {"KILLED", "FLASH_MOVE"}
+    else:
+        assert sent(notices__least="critical", notices__fills=True) == {"KILLED", "FILLED"}
+
+
+@contextmanager
+def posts(got: list[str]) -> Iterator[str]:
+    """A server that takes what it is sent; gives its address."""
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

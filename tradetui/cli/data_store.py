@@ -78,6 +78,7 @@ class Own:
         from storage.connection import failures, open_for_writing
 
         self.path = places.database
+        self._mode = places.mode
         self.connection = open_for_writing(self.path)
         with failures(self.path):
             self.migrated = schema.migrate(self.connection, str(self.path))
@@ -112,7 +113,20 @@ class Own:
         from storage.interchange.staging import merge
 
         merged = self.write(lambda connection: merge(connection, staged, time.time_ns()))
-        return merged.report  # type: ignore[no-any-return]
+        report: FileReport = merged.report
+        said = f"{report.outcome}: {report.new} new rows, {report.conflicts} conflicts, {report.refused} refused"
+        self.note("data_import", {"path": report.path}, said)
+        return report
+
+    def note(self, command: str, detail: dict[str, Any], result: str) -> None:
+        """Leave a record in the audit of what was done here.
+
+        Raises:
+            StorageFailed: The database refused.
+        """
+        from tradetui.audit import note_here
+
+        self.write(lambda connection: note_here(connection, self._mode, command, detail, result))
 
     def pivots(self, progress: Callable[[int, int, str], None]) -> int:
         """Work out the pivots that are due; return of how many series."""

@@ -51,10 +51,11 @@ def prune(
             gone: Any = pruning.count(connection, chosen)
         if yes:
             with writing(places) as storage:
+                given = {"instrument": chosen.instrument, "timeframe": timeframe, "source": source}
                 if isinstance(storage, Own):
                     gone = storage.write(lambda connection: pruning.remove(connection, chosen))
+                    storage.note("data_prune", given, f"{gone.rows} rows of {gone.files} files")
                 else:
-                    given = {"instrument": chosen.instrument, "timeframe": timeframe, "source": source}
                     gone = pruning.Removed(**storage.work("data_prune", **given))
                 storage.pivots(lambda *_: None)
         said = {
@@ -99,6 +100,7 @@ def _retain(places: Places, rules: Any) -> None:
 
     with writing(places) as storage:
         if isinstance(storage, Own):
+            storage.note("data_prune", {}, "what the rules of retention say is being deleted")
             storage.close()
             asyncio.run(once())
         else:

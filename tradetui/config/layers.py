@@ -134,13 +134,19 @@ class Layers:
         self._put(setting.path, value)
 
     def _entry(self, setting: Setting, entry: str, amount: object) -> None:
-        """Take one entry of a table of positive numbers by BASE/QUOTE."""
+        """Take one entry of a table: of positive numbers by BASE/QUOTE, or of texts."""
         path = (*setting.path, entry)
         base, slash, quote = entry.partition("/")
-        if not (slash and base and quote) or entry != entry.upper():
-            self._wrong(path, amount, "a key BASE/QUOTE in capitals, as in ETH/USDT")
-        elif not _positive(amount):
-            self._wrong(path, amount, "a positive number")
+        if not setting.pairs and isinstance(amount, int | float) and not isinstance(amount, bool):
+            amount = str(amount)
+        if not setting.pairs:
+            wrong = "" if _fits(setting, entry, amount) else setting.allowed
+        elif not (slash and base and quote) or entry != entry.upper():
+            wrong = "a key BASE/QUOTE in capitals, as in ETH/USDT"
+        else:
+            wrong = "" if _positive(amount) else "a positive number"
+        if wrong:
+            self._wrong(path, amount, wrong)
         elif self._keep:
             self.values[setting.path] = {**self.values[setting.path], entry: amount}
             self.sources[dotted(path)] = self.sources[setting.key] = self._source
@@ -167,6 +173,14 @@ def _inline(text: str) -> object:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _fits(setting: Setting, entry: str, value: object) -> bool:
+    try:
+        setting.convert({entry: value})
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _positive(amount: object) -> bool:

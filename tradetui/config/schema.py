@@ -25,7 +25,8 @@ LIKE = 0.75
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
     """One key.
 
-    `table`: its value is a table whose entries are laid over each other one by one. `place`: it names a file or folder.
+    `table`: its value is a table whose entries are laid over each other one by one; `pairs`: positive numbers by
+    BASE/QUOTE, else texts. `place`: it names a file or folder.
     `allowed` says in words what it may be.
     """
 
@@ -35,6 +36,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     allowed: str
     table: bool
+    pairs: bool
     place: bool
     text: bool
 
@@ -93,6 +95,7 @@ def _settings() -> Iterator[Setting]:
                 description=next((note.description for note in reversed(notes) if note.description), ""),
                 allowed=extra.get("allowed") or _words(field.type, form),
                 table=isinstance(form, inspect.DictType),
+                pairs=isinstance(form, inspect.DictType) and not isinstance(_bare(form.value_type), inspect.StrType),
                 place=bool(extra.get("path")),
                 text=isinstance(form, inspect.StrType | inspect.LiteralType),
             )
@@ -111,11 +114,17 @@ def _words(kind: Any, form: inspect.Type) -> str:
             return ("a whole number" if isinstance(form, inspect.IntType) else "a number") + _bounds(form)
         case inspect.LiteralType():
             return "one of " + ", ".join(get_args(get_args(kind)[0]))
+        case inspect.EnumType():
+            return "one of " + ", ".join(member.value for member in form.cls)
         case inspect.VarTupleType():
             item = _bare(form.item_type)
             if isinstance(item, inspect.EnumType):
                 return "a list of one or more of " + ", ".join(member.value for member in item.cls)
+            if isinstance(item, inspect.FloatType):
+                return f"a list of one or more numbers, each{_bounds(item)}"
             return "a list of one or more texts"
+        case inspect.StrType() if form.pattern:
+            return f"a text that matches {form.pattern}"
         case _:
             return "a text"
 
@@ -125,7 +134,8 @@ def _bounds(form: inspect.IntType | inspect.FloatType) -> str:
         return f" from {_number(form.ge)} to {_number(form.le)}"
     low = f" above {_number(form.gt)}" if form.gt is not None else ""
     high = f" and below {_number(form.lt)}" if form.lt is not None else ""
-    return low + high
+    most = f" and at most {_number(form.le)}" if form.le is not None else ""
+    return low + high + most
 
 
 def _number(value: float) -> str:

@@ -121,7 +121,7 @@ class Acts:
         self._app.exit()
         return told
 
-    def command(self, name: str, **arguments: str | int | float | bool) -> None:
+    def command(self, name: str, /, **arguments: str | int | float | bool) -> None:
         """Have the engine carry out a command, and tell its word."""
         self.run(self._app.link.command(name, **arguments))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +35,8 @@ TWICE_S = 2.0
 
 KILL_S = 1.0
 """Seconds that the engine has to answer to a kill before it is killed from outside."""
+
+REASON = "the kill switch at a console"
 
 EXITS_OFF = "Stops and targets are then watched by nobody but you."
 
@@ -78,19 +81,20 @@ class Dealing:
 
         self._app.push_screen(Confirm(question, "\n".join(lines)), answered)
 
-    def send(self, told: str, name: str, wish: Wish) -> None:
-        """Have the engine do something; `told` is what, in words, until it answers."""
+    def send(self, told: str, name: str, wish: Wish, refused: Callable[[], None] = lambda: None) -> None:
+        """Have the engine do something; `told` is what, in words, until it answers, `refused` is called if it does not."""
         number, desk = next(self._numbers), self._app.desk
         desk.asked[number] = told
         desk.say(f"asked: {told}")
-        self._app.acts.run(self._sent(number, told, name, wish))
+        self._app.acts.run(self._sent(number, told, name, wish, refused))
         self._app.changed()
 
-    async def _sent(self, number: int, told: str, name: str, wish: Wish) -> str:
+    async def _sent(self, number: int, told: str, name: str, wish: Wish, refused: Callable[[], None]) -> str:
         try:
             return f"{told}: {await self._app.link.command(name, **wish) or 'done'}"
         except RequestDenied as denied:
             reason = inert(str(denied), 2000)
+            refused()
             if len(self._app.screen_stack) == 1:
                 self._app.push_screen(Told("refused", [f"{told[0].upper()}{told[1:]}:", reason]))
             return f"refused: {told}: {reason}"
@@ -295,8 +299,8 @@ class Dealing:
         taken, desk = self._app.desk.taken, self._app.desk
         if taken is not None:
             price = f"{taken.price:.{self._places(desk.symbol)}f}"
-            keys = "\u2191\u2193 step, page ten, tab next, enter asks, esc lets go"
-            desk.hold = f"{taken.told}: {price} (was {taken.before:.10g}); {keys}"
+            keys = "\u2191\u2193 step, page 10, tab next, enter asks, esc"
+            desk.hold = f"{taken.told}: {price}, was {taken.before:.10g}; {keys}"
         self._app.changed()
 
     def _moved(self, ask: bool | None) -> None:
@@ -392,8 +396,9 @@ class Dealing:
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.send(f"change {several} ({'; '.join(lines)})", "limits", wish)
+                before = desk.staged.copy()
                 desk.staged.clear()
+                self.send(f"change {several} ({'; '.join(lines)})", "limits", wish, lambda: desk.staged.update(before))
             self._app.changed()
 
         self._app.push_screen(Confirm(f"{self.account.word}: change {several}?", "\n".join(lines)), answered)
@@ -431,7 +436,7 @@ class Dealing:
         link = self._app.link
         try:
             async with asyncio.timeout(KILL_S):
-                return f"KILL: {await link.command('kill', reason='K K at a console')}"
+                return f"KILL: {await link.command('kill', reason=REASON)}"
         except RequestDenied as denied:
             told = f"KILL: the engine says: {denied}"
             if self.account.trading is not None and self.account.trading.latched:
@@ -444,7 +449,10 @@ class Dealing:
         return await self._from_outside()
 
     async def _from_outside(self) -> str:
-        arguments = ("-m", "tradetui", "kill", "--profile", self._app.link.places.profile)
+        link = self._app.link
+        given = link.arguments
+        config = next((given[at : at + 2] for at, each in enumerate(given) if each == "--config"), [])
+        arguments = ("-m", "tradetui", "kill", "--profile", link.places.profile, "--reason", REASON, *config)
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -114,7 +114,7 @@ class Link(Inquiry):
             if self.attached:
                 raise EngineUnreachable(f"{error}; it stops when it comes to itself, or by `kill {pid}`") from error
 
-    async def command(self, name: str, **arguments: str | int | float | bool) -> str:
+    async def command(self, name: str, /, **arguments: str | int | float | bool) -> str:
         """Have the engine do something; return its word about it.
 
         Raises:

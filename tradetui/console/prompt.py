@@ -237,7 +237,7 @@ def _read(command: Command, rest: str, known: Known) -> tuple[Value, ...]:
     values: tuple[Value, ...] = ()
     left = rest.split()
     for argument in command.takes:
-        word = rest if argument.rest else left[0] if left else ""
+        word = (" ".join(left) if values else rest) if argument.rest else left[0] if left else ""
         left = [] if argument.rest else left[1:]
         if word:
             values += argument.read(word, known)

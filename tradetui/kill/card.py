@@ -6,6 +6,7 @@ file may be broken by then.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -80,23 +81,21 @@ def make_card(
     )
 
 
-def write_card(path: Path, card: KillCard) -> None:
-    """Leave the card, for its owner alone; the one before is replaced as a whole.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+def write_card(path: Path, card: KillCard) -> str:
+    """Leave the card, for its owner alone, in place of the one before; return what is wrong, or ""."""
     part = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(msgspec.json.encode(card))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        return f"{path}: {error.strerror or error}; `tradetui kill` goes by an older one, or by the settings"
+    return ""
 
 
 def read_card(path: Path) -> KillCard | None:

@@ -9,11 +9,11 @@ from tradetui.places import Places
 
 def card_of(settings: Settings, places: Places) -> KillCard:
     """Return what the kill switch needs to know of an engine with these settings."""
-    trading = settings.trading
+    mode = str(settings.trading.mode)
     return make_card(
-        str(trading.mode),
+        mode,
         settings.data_provider.symbols,
         credentials=settings.credentials.file,
-        database=places.database,
+        database=places.of_mode(mode).database,
         flatten=settings.risk.kill_flattens,
     )

@@ -14,6 +14,7 @@ from engine.execution.settings import FeeTable
 from engine.market.book import Book
 from engine.orders import (
     AmendRefused,
+    AmendSent,
     CancelRefused,
     Fill,
     OrderEvent,
@@ -114,19 +115,25 @@ class Papers:
         self.book.clear()
         return self.hear(self.venue.on_reload(self.look(), self.now))
 
-    def delta(self, bids: dict[str, str] | None = None, asks: dict[str, str] | None = None) -> list[OrderEvent]:
+    def delta(
+        self, bids: dict[str, str] | None = None, asks: dict[str, str] | None = None, *, at: int = 0, old: bool = False
+    ) -> list[OrderEvent]:
+        """The book changes; `old`: the venue says again what the book has passed."""
         self.wait()
         change = BookDelta(
             instrument=self.instrument.key,
             first_id=self.book.update_id + 1,
             last_id=self.book.update_id + 1,
             prev_id=self.book.update_id,
-            ts_exch=self.now,
+            ts_exch=at or self.now,
             bids=self.levels(bids or {}),
             asks=self.levels(asks or {}),
         )
-        self.book.apply(change.bids, change.asks, change.last_id)
-        self.stamp = change.ts_exch
+        if old:
+            self.book.update_id += 5
+        else:
+            self.book.apply(change.bids, change.asks, change.last_id)
+        self.stamp = max(self.stamp, change.ts_exch)
         if self.instrument.key not in self.venue.watched:
             return []
         return self.hear(self.venue.on_delta(self.look(), change, self.now))
@@ -177,6 +184,13 @@ class Papers:
         self.kept.add(spec)
         self.kept.apply(OrderSubmitted(order=spec.id, ts=self.now))
         self.venue.submit(approved(spec), self.now)
+
+    def change(self, spec: OrderSpec) -> None:
+        """Ask for a change and let it arrive."""
+        if self.orders[spec.id].open:
+            self.kept.apply(AmendSent(order=spec.id, ts=self.now, price=spec.price, quantity=spec.quantity))
+        self.venue.amend(approved(spec), self.now)
+        self.wait()
 
     def wait(self, ns: int = 0) -> None:
         """Let everything arrive that is under way, and a little more time pass."""

@@ -53,9 +53,10 @@ def test_a_price_without_a_book_is_on_the_grid_and_worse_by_its_costs(
     tick = units("0.01")
     costs = CostModel(maker_bps=0, taker_bps=0, half_spread_bps=spread, slippage_bps=slippage)
     price = costs.against(side, ticks * tick, tick)
-    assert price % tick == 0 and price > 0
+    assert price % tick == 0
+    assert price > 0
     worse = (price - ticks * tick) * side.sign
-    wanted = Decimal(ticks * tick) * (Decimal(str(spread)) + Decimal(str(slippage))) / 10_000
+    wanted = Decimal(ticks * tick) * round((spread + slippage) * 10**6) / 10**10
     assert wanted <= worse < wanted + tick or price == tick
 
 
@@ -71,7 +72,8 @@ def test_costs_come_from_the_settings_by_venue() -> None:
     spot = costs_of(settings, "binance")
     assert spot == CostModel(maker_bps=10.0, taker_bps=10.0, half_spread_bps=0.5, slippage_bps=1.0)
     assert fees_of(FeeTable(), "binanceusdm") == CostModel(maker_bps=2.0, taker_bps=5.0)
-    assert costs_of(settings, "elsewhere") is None and fees_of(FeeTable(), "elsewhere") is None
+    assert costs_of(settings, "elsewhere") is None
+    assert fees_of(FeeTable(), "elsewhere") is None
 
 
 def test_the_settle_asset_is_in_the_key() -> None:

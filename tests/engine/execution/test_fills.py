@@ -51,7 +51,9 @@ def test_a_walk_takes_best_first_no_more_than_is_there_and_never_beyond_its_limi
     for part in parts:
         ticks, rest = divmod(part.price, PRICE)
         there = shown[ticks] - less.consumed.get(ticks, 0) - (less.eaten if ticks == less.swept else 0)
-        assert rest == 0 and 0 < part.quantity <= there and part.quantity % step == 0
+        assert rest == 0
+        assert 0 < part.quantity <= there
+        assert part.quantity % step == 0
         for edge in (limit, bound):
             assert not edge or (ticks - edge) * side.sign <= 0
         assert not less.swept or (ticks - less.swept) * side.sign >= 0
@@ -130,8 +132,10 @@ def test_in_bars_one_takes_at_the_next_open_with_its_costs() -> None:
 
 def test_in_bars_a_resting_order_has_to_be_gone_beyond() -> None:
     fills = barred("100", "101", "99", "100")
-    assert fills.meet(BUY, units("99"), 5) == 0 and fills.meet(BUY, units("99.01"), 5) == 5
-    assert fills.meet(SELL, units("101"), 5) == 0 and fills.meet(SELL, units("100.99"), 5) == 5
+    assert fills.meet(BUY, units("99"), 5) == 0
+    assert fills.meet(BUY, units("99.01"), 5) == 5
+    assert fills.meet(SELL, units("101"), 5) == 0
+    assert fills.meet(SELL, units("100.99"), 5) == 5
 
 
 @pytest.mark.parametrize(
@@ -165,5 +169,6 @@ def test_all_forms_are_one_port() -> None:
     ]
     for form in forms:
         [part] = form.take(BUY, 10)
-        assert part.quantity == 10 and part.price >= units("100")
+        assert part.quantity == 10
+        assert part.price >= units("100")
         assert form.meet(BUY, units("90"), 10) == 0

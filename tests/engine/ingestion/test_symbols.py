@@ -11,7 +11,8 @@ import pytest
 
 from engine.errors import ProtocolError, SettingsInvalid
 from engine.ingestion.markets import COINM, SPOT, USDM, Market
-from engine.ingestion.symbols import entry_of, guess, instruments, symbol_of
+from engine.ingestion.symbols import entry_of, guess, instruments, rules, symbol_of
+from engine.orders import Rules, units
 
 
 @pytest.mark.parametrize(
@@ -168,3 +169,65 @@ def test_coinm_contract_size_and_limits() -> None:
 def test_damaged_exchange_info_is_a_protocol_error(body: bytes) -> None:
     with pytest.raises(ProtocolError, match="exchangeInfo"):
         instruments(SPOT, body, {"BTCUSDT"})
+
+
+@pytest.mark.parametrize(("name", "market"), [("BINANCE.0", SPOT), ("BINANCE_FUTURES.0", USDM)])
+def test_recorded_rules_are_told_of_every_instrument(name: str, market: Market, data_root: Path) -> None:
+    body = recorded(data_root, name)
+    entries = json.loads(body)["symbols"]
+    found = rules(market, body, {entry["symbol"] for entry in entries})
+    assert len(found) == len(entries)
+    for entry in entries:
+        filters = {each["filterType"]: each for each in entry["filters"]}
+        told, lot = found[entry["symbol"]], filters["LOT_SIZE"]
+        assert Decimal(told.tick) / 10**8 == Decimal(filters["PRICE_FILTER"]["tickSize"])
+        assert [Decimal(size) / 10**8 for size in (told.step, told.min_quantity, told.max_quantity)] == [
+            Decimal(lot[field]) for field in ("stepSize", "minQty", "maxQty")
+        ]
+        worth = filters["MIN_NOTIONAL"]
+        assert Decimal(told.min_notional) / 10**8 == Decimal(worth.get("minNotional") or worth["notional"])
+        assert Decimal(told.max_market_quantity) / 10**8 == Decimal(
+            filters.get("MARKET_LOT_SIZE", {"maxQty": "0"})["maxQty"]
+        )
+        assert not told.assumed
+
+
+FILTERS = [
+    {"filterType": "PRICE_FILTER", "tickSize": "0.01000000"},
+    {"filterType": "LOT_SIZE", "minQty": "0.00001000", "maxQty": "9000.00000000", "stepSize": "0.00001000"},
+    {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True, "maxNotional": "9000000.0"},
+]
+
+
+def test_rules_of_today_are_read() -> None:
+    """NOTIONAL took the place of MIN_NOTIONAL on spot in 2023."""
+    told = rules(SPOT, info(filters=FILTERS), {"BTCUSDT"})["BTCUSDT"]
+    assert told == Rules(
+        tick=units("0.01"),
+        step=units("0.00001"),
+        min_quantity=units("0.00001"),
+        max_quantity=units("9000"),
+        min_notional=units("5"),
+    )
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        FILTERS[:1],
+        FILTERS[1:],
+        [FILTERS[0], {**FILTERS[1], "stepSize": "0.00000000"}],
+        [FILTERS[0], {**FILTERS[1], "stepSize": "x"}],
+        [FILTERS[0], {**FILTERS[1], "minQty": "-1"}],
+        [FILTERS[0], {**FILTERS[1], "stepSize": "0.000000001"}],
+    ],
+)
+def test_rules_that_cannot_be_kept_are_not_guessed(filters: list[dict[str, Any]]) -> None:
+    assert rules(SPOT, info(filters=filters), {"BTCUSDT"}) == {}
+    assert rules(SPOT, info(filters=FILTERS), {"ETHUSDT"}) == {}
+    assert rules(COINM, info(filters=FILTERS), {"BTCUSDT"}) == {}
+
+
+def test_a_largest_quantity_beyond_what_is_counted_is_no_bound() -> None:
+    huge = [FILTERS[0], {**FILTERS[1], "maxQty": "9000000000000"}, FILTERS[2]]
+    assert rules(SPOT, info(filters=huge), {"BTCUSDT"})["BTCUSDT"].max_quantity == 0

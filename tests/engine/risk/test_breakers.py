@@ -35,6 +35,13 @@ def test_the_same_move_in_a_longer_time_is_none():
         assert breaker.price(60_000 - 55 * second, second * SECOND) is None
 
 
+def test_the_window_is_as_long_as_it_is_said():
+    for after, moved in ((10 * SECOND, True), (10 * SECOND + 1, False)):
+        breaker = FlashBreaker(PLAIN)
+        breaker.price(1000, 0)
+        assert (breaker.price(1011, after) is not None) is moved
+
+
 def test_a_move_up_counts_too_and_each_is_told_once():
     breaker = FlashBreaker(PLAIN)
     assert breaker.price(1000, 0) is None

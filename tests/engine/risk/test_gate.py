@@ -14,6 +14,7 @@ from engine.orders import UNIT, OrderSpec, OrderType, Origin, Rules, Side, Tradi
 from engine.risk.gate import examine, judge, reduces
 from engine.risk.limits import Limits
 from engine.risk.situation import Situation
+from engine.risk.worth import worth
 from engine.types import SECOND
 from tests.engine.risk.cases import (
     BTC,
@@ -63,7 +64,7 @@ SPOILT: list[tuple[str, dict[str, Any], OrderSpec, str]] = [
     ("price_collar", {"book_reach": PRICE + 301 * UNIT}, order(), "0.5 %"),
     ("price_collar", {}, limit(PRICE - 301 * UNIT), "0.5 %"),
     ("max_position", {"position_value": 1401 * UNIT, "position": 2335000}, order(), "2001"),
-    ("max_position", {"size_factor": 0.25, "position_value": 0}, order(), "times 0.25"),
+    ("max_position", {"size_factor": 0.25}, order(), "times 0.25"),
     ("max_exposure", {"exposure": 4401 * UNIT}, order(), "5001"),
     ("risk_per_trade", {"trade_risk": 39 * UNIT}, order(), "51"),
     ("risk_per_trade", {}, order(stop_loss=PRICE * 90 // 100), "at 54000"),
@@ -103,6 +104,28 @@ def test_limits_are_reached_to_the_unit_and_not_passed():
     assert reasons(well(open_value=2000 * UNIT - worth + 1), at, wide) == ["max_position"]
     assert reasons(well(free=worth), at, wide) == []
     assert reasons(well(free=worth - 1), at, wide) == ["balance"]
+
+
+def test_losses_count_from_their_limit_on():
+    assert reasons(well(equity=9_800 * UNIT), order()) == ["daily_loss"]
+    assert reasons(well(equity=9_800 * UNIT + 1), order()) == []
+    assert reasons(well(peak=10_000 * UNIT, equity=9_000 * UNIT, day_start=9_000 * UNIT), order()) == ["drawdown"]
+    assert reasons(well(peak=10_000 * UNIT, equity=9_000 * UNIT + 1, day_start=9_000 * UNIT), order()) == []
+
+
+def test_an_order_counts_at_its_worst_and_rounded_against_it():
+    assert worth(well(), limit(PRICE)) == 600 * UNIT
+    assert worth(well(), limit(PRICE + 1, quantity=1)) == 60_001
+    assert worth(well(), order()) == 600 * UNIT + UNIT // 100
+    # A SELL below the mid is filled at the mid or above it.
+    assert worth(well(), limit(PRICE - 100 * UNIT, side=Side.SELL)) == 600 * UNIT
+    assert worth(well(), limit(PRICE + 100 * UNIT, side=Side.SELL)) == 601 * UNIT
+    assert worth(well(rate=UNIT // 2), limit(PRICE)) == 300 * UNIT
+    assert worth(well(rate=None), limit(PRICE)) is None
+
+
+def test_without_the_rules_of_the_venue_nothing_is_opened():
+    assert reasons(well(), order(), rules=None) == ["rules"]
 
 
 def test_the_stop_tells_the_risk_and_an_assumed_one_does_where_there_is_none():

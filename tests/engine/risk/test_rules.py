@@ -80,7 +80,8 @@ def test_reducing_orders_of_derivatives_need_no_least_value_those_of_spot_do() -
 def test_rounding_is_to_the_grid_and_never_in_our_disfavour(price: int, quantity: int, tick: int, step: int) -> None:
     rules = Rules(tick=tick, step=step, min_quantity=step, min_notional=0)
     size = round_quantity(quantity, rules)
-    assert size % step == 0 and quantity - step < size <= quantity
+    assert size % step == 0
+    assert quantity - step < size <= quantity
     low, near, high = (
         round_price(price, rules, Side.BUY),
         round_price(price, rules),
@@ -130,5 +131,6 @@ def test_others_are_traded_by_their_scales() -> None:
 
 
 def test_keys_tell_what_they_are() -> None:
-    assert not is_derivative(KEY) and is_derivative("binanceusdm:BTC/USDT:USDT-240927")
+    assert not is_derivative(KEY)
+    assert is_derivative("binanceusdm:BTC/USDT:USDT-240927")
     assert quote_of(KEY) == quote_of("binanceusdm:ETH/USDT:USDT") == "USDT"

@@ -70,6 +70,14 @@ def test_no_limit_is_passed(limits: Limits, facts: dict[str, Any], most: int):
     assert sized(well(book_reach=None, **facts), limits=limits) == most
 
 
+def test_no_rule_of_the_venue_is_passed():
+    at = well(book_reach=None)
+    assert sized(at, rules=msgspec.structs.replace(RULES, max_quantity=2_000_500)) == 2_000_000
+    of_market = msgspec.structs.replace(RULES, max_market_quantity=1_000_000)
+    assert sized(at, rules=of_market) == 4_166_000
+    assert sized(well(book_reach=PRICE), rules=of_market) == 1_000_000
+
+
 def test_a_short_is_sized_where_there_are_shorts():
     shorts = well(can_short=True, derivative=True, book_reach=None)
     assert sized(shorts, side=Side.SELL, stop=PRICE + 1000 * UNIT) == 5_000_000

@@ -25,7 +25,7 @@ class Position:
         """Fill; return what it realised."""
         before = self.amount
         closed = min(abs(before), abs(signed)) if before * signed < 0 else Decimal(0)
-        gain = closed * (price - self.entry) * (1 if before > 0 else -1)
+        gain = (closed * (price - self.entry) * (1 if before > 0 else -1)).quantize(_SMALLEST)
         self.amount += signed
         if self.amount == 0:
             self.entry = Decimal(0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tradetui.console.layout import BOTTOM, DIGITS, LEAST, PANES, PRESETS, TOP, Box, arrange
+from tradetui.console.layout import BOTTOM, DIGITS, LEAST, PANES, PRESETS, TOP, TRADING, Box, arrange
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -20,15 +20,15 @@ def cells(box: Box) -> set[tuple[int, int]]:
     width=st.integers(LEAST[0], 320), height=st.integers(LEAST[1], 100), preset=st.sampled_from(PRESETS),
     focus=st.sampled_from(PANES), chart=st.integers(1, 4), zoomed=st.booleans(),
     folded=st.sets(st.sampled_from(PANES)), without=st.sets(st.sampled_from(PANES)), banner=st.integers(0, 20),
-    replay=st.booleans(), markets=st.integers(1, 60),
+    replay=st.booleans(), account=st.booleans(), markets=st.integers(1, 60),
 )  # fmt: skip
 def test_everything_is_inside_and_nothing_overlaps(
     width: int, height: int, preset: str, focus: str, chart: int, zoomed: bool, folded: set[str], without: set[str],
-    banner: int, replay: bool, markets: int,
+    banner: int, replay: bool, account: bool, markets: int,
 ) -> None:  # fmt: skip
     boxes = arrange(
         preset, width, height, focus=focus, chart=f"chart{chart}", zoomed=zoomed, folded=folded, without=without,
-        banner=banner, replay=replay, lines={"markets": markets},
+        banner=banner, replay=replay, account=account, lines={"markets": markets},
     )  # fmt: skip
     assert focus in boxes
     seen: set[tuple[int, int]] = set()
@@ -49,7 +49,7 @@ def test_everything_is_inside_and_nothing_overlaps(
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_pane_can_be_reached_in_each_layout(size: tuple[int, int], preset: str) -> None:
-    for digit, name in DIGITS.items():
+    for digit, name in (*DIGITS.items(), *enumerate(TRADING)):
         boxes = arrange(preset, *size, focus=name, chart="chart2")
         assert boxes[name].width >= 17, digit
         assert boxes[name].height >= 4
@@ -57,7 +57,8 @@ def test_each_pane_can_be_reached_in_each_layout(size: tuple[int, int], preset: 
 
 def test_the_wide_desk_has_all_panes() -> None:
     boxes = arrange("desk", 200, 60, focus="chart2", chart="chart2", lines={"markets": 5})
-    assert set(PANES) - {"data"} <= set(boxes), "data has a layout of its own"
+    own = {"data", "fills", "journal", "risk", "equity"}
+    assert set(PANES) - own <= set(boxes), "the others have layouts of their own"
     assert boxes["markets"].height == 5
 
 

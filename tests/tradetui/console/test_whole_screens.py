@@ -14,9 +14,11 @@ from engine.protocol import Series, State, Subscribe, raw
 from engine.types import SECOND
 from engine.views import ReplayView
 from tests.support.desk_data import SPOT_ETH, Playback, playback
+from tests.tradetui import account_rows
 from tests.tradetui.console.consoles import SIZES
 from tests.tradetui.fake_engine import alert, health
 from themes.palette import load
+from tradetui.console.account import Account
 from tradetui.console.app import ConsoleApp
 from tradetui.console.desk import Desk
 from tradetui.console.link import Link
@@ -82,6 +84,14 @@ def told(recordings_root_path: Path) -> tuple[Told, Playback]:
     return told_by(recordings_root_path)
 
 
+def trades(link: Told) -> None:
+    """Tell of an account, too, at the moment of the recording; prices are near those of then."""
+    link.account = Account()
+    apart = link.engine_now() - account_rows.NOW
+    for topic, value in account_rows.everything(apart=apart).items():
+        link.take(State(id=1, topic=topic, instrument="", seq=1, ts=link.engine_now(), data=raw(value)))
+
+
 LOOKS = {"truecolor": Look(), "ascii": Look("none", ascii=True)}
 
 STATES: dict[str, Callable[[View], None]] = {
@@ -89,12 +99,14 @@ STATES: dict[str, Callable[[View], None]] = {
     "quad": lambda view: setattr(view, "preset", "quad"),
     "book": lambda view: (setattr(view, "preset", "book"), setattr(view, "pane", "heat"))[0],
     "engine": lambda view: (setattr(view, "preset", "engine"), setattr(view, "pane", "system"))[0],
+    "traded": lambda view: None,
+    "trading": lambda view: setattr(view, "preset", "trading"),
 }
 
 
 SCREENS = [
     *((state, size, "truecolor") for state in STATES for size in SIZES),
-    *(("desk", size, "ascii") for size in SIZES),
+    *((state, size, "ascii") for state in ("desk", "trading") for size in SIZES),
 ]
 
 
@@ -113,6 +125,8 @@ async def test_whole_screens(
     shown = LOOKS[look]
     link = copy.copy(told[0])
     link._changed = asyncio.Event()
+    if state in ("traded", "trading"):
+        trades(link)
     app = ConsoleApp(Desk(link, view, shown, Paint(load("colour-safe"), shown)))
     async with app.run_test(size=size) as pilot:
         await pilot.pause(0.2)

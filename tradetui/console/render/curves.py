@@ -59,6 +59,7 @@ def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, lab
 
     plotext.clear_figure()
     plotext.theme("clear")
+    plotext.limit_size(False, False)  # to a terminal of its own guess
     plotext.plotsize(frame.width, frame.height)
     plotext.plot(x, y, marker=marker)
     low, high = min(y), max(y)

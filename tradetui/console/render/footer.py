@@ -29,7 +29,7 @@ PAUSE = "pause"
 
 PAIRS = {
     "longer": ("shorter", "longer"), "closer": ("closer", "wider"), "quicker": ("quicker", "longer-columns"),
-    "finer": ("finer", "coarser"), "cut-more": ("cut-more", "cut-less"),
+    "finer": ("finer", "coarser"), "cut-more": ("cut-more", "cut-less"), "less": ("less", "more"),
 }  # fmt: skip
 """Keys that are told with the one that does the opposite, in this order."""
 

@@ -24,7 +24,7 @@ SWITCHES = (Column("switch", 12, 18), Column("", 10, 200))
 LIMITS = (
     Column("limit", 12, 17), Column("used", 5, 12), Column("now", 8, right=True, rank=1),
     Column("of", 8, right=True), Column("staged", 9, 12), Column("range", 16, rank=2),
-    Column("what it is", 12, 200, rank=3),
+    Column("what it is", 30, 200, rank=3),
 )  # fmt: skip
 
 REGIMES = (

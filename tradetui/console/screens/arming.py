@@ -39,7 +39,7 @@ def lines(view: TradingView) -> list[str]:
         found.append(f"\u00b7 no engine ran for {view.blind_s:.0f} s; stops held here did not act in that time")
     for venue in view.venues:
         found += [f"{venue.name}: {each}" for each in told(venue)]
-    found.append(f"{view.positions} positions, {view.open_orders} open orders, {view.unresolved} of unknown state.")
+    found.append(f"Positions: {view.positions}. Open orders: {view.open_orders}. Orders of unknown state: {view.unresolved}.")
     return found
 
 

@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 
 from engine.errors import ConsoleError
 from tradetui.console.arguments import Unclear
-from tradetui.console.intents import SIDES, SIZES, TIFS, TYPES, Wish, named, sentence
+from tradetui.console.intents import SIDES, SIZES, TIFS, TYPES, Wish, named, typed
 from tradetui.console.render.instruments import pair
 from tradetui.console.render.sums import plain, share
 from tradetui.console.screens.dialogs import LONG, Choice, Dialog
@@ -196,8 +196,14 @@ class Ticket(Dialog[None]):
                     raise Unclear(f"{field.label}: expected a number, not {value[:20]!r}") from None
         return found
 
-    def on_input_changed(self) -> None:
-        """Look at what was typed a moment after the last key."""
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Look at what was typed a moment after the last key; prices make the type that they belong to."""
+        type_ = self.query_one("#type", Pick)
+        if event.input.id in ("price", "stop_price") and not type_.value.startswith("take_profit"):
+            prices = {name: self.query_one(f"#{name}", Input).value for name in ("price", "stop_price")}
+            wanted = typed({name: value for name, value in prices.items() if value})
+            if wanted != type_.value:
+                type_.take(wanted)
         self._later()
 
     def on_picked(self) -> None:
@@ -251,6 +257,3 @@ class Ticket(Dialog[None]):
             return
         seen = self._seen[1] if self._seen is not None and self._seen[0] == wish else None
         self._ask(wish, seen)
-
-
-__all__ = ["Field", "Pick", "Ticket", "sentence", "told"]
