@@ -76,6 +76,8 @@ def step(state: EngineState, record: Record) -> Commands:
         return _step(state, record)
     paper, event, market = account.paper, record.event, _NOTHING
     kind = type(event)
+    if kind in _QUIET and (paper is None or record.ts_recv <= paper.due):
+        return _step(state, record)
     commands: path.Commands = []
     try:
         if paper is not None and paper.due < record.ts_recv and record.source != CONTROL:
@@ -415,6 +417,9 @@ _OF_MARKET: dict[type, Callable[[EngineState, MarketState, SourceState, Record, 
 }
 
 _OF_BOOK = {BookDelta, BookSnapshot, Trade}
+
+_QUIET = {Quote, Ticker, MarkPrice, PriceReported, BarsLoaded, PivotsLoaded, FeedAlive}
+"""What trading does not look at."""
 
 _OF_ENGINE: dict[type, Callable[[EngineState, Record, Any], Commands]] = {
     InstrumentListed: _listed,

@@ -680,11 +680,11 @@ def units(text: str | float) -> int:
     Raises:
         ValueError: Not a plain finite number, or finer than 1e-8, or beyond 1e12.
     """
-    from decimal import Decimal, InvalidOperation
+    from decimal import Decimal
 
     try:
         value = Decimal(str(text)) * UNIT
-    except InvalidOperation as error:
+    except ArithmeticError as error:  # no number, or one beyond all bounds
         raise ValueError(f"{text!r} is not a number") from error
     if not value.is_finite() or abs(value) > 10**20:
         raise ValueError(f"{text!r} is not a number that can be traded")

@@ -231,6 +231,7 @@ class Service:
             trading.records if trading is not None else None,
         )
         known: dict[str, Action | Attributed] = dict(commands(alerts, self.log, self.stop, playback))
+        audit = None
         if playback is None:
             known |= data_commands(stored, self.places)
             audit = Audit(stored.writer.record, self.places.mode, self.clean, engine.now)
@@ -279,6 +280,8 @@ class Service:
                 await trading.close(engine, trader)
             journal.append(engine.now(), engine.state.seq, "stop", text=f"pid {os.getpid()}")
             await journal.flush()
+            if audit is not None:
+                await audit.flush()
             await stored.close()
             log.info("engine stopped at record %d", engine.state.seq)
         return engine

@@ -57,15 +57,15 @@ class Closing:
     `halting`: the flattening belongs to a halt. `stopped`: a stop that was watched here, and why.
     """
 
-    __slots__ = ("halting", "orders", "reason", "since", "tries")
+    __slots__ = ("asked", "halting", "reason", "since", "tries")
 
     def __init__(self, reason: str, since: int, *, halting: bool = False) -> None:
         self.reason = reason
         self.since = since
         self.halting = halting
         self.tries = 0
-        self.orders: set[str] = set()
-        """Orders that closed it, for which it waits."""
+        self.asked: dict[str, int] = {}
+        """Orders that were to be cancelled first: when that may be asked again, UTC ns."""
 
 
 class Account:
@@ -75,6 +75,7 @@ class Account:
         "armed",
         "blind_from",
         "blind_s",
+        "changed",
         "closing",
         "conditions",
         "contracts",
@@ -149,6 +150,8 @@ class Account:
         self.closing: dict[str, Closing] = {}
         self.regimes: dict[str, RegimeTracker] = {}
         self.flash: dict[str, FlashBreaker] = {}
+        self.changed: dict[str, float] = {}
+        """Limits that a command has changed: they outlive the engine, whatever its settings say."""
         self.drawdown = EquityWatch(risk.limits, trading.currency)
         self.streak = Streak(risk.limits)
         self.ramp = Ramp(risk.ramp)
@@ -213,6 +216,13 @@ class Account:
             self.contracts[instrument] = found
         return found
 
+    def _contract(self, instrument: str) -> Contract | None:
+        """Return the same; None of what is not traded here."""
+        try:
+            return self.contract(instrument)
+        except SettingsInvalid:
+            return None
+
     def quantity(self, instrument: str) -> int:
         """Return the signed position, 1e-8 of the base asset."""
         position = self.ledger_of(instrument).positions.get(instrument)
@@ -251,10 +261,10 @@ class Account:
         groups: dict[str, int] = {}
         for order in self.orders.open():
             other = order.spec
-            if other.id == spec.id or (other.oco and other.oco == spec.oco) or other.instrument not in self.contracts:
+            if other.id == spec.id or (other.oco and other.oco == spec.oco):
                 continue
-            theirs = self.contracts[other.instrument]
-            if theirs.derivative or self.ledger_of(other.instrument) is not ledger:
+            theirs = self._contract(other.instrument)
+            if theirs is None or theirs.derivative or self.ledger_of(other.instrument) is not ledger:
                 continue
             pays = theirs.quote if other.side is Side.BUY else theirs.base
             if pays != asset:
@@ -277,16 +287,18 @@ class Account:
         leverage = self.risk.limits.max_leverage
         used = sum(
             abs(position.cost)
-            for key, position in ledger.positions.items()
-            if key in self.contracts and self.contracts[key].settle == contract.settle and position.quantity
+            for position in ledger.positions.values()
+            if position.contract.derivative and position.contract.settle == contract.settle and position.quantity
         )
         used += sum(
             value(order.price or order.stop_price, order.remaining)
             for order in self.orders.open()
             if order.spec.id != spec.id
             and not order.spec.reduce_only
-            and order.spec.instrument in self.contracts
-            and self.contracts[order.spec.instrument].derivative
+            and self.ledger_of(order.spec.instrument) is ledger
+            and (other := self._contract(order.spec.instrument)) is not None
+            and other.derivative
+            and other.settle == contract.settle
         )
         return ledger.balances.get(contract.settle, 0) - int(used / leverage)
 

@@ -223,7 +223,7 @@ class BinanceSpot:
 
     async def trades(self, ask: Ask, market: Listed, since_ms: int, now_ms: int) -> list[Execution]:
         """Return all fills since then, at most `most_ms` back: by windows of time until the first, then by trade id."""
-        start = max(since_ms, now_ms - self.most_ms)
+        start = min(max(since_ms, now_ms - self.most_ms), now_ms)
         page: list[Any] = []
         while not page and start <= now_ms:
             end = min(start + self.window_ms, now_ms + 60_000)

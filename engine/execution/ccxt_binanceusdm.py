@@ -58,7 +58,12 @@ REMEMBERED = 1000
 """Triggered orders whose algo order is remembered."""
 
 
-OPTIONS: dict[str, Any] = {"defaultType": "swap", "defaultSubType": "linear", "recvWindow": 5000}
+OPTIONS: dict[str, Any] = {
+    "defaultType": "swap",
+    "defaultSubType": "linear",
+    "recvWindow": 5000,
+    "watchPositions": {"fetchPositionsSnapshot": False},
+}
 
 TYPES: Mapping[OrderType, str] = {
     OrderType.MARKET: "MARKET",

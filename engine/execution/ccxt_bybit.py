@@ -279,7 +279,7 @@ class Bybit:
 
     async def _since(self, ask: Ask, params: dict[str, Any], since_ms: int, now_ms: int) -> list[Any]:
         found: list[Any] = []
-        start = max(since_ms, now_ms - MOST_MS)
+        start = min(max(since_ms, now_ms - MOST_MS), now_ms)
         while start <= now_ms:
             end = min(start + WINDOW_MS, now_ms + 60_000)
             bounds = {"startTime": str(start), "endTime": str(end)}

@@ -128,6 +128,7 @@ class CcxtVenue:
             rest=rest,
             ws=ws,
             timeout_s=timeout_s,
+            now=now,
             monotonic=monotonic,
         )
         self.now = now

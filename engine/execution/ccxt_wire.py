@@ -23,6 +23,7 @@ from engine.execution.ccxt_words import Call, Meaning, Said, Words
 from engine.ingestion.budget import Budget
 from engine.orders import Mode
 from engine.text import inert
+from engine.types import MS
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ class Wire:
         rest: str = "",
         ws: str = "",
         timeout_s: float = TIMEOUT_S,
+        now: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`rest` and `ws` (scheme and host) take the place of ccxt's addresses; the paths stay."""
@@ -81,6 +83,8 @@ class Wire:
         self._rest = rest
         self._ws = ws
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s))
+        self._now = now
+        self._ahead_ms = 0.0
         self._monotonic = monotonic
         self._client: Any = None
         self._session: aiohttp.ClientSession | None = None
@@ -112,7 +116,7 @@ class Wire:
         client.set_markets([])
         client.streaming = {**client.streaming, "keepAlive": PING_MS}
         client.timeout_on_exit = 0
-        client.fetch = self._fetch
+        client.fetch, client.milliseconds = self._fetch, self._milliseconds
         return client
 
     def _to_testnet(self, client: Any) -> None:
@@ -125,8 +129,10 @@ class Wire:
 
     def clock(self, ahead_ms: float) -> None:
         """Stamp requests with the venue's time, which is so far ahead of ours."""
-        if self._client is not None:
-            self._client.options["timeDifference"] = -round(ahead_ms)
+        self._ahead_ms = ahead_ms
+
+    def _milliseconds(self) -> int:
+        return int(self._now() / MS + self._ahead_ms)
 
     async def ask(self, call: Call) -> Any:
         """Ask for something, waiting for room in the budget.
@@ -230,7 +236,7 @@ class Wire:
             return min(float(after), STOP_MOST_S)
         reset = told.get("x-bapi-limit-reset-timestamp", "")
         if reset.isdecimal():
-            return min(max(int(reset) / 1000 - time.time(), 0.1), 60.0)
+            return min(max((int(reset) - self._milliseconds()) / 1000, 0.1), 60.0)
         return STOP_S
 
     def shown(self, text: str) -> str:

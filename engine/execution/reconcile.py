@@ -150,7 +150,7 @@ class _Findings:
                 continue
             if order.filled + self.filled.get(spec.id, 0) >= order.quantity:
                 continue
-            if spec.created > self.account.ts - YOUNG:
+            if order.state in ASKED and spec.created > self.account.ts - YOUNG:
                 continue
             self.ask[spec.id] = None
             self.differences.append(

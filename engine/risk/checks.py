@@ -76,7 +76,10 @@ def _collar(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[R
     else:
         price, place = reference(situation, spec) or 0, "the mid"
     if mid is not None and mid > 0 and price > 0:
-        if abs(price - mid) <= collar * mid:
+        worse = (
+            price - mid
+        ) * spec.side.sign  # a resting order on the better side of the market waits, and harms nobody
+        if worse <= collar * mid:
             return
         far = percent(abs(price - mid) / mid)
         does = "would walk the book to" if kind is OrderType.MARKET else "is priced at"

@@ -40,7 +40,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 0.1
     orders_per_minute: Annotated[int, Meta(ge=1, le=1000, description="Orders that add risk, per minute.")] = 10
     price_collar: Annotated[
-        float, Meta(gt=0, le=0.5, description="Distance from the mid at which an order may be priced or filled.")
+        float,
+        Meta(
+            gt=0, le=0.5, description="Distance beyond the mid at which an order may be priced or filled, to its loss."
+        ),
     ] = 0.005
     stale_ms: Annotated[int, Meta(ge=100, le=60_000, description="Age of the book, ms, above which it blocks.")] = 2000
     max_spread_bps: Annotated[

@@ -19,7 +19,6 @@ from engine.orders import (
     OrderEvent,
     OrderFilled,
     OrderRejected,
-    OrderSpec,
     OrderUnresolved,
     Origin,
     QueryOrder,
@@ -63,7 +62,7 @@ def apply(turn: Turn, event: OrderEvent) -> None:
 def _fill(turn: Turn, order: Order | None, event: OrderFilled) -> bool:
     """Count a fill, also one of an order that is not remembered any more; tell whether it was known already."""
     account, fill = turn.account, event.fill
-    applied = book(turn, order.spec if order is not None else None, fill)
+    applied = book(turn, order, fill)
     if applied.duplicate:
         return True
     turn.journal("fill", event, f"{fill.instrument}/{fill.id}")
@@ -79,9 +78,10 @@ def _fill(turn: Turn, order: Order | None, event: OrderFilled) -> bool:
     return False
 
 
-def book(turn: Turn, spec: OrderSpec | None, fill: Fill) -> Applied:
+def book(turn: Turn, order: Order | None, fill: Fill) -> Applied:
     """Count a fill in the ledger and in what is known of trades; also when records are folded again."""
     account, key = turn.account, fill.instrument
+    spec = order.spec if order is not None else None
     before = account.quantity(key)
     stop = spec.stop_loss if spec is not None else 0
     distance = abs(fill.price - stop) if stop else int(fill.price * account.risk.limits.assumed_stop)
@@ -92,15 +92,17 @@ def book(turn: Turn, spec: OrderSpec | None, fill: Fill) -> Applied:
     if applied.duplicate:
         return applied
     account.fills.append((fill, applied.realised))
-    if spec is not None and (before * fill.side.sign >= 0 or applied.opened):
+    first = order is not None and order.filled <= fill.quantity  # later ones must not undo what a trailing stop won
+    if spec is not None and (applied.opened or (first and before * fill.side.sign >= 0)):
         protecting.take_over(turn, spec, fill)
     closed = applied.closed
     if closed is not None:
         if not applied.opened:
             account.protections.pop(key, None)
         account.streak.closed(closed.net, fill.ts)
-        if account.mode is Mode.LIVE and closed.r is not None:
-            account.ramp.closed(closed.r)
+        risen = account.ramp.closed(closed.r) if account.mode is Mode.LIVE and closed.r is not None else None
+        if risen:
+            turn.notice("SIZE_CHANGED", "trading", risen)
     return applied
 
 

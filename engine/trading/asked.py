@@ -17,6 +17,7 @@ from engine.orders import (
     Disarm,
     Flatten,
     Kill,
+    Mode,
     OperatorAsked,
     OperatorCommand,
     PlaceOrder,
@@ -213,7 +214,9 @@ def _arm(turn: Turn, command: Arm) -> str:
                 f"{status.name} does not tell whether its key may withdraw: unknown; confirm that it may not",
             )
     if account.latched or account.halted:
-        account.ramp.reset("armed again after a halt")
+        fallen = account.ramp.reset("armed again after a halt")
+        if fallen and account.mode is Mode.LIVE:
+            turn.notice("SIZE_CHANGED", "trading", fallen)
         account.drawdown.rebase()
     account.armed, account.halted, account.latched = True, "", False
     turn.journal("trading", {"armed": True, "reason": command.reason})

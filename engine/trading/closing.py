@@ -8,7 +8,7 @@ from engine.execution.lifecycle import Order, OrderState
 from engine.orders import AmendSent, CancelOrder, CancelSent, ChangeOrder, OrderSpec, OrderType, Origin, Side, decimal
 from engine.risk.rules import round_quantity
 from engine.trading.judging import try_send
-from engine.trading.marks import rules_of
+from engine.trading.marks import market_of, prices_of, rules_known
 from engine.trading.turn import Turn
 from engine.types import SECOND
 
@@ -16,7 +16,10 @@ TRIES = 10
 """Orders that may be needed to close a position; a thin book fills one in parts."""
 
 PAUSE = SECOND
-"""Least time between two of them."""
+"""Least time between two of them, and between two requests to cancel the same order."""
+
+LONG_PAUSE = 30 * SECOND
+"""The same for an order whose state is not known: the venue is asked what it is, and may have it cancelled already."""
 
 
 def cancel(turn: Turn, order: Order) -> None:
@@ -68,12 +71,27 @@ def go_on(turn: Turn, instrument: str) -> None:
         return
     opened = account.orders.open(instrument)
     for order in opened:
-        if order.spec.origin is not Origin.FLATTEN:
+        if order.spec.origin is not Origin.FLATTEN and turn.now >= closing.asked.get(order.id, 0):
+            closing.asked[order.id] = turn.now + (LONG_PAUSE if order.state is OrderState.UNRESOLVED else PAUSE)
             cancel(turn, order)
     if opened or turn.now < closing.since:
         return
     position = account.quantity(instrument)
-    quantity = round_quantity(abs(position), rules_of(turn.state, account, instrument))
+    if not position:
+        _over(turn, instrument, "")
+        return
+    rules = rules_known(turn.state, account, instrument)
+    if rules is None:
+        done = "follow it again, or close it at its venue"
+        _over(
+            turn, instrument, f"{decimal(abs(position))} of {instrument} are held, which is not followed here: {done}"
+        )
+        return
+    market = market_of(turn.state, account, instrument)
+    if account.paper is not None and (market is None or prices_of(market) is None):
+        return  # the paper venue has nothing to fill it from until the book is there again
+    most = min(filter(None, (rules.max_quantity, rules.max_market_quantity)), default=abs(position))
+    quantity = round_quantity(min(abs(position), most), rules)
     if not quantity:
         _over(turn, instrument, "")
         return
@@ -93,13 +111,13 @@ def go_on(turn: Turn, instrument: str) -> None:
         quantity=quantity,
         reduce_only=True,
         origin=Origin.FLATTEN,
-        dust=rules_of(turn.state, account, instrument).step,
+        dust=rules.step,
         mode=account.mode,
         created=turn.now,
     )
     refused = try_send(turn, spec)
-    if refused is not None and refused.reason in ("min_notional", "rules", "min_quantity"):
-        _over(turn, instrument, f"{decimal(abs(position))} of {instrument} are too little to be traded: {refused.text}")
+    if refused is not None and refused.reason == "rules":
+        _over(turn, instrument, f"{decimal(abs(position))} of {instrument} cannot be traded: {refused.text}")
     elif refused is not None and closing.tries >= TRIES:
         _over(turn, instrument, refused.text)
 
@@ -107,6 +125,7 @@ def go_on(turn: Turn, instrument: str) -> None:
 def _over(turn: Turn, instrument: str, left: str) -> None:
     del turn.account.closing[instrument]
     turn.account.version += 1
+    turn.account.exits_again[instrument] = turn.now  # what could not be closed has its exits again
     if left:
         turn.notice("NOT_FLAT", instrument, left, "nothing more is tried")
 
@@ -122,6 +141,7 @@ def halt(turn: Turn, reason: str, *, flatten: bool, latched: bool = False) -> li
     account.armed = False
     account.version += 1
     account.closing.clear()
+    turn.journal("trading", {"halted": reason, "latched": account.latched, "flatten": flatten})
     opened = account.orders.open()
     for order in opened:
         cancel(turn, order)
@@ -136,5 +156,4 @@ def halt(turn: Turn, reason: str, *, flatten: bool, latched: bool = False) -> li
     turn.notice(
         "KILLED" if latched else "TRADING_HALTED", "trading", f"{reason}; {'; '.join(done)}", "until armed again"
     )
-    turn.journal("trading", {"halted": reason, "latched": account.latched, "flatten": flatten})
     return done

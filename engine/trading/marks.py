@@ -27,13 +27,19 @@ def rules_of(state: EngineState, account: Account, instrument: str) -> Rules:
     Raises:
         KeyError: Nothing prices it.
     """
+    found = rules_known(state, account, instrument)
+    if found is None:
+        raise KeyError(instrument)
+    return found
+
+
+def rules_known(state: EngineState, account: Account, instrument: str) -> Rules | None:
+    """Return the same; None where nothing prices it, as of a position whose instrument is not followed any more."""
     told = account.rules.get(instrument)
     if told is not None:
         return told
     market = market_of(state, account, instrument)
-    if market is None:
-        raise KeyError(instrument)
-    return market.rules or assumed(market.instrument)
+    return None if market is None else market.rules or assumed(market.instrument)
 
 
 def tradable(state: EngineState, account: Account) -> tuple[str, ...]:

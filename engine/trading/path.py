@@ -39,6 +39,7 @@ def due(state: EngineState, account: Account, now: int) -> Commands:
         turn.now = paper.due
         for event in paper.advance(turn.now, lambda key: look(state, key)):
             answers.apply(turn, event)
+        protecting.settle(turn)
     return turn.commands
 
 
@@ -61,6 +62,7 @@ def market(state: EngineState, account: Account, record: Record) -> Commands:
             events = paper.on_reload(seen, turn.now) if type(event) is not Trade else []
         for each in events:
             answers.apply(turn, each)
+        protecting.settle(turn)
     if traded:
         price = from_ticks(event.price, market.instrument.price_decimals)  # type: ignore[union-attr]
         for protected in tuple(account.protections):
@@ -78,6 +80,7 @@ def lost(state: EngineState, account: Account, record: Record) -> Commands:
         if paper is not None and market is not None and not market.sync.live:
             for each in paper.on_reload(look_at(market), turn.now):
                 answers.apply(turn, each)
+            protecting.settle(turn)
     return turn.commands
 
 
@@ -100,6 +103,7 @@ def apply(state: EngineState, account: Account, record: Record, event: TradingEv
     """Take what a person asks, or what a venue says."""
     turn = Turn(state, account, record.ts_recv)
     _APPLY.get(type(event), answers.apply)(turn, event)
+    protecting.settle(turn)
     return turn.commands
 
 

@@ -124,7 +124,7 @@ def _fold(turn: Turn, record: Record) -> None:
             filled = _event.decode(record.body)
             order, _ = account.orders.apply(filled)
             if isinstance(filled, OrderFilled):
-                answers.book(turn, order.spec if order is not None else None, filled.fill)
+                answers.book(turn, order, filled.fill)
         case "account":
             _fold_account(turn, _account.decode(record.body))
         case "trading":

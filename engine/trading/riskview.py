@@ -17,7 +17,7 @@ from engine.risk.metrics import Tail, hit_rate, leverage, mean_r, var_es
 from engine.risk.wording import span, time_of_day
 from engine.state import EngineState
 from engine.trading.judging import exposure
-from engine.trading.marks import book_age_ms, mark_of, rate_of
+from engine.trading.marks import book_age_ms, mark_of, market_of, rate_of
 from engine.trading.views import open_positions
 from engine.tradingviews import LimitView, RegimeView, RiskView
 from engine.types import SECOND, Timeframe
@@ -67,7 +67,7 @@ def tail(state: EngineState, account: Account) -> Tail | None:
     values, closes = [], []
     for position in open_positions(account):
         key = position.instrument
-        market, mark = state.markets.get(key), mark_of(state, key)
+        market, mark = market_of(state, account, key), mark_of(state, key)
         rate = rate_of(state, account, position.contract.quote)
         if market is None or mark is None or rate is None:
             return None

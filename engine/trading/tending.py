@@ -18,50 +18,68 @@ POINT_S = 60
 CLOSES_S = 60
 """Seconds between two looks at the hourly closes."""
 
+FLASH_TENTHS = 2
+"""Tenths of a second between two looks for a flash move."""
+
 
 def tend(turn: Turn) -> None:
     """Do what is due at a timer boundary (`turn.now`, a multiple of 100 ms)."""
     account, tenth = turn.account, turn.now // TENTH
-    for key in tradable(turn.state, account):
-        market = market_of(turn.state, account, key)
-        if market is not None:
-            _market(turn, key, market, tenth)
-    protecting.tend(turn)
-    for key in list(account.closing):
-        closing.go_on(turn, key)
+    if tenth % FLASH_TENTHS == 0:
+        for key, market in turn.state.markets.items():
+            _flash(turn, key, market)
+    if account.protections:
+        protecting.tend(turn)
+    if account.closing:
+        for key in list(account.closing):
+            closing.go_on(turn, key)
     if account.waiting:
         answers.ask_due(turn)
-    if tenth % 10 == 0:
-        _second(turn, turn.now // SECOND)
+    if tenth % 10 == 0 and turn.state.markets:
+        for key in tradable(turn.state, account):
+            _condition_of(turn, key, turn.now // SECOND)
+        _equity(turn, turn.now // SECOND)
 
 
-def _market(turn: Turn, key: str, market: MarketState, tenth: int) -> None:
-    """Watch one market for flash moves, and find out its condition."""
+def _flash(turn: Turn, key: str, market: MarketState) -> None:
+    """Watch a market for flash moves."""
+    prices = prices_of(market)
+    if prices is None:
+        return
     account = turn.account
+    flash = account.flash.get(key)
+    if flash is None:
+        flash = account.flash[key] = FlashBreaker(account.risk.breakers, key)
+    moved = flash.price(prices[2], turn.now)
+    if moved:
+        turn.notice("FLASH_MOVE", key, moved, "exits go on")
+
+
+def _condition_of(turn: Turn, key: str, second: int) -> None:
+    """Find out the condition of an instrument's market, and whether it is known where it matters."""
+    account = turn.account
+    market = market_of(turn.state, account, key)
+    if market is None:
+        return
     prices = prices_of(market)
     if prices is not None:
         bid, ask, mid = prices
-        flash = account.flash.get(key)
-        if flash is None:
-            flash = account.flash[key] = FlashBreaker(account.risk.breakers, key)
-        moved = flash.price(mid, turn.now)
-        if moved:
-            turn.notice("FLASH_MOVE", key, moved, "exits go on")
-        if tenth % 10 == 0:
-            tracker = _tracker(account, key)
-            before = tracker.regime
-            tracker.spread((ask - bid) / mid * 10_000, turn.now)
-            if tenth % (10 * CLOSES_S) == 0 or tracker.percentile is None:
-                tracker.closes(_closes(market))
-            if tracker.regime != before:
-                account.version += 1
-    if tenth % 10 == 0 and (account.quantity(key) or account.orders.open(key)):
+        tracker = account.regimes.get(key)
+        if tracker is None:
+            tracker = account.regimes[key] = RegimeTracker(account.risk.regimes)
+        before = tracker.regime
+        tracker.spread((ask - bid) / mid * 10_000, turn.now)
+        if second % CLOSES_S == 0 or tracker.percentile is None:
+            tracker.closes(_closes(market))
+        account.version += tracker.regime != before
+    text = ""
+    if account.quantity(key) or account.orders.open(key):
         age = book_age_ms(market, turn.now)
-        limit = account.risk.limits.stale_ms
-        stale = age is None or age > limit or not market.sync.live
-        _condition(account, f"stale {key}", f"the book of {key} is not the market now" if stale else "")
-    elif tenth % 10 == 0:
-        _condition(account, f"stale {key}", "")
+        if not market.sync.live:
+            text = f"the book of {key} is not known at this moment"
+        elif age is None or age > account.risk.limits.stale_ms:
+            text = f"the book of {key} is older than {account.risk.limits.stale_ms} ms"
+    _condition(account, f"stale {key}", text)
 
 
 def _condition(account: Account, name: str, text: str) -> None:
@@ -70,13 +88,6 @@ def _condition(account: Account, name: str, text: str) -> None:
         account.version += 1
     elif not text and account.conditions.pop(name, None) is not None:
         account.version += 1
-
-
-def _tracker(account: Account, key: str) -> RegimeTracker:
-    found = account.regimes.get(key)
-    if found is None:
-        found = account.regimes[key] = RegimeTracker(account.risk.regimes)
-    return found
 
 
 def _closes(market: MarketState) -> list[float]:
@@ -90,12 +101,12 @@ def _closes(market: MarketState) -> list[float]:
     return [found.get(hour, float("nan")) for hour in range(first, last + 1)]
 
 
-def _second(turn: Turn, second: int) -> None:
+def _equity(turn: Turn, second: int) -> None:
     """Value the account, hold it against its limits, and keep a point of its curve a minute."""
     account = turn.account
-    if not turn.state.markets:
-        return
     value_account(turn.state, account)
+    if account.equity is None and account.drawdown.equity is None:
+        return  # nothing has been valued yet: the first books are awaited
     for breach in account.drawdown.update(turn.now, account.equity):
         account.version += 1
         match breach.name:

@@ -16,13 +16,15 @@ _encode = msgspec.json.Encoder().encode
 class Turn:
     """One record's turn: state, time (the record's stamp, UTC ns), and what is to be done."""
 
-    __slots__ = ("account", "commands", "now", "state")
+    __slots__ = ("account", "commands", "now", "state", "touched")
 
     def __init__(self, state: EngineState, account: Account, now: int) -> None:
         self.state = state
         self.account = account
         self.now = now
         self.commands: list[Command | Keep] = []
+        self.touched: dict[str, None] = {}
+        """Instruments whose exits are to be looked at when all that is known has been taken in."""
 
     def journal(self, kind: str, body: object, key: str = "") -> None:
         """Keep a record for good; without a key of its own it gets the next one."""

@@ -11,7 +11,7 @@ from engine.execution.money import value
 from engine.orders import UNIT, Fill, decimal
 from engine.state import EngineState
 from engine.trading.judging import exposure
-from engine.trading.marks import mark_of, rate_of
+from engine.trading.marks import mark_of, rate_of, tradable
 from engine.trading.turn import state_of
 from engine.tradingviews import (
     EquityView,
@@ -63,7 +63,7 @@ def trading_view(state: EngineState, account: Account, now: int) -> TradingView:
         switches=tuple(SwitchView(name=name, on=on) for name, on in account.switches.items()),
         venues=tuple(_venue(account, name, now) for name in account.venues),
         balances={asset: decimal(amount) for asset, amount in sorted(_balances(account).items()) if amount},
-        instruments=tuple(key for key, market in state.markets.items() if not market.instrument.contract_size),
+        instruments=tradable(state, account),
     )
 
 

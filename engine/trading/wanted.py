@@ -122,6 +122,8 @@ def _sized(turn: Turn, spec: OrderSpec, entry: int, how: str) -> OrderSpec | Ref
     if not entry:
         return refusal("unknown_price", f"no price of {spec.instrument} is known, so nothing can be sized by it")
     tracker = account.regimes.get(spec.instrument)
+    if spec.type is OrderType.MARKET:  # the worst price at which it may be filled
+        entry += int(entry * settings.limits.price_collar) * spec.side.sign
     found = sizing.size(
         settings,
         situation(turn, spec),

@@ -802,3 +802,14 @@ async def test_a_socket_that_was_left_behind_is_replaced_and_a_living_one_is_not
                 await other.server.run()
         assert (await made.client()).welcome["type"] == "welcome"
         assert made.server.refused == 0
+
+
+@in_virtual_time
+async def test_a_command_may_know_who_asks(tmp_path: Path) -> None:
+    async def who(arguments: Mapping[str, Any], asked: Who) -> str:
+        return f"{arguments['word']} {asked.user} {asked.client} {asked.pid}"
+
+    async with busy(tmp_path, commands={"who": Attributed(who)}) as made:
+        wire = await made.client()
+        answer = await wire.ask(type="command", id=1, name="who", arguments={"word": "it is"})
+        assert answer["text"] == f"it is {user_of(os.getuid())} test {os.getpid()}"

@@ -36,6 +36,7 @@ from tests.engine.support import BTC, ETH, T0, Driver, delta, snapshot, trade
 from tests.engine.workbench import Bench
 from tests.support.exchange import run_virtual
 from tests.support.virtual_clock import VirtualClock
+from tests.tradetui.test_trading_settings import CASES as TRADING
 from tradetui import asking
 from tradetui.bootstrap import build_engine, stand_ins
 from tradetui.client import Client, connect
@@ -71,7 +72,7 @@ def chosen(key: str = "", value: object = None, **more: object) -> Settings:
 
 
 def test_every_setting_has_a_case() -> None:
-    assert CASES.keys() == {setting.key for setting in SETTINGS.values()}
+    assert {*CASES, *TRADING} == {setting.key for setting in SETTINGS.values()}
 
 
 @pytest.mark.parametrize("key", CASES)

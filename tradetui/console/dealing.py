@@ -82,7 +82,7 @@ class Dealing:
         self._app.push_screen(Confirm(question, "\n".join(lines)), answered)
 
     def send(self, told: str, name: str, wish: Wish, refused: Callable[[], None] = lambda: None) -> None:
-        """Have the engine do something; `told` is what, in words, until it answers, `refused` is called if it does not."""
+        """Have the engine do something; `told` is what, in words; `refused` is called if it will not."""
         number, desk = next(self._numbers), self._app.desk
         desk.asked[number] = told
         desk.say(f"asked: {told}")

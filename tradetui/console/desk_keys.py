@@ -9,7 +9,7 @@ from textual import events
 from textual.app import App
 from textual.widgets import Input
 
-from tradetui.console.layout import DIGITS, LEAST, PRESETS
+from tradetui.console.layout import DIGITS, LEAST, PRESETS, TRADING
 from tradetui.console.palette import Palette
 from tradetui.console.prompt import known_of
 from tradetui.console.screens import dialogs
@@ -160,9 +160,12 @@ class DeskKeys(App[None]):
         """Show a layout; its own panes come first, so the focus goes to one of them."""
         view = self.desk.view
         view.preset, view.zoomed = name, False
-        first = {"book": "heat", "engine": "system", "data": "data"}.get(name, f"chart{view.chart + 1}")
+        first = view.pane if name == "trading" and view.pane in TRADING else f"chart{view.chart + 1}"
+        first = {"book": "heat", "engine": "system", "data": "data"}.get(name, first)
+        if name == "trading":
+            view.pane = first
         self.place()
-        if view.pane not in self.visible_panes() or name in ("book", "engine", "data"):
+        if view.pane not in self.visible_panes() or name in ("book", "engine", "data", "trading"):
             self.focus_pane(first)
         self.changed()
 

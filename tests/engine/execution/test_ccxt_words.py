@@ -39,7 +39,7 @@ KINDS = [
 ]
 
 
-class Left(Exception):  # noqa: N818 - it is no error
+class Left(Exception):
     """A request, on its way."""
 
 
@@ -71,7 +71,7 @@ def clients() -> Iterator[dict[str, Any]]:
             ]
         )  # fmt: skip
         made[name] = client
-    yield made
+    return made
 
 
 KNOWN = (

@@ -346,7 +346,7 @@ def test_without_a_book_a_stop_gets_the_price_of_the_trade_that_woke_it() -> Non
 
 
 def bracket(desk: Papers, quantity: str = "2") -> tuple[str, str]:
-    group = {"oco": "g", "reduce_only": True}
+    group: dict[str, Any] = {"oco": "g", "reduce_only": True}
     return (
         desk.order(SELL, quantity, stop="99.50", **group),
         desk.order(SELL, quantity, "100.50", **group),

@@ -128,15 +128,14 @@ class Watcher(Papers):
 
     def settled(self) -> None:
         """Between events: what is watched is what matters, and nobody took more than was displayed."""
-        actions, books = self.venue.state()
+        state: Any = self.venue.state()
+        actions, books = state
         assert actions == []
         standing = [order for order in self.orders.values() if order.open]
-        [book] = books if books else [None]  # type: ignore[misc]
-        consumed = [*book[3][0], *book[4][0]] if book is not None else []  # type: ignore[index]
+        gone = [(self.book.bids, books[0][3][0]), (self.book.asks, books[0][4][0])] if books else []
+        consumed = [(levels[price], taken) for levels, taken_of in gone for price, taken in taken_of]
+        assert all(0 < taken <= shown for shown, taken in consumed)
         assert self.venue.watched == ({SPOT.key} if standing or consumed else set())
-        for side, levels in ((3, self.book.bids), (4, self.book.asks)):
-            for price, taken in book[side][0] if book is not None else []:  # type: ignore[index]
-                assert 0 < taken <= levels[price]
 
 
 def play(operations: list[Any]) -> Watcher:

@@ -17,6 +17,7 @@ from engine.ingestion.binance import Codec
 from engine.ingestion.envelope import Note
 from engine.ingestion.markets import SPOT
 from engine.ingestion.symbols import guess
+from engine.orders import Rules, units
 from engine.types import (
     Bar,
     BarsLoaded,
@@ -200,3 +201,25 @@ def test_deeply_nested_notes_are_refused(opening: bytes) -> None:
     ):
         with pytest.raises(ProtocolError):
             envelope.to_event(envelope.decode(line), codec(), "BTCUSDT")
+
+
+def test_a_listing_brings_the_rules_of_orders_where_they_are_told() -> None:
+    lots = b'{"filterType":"LOT_SIZE","stepSize":"0.001","minQty":"0.002","maxQty":"9000"},{"filterType":"PRICE'
+    for info, told in (
+        (INFO, None),
+        (
+            INFO.replace(b'{"filterType":"PRICE', lots),
+            Rules(
+                tick=units("0.01"),
+                step=units("0.001"),
+                min_quantity=units("0.002"),
+                max_quantity=units("9000"),
+                min_notional=0,
+            ),
+        ),
+    ):
+        note = Note(e="exchangeInfo", symbol="BTCUSDT", body=msgspec.Raw(info))
+        found = envelope.to_event(envelope.decode(envelope.encode(note)), Codec(SPOT), "BTCUSDT")
+        assert found is not None
+        assert isinstance(found[0], InstrumentListed)
+        assert found[0].rules == told

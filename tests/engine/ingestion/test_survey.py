@@ -13,6 +13,7 @@ from engine.ingestion import envelope
 from engine.ingestion.envelope import Note
 from engine.ingestion.markets import COINM, SPOT, USDM
 from engine.ingestion.survey import Contents, Survey
+from engine.orders import Rules, units
 from engine.replay import Recording, Replay
 from tests.engine.support import frames
 
@@ -81,6 +82,32 @@ def test_an_exchange_info_note_tells_market_scales_and_stream(tmp_path: Path) ->
         4,
     )
     assert contents.trade_streams == {instrument.key: "aggTrade"}
+    assert contents.rules == {}
+
+
+def test_an_exchange_info_note_tells_the_rules_of_orders(tmp_path: Path) -> None:
+    entry = (
+        b'{"symbols":[{"symbol":"BTCUSDT","baseAsset":"BTC","quoteAsset":"USDT","quantityPrecision":3,"filters":['
+        b'{"filterType":"PRICE_FILTER","tickSize":"0.10"},{"filterType":"MIN_NOTIONAL","notional":"100"},'
+        b'{"filterType":"LOT_SIZE","stepSize":"0.001","minQty":"0.001","maxQty":"1000"}]}]}'
+    )
+    note = Note(e="exchangeInfo", source="binanceusdm", symbol="BTCUSDT", body=msgspec.Raw(entry))
+    recording = Recording([write(tmp_path / "x.gz", envelope.encode(note))])
+    key = "binanceusdm:BTC/USDT:USDT"
+    told = Rules(
+        tick=units("0.1"),
+        step=units("0.001"),
+        min_quantity=units("0.001"),
+        max_quantity=units("1000"),
+        min_notional=units("100"),
+    )
+    assert recording.contents.rules == {key: told}
+    replay = Replay(recording)
+    assert replay.state.markets[key].rules == told
+    market = replay.state.markets[key]
+    replay.run()
+    assert replay.state.markets[key] is market
+    assert market.rules == told
 
 
 def test_bars_follow_the_usual_stream_where_both_were_recorded(tmp_path: Path) -> None:

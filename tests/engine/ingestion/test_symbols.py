@@ -192,7 +192,7 @@ def test_recorded_rules_are_told_of_every_instrument(name: str, market: Market, 
         assert not told.assumed
 
 
-FILTERS = [
+FILTERS: list[dict[str, Any]] = [
     {"filterType": "PRICE_FILTER", "tickSize": "0.01000000"},
     {"filterType": "LOT_SIZE", "minQty": "0.00001000", "maxQty": "9000.00000000", "stepSize": "0.00001000"},
     {"filterType": "NOTIONAL", "minNotional": "5.00000000", "applyMinToMarket": True, "maxNotional": "9000000.0"},
@@ -218,6 +218,7 @@ def test_rules_of_today_are_read() -> None:
         FILTERS[1:],
         [FILTERS[0], {**FILTERS[1], "stepSize": "0.00000000"}],
         [FILTERS[0], {**FILTERS[1], "stepSize": "x"}],
+        [FILTERS[0], {**FILTERS[1], "minQty": "9e999999"}],
         [FILTERS[0], {**FILTERS[1], "minQty": "-1"}],
         [FILTERS[0], {**FILTERS[1], "stepSize": "0.000000001"}],
     ],

@@ -62,7 +62,7 @@ SPOILT: list[tuple[str, dict[str, Any], OrderSpec, str]] = [
     ("min_quality", {"quality": 0.79}, order(), "0.79"),
     ("min_quality", {}, order(origin=Origin.MODEL), "not known"),
     ("price_collar", {"book_reach": PRICE + 301 * UNIT}, order(), "0.5 %"),
-    ("price_collar", {}, limit(PRICE - 301 * UNIT), "0.5 %"),
+    ("price_collar", {}, limit(PRICE + 301 * UNIT), "0.5 %"),
     ("max_position", {"position_value": 1401 * UNIT, "position": 2335000}, order(), "2001"),
     ("max_position", {"size_factor": 0.25}, order(), "times 0.25"),
     ("max_exposure", {"exposure": 4401 * UNIT}, order(), "5001"),

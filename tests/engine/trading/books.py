@@ -71,9 +71,10 @@ class Kept:
 class Books:
     """A market at 60,000, and who trades it."""
 
-    def __init__(self, risk: RiskSettings | None = None) -> None:
+    def __init__(self, risk: RiskSettings | None = None, trading: TradingSettings | None = None) -> None:
         self.driver = Driver(BTC)
-        self.account = Account(TradingSettings(), risk or RiskSettings(limits=WIDE), prefix="t", armed=True)
+        risk = risk or RiskSettings(limits=WIDE)
+        self.account = Account(trading or TradingSettings(), risk, prefix="t", armed=True)
         self.driver.state.account = self.account
         self.kept = Kept()
         self.notices: list[Noticed] = []

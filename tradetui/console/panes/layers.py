@@ -82,7 +82,7 @@ class Layers:
                 found.insert(0, Level(taken.price, f"\u25b8 {taken.told}", WARN, held=True))
                 said.append(f"in the hand: {taken.told} at {money(taken.price, self._outlook.places)}")
             else:
-                found.append(Level(each.price, each.told, each.colour))
+                found.append(Level(each.price, each.told, each.colour, own=True))
         return found
 
     def _levels(self, pivots: PivotsView, until_ms: int, said: list[str]) -> list[Level]:

@@ -45,12 +45,18 @@ def draw(frame: Frame, points: Sequence[tuple[int, float, float]], look: Look) -
     below = 0 if frame.height < LEAST else max(frame.height // 3, 4)
     marker = "dot" if look.ascii else "braille"
     values, falls = [point[1] for point in some], [-100 * point[2] for point in some]
-    label = max(len(f"{each:,.2f}") for each in (*values, *falls))
+    label = max(len(_figure(each, curve)) for curve in (values, falls) for each in (min(curve), max(curve)))
     above = frame.part(0, 0, frame.width, frame.height - below)
     _plot(above, seconds, values, pen(LINE1), marker, label, times=not below)
     if below:
         under = frame.part(0, frame.height - below, frame.width, below)
         _plot(under, seconds, falls, pen(WARN), marker, label, times=True)
+
+
+def _figure(value: float, among: Sequence[float]) -> str:
+    """Return a value as it stands at the axis, with as many decimals as tell it from the others."""
+    wide = max(among) - min(among)
+    return f"{value:,.{4 if 0 < wide < 0.01 else 3 if 0 < wide < 0.1 else 2}f}"
 
 
 def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, label: int, *, times: bool) -> None:
@@ -67,7 +73,7 @@ def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, lab
         low, high = low - 1, high + 1
     plotext.ylim(low, high)
     ticks = np.linspace(low, high, min(max(frame.height // 3, 2), 5)).tolist()
-    plotext.yticks(ticks, [f"{each:,.2f}".rjust(label) for each in ticks])
+    plotext.yticks(ticks, [_figure(each, ticks).rjust(label) for each in ticks])
     plotext.xaxes(times, False)
     plotext.yaxes(True, False)
     if times:

@@ -46,6 +46,8 @@ class Level(NamedTuple):
     colour: int
     held: bool = False
     """Whether the person has it in the hand: its line is whole, and lies over everything."""
+    own: bool = False
+    """Whether it is of the account: its name is told wherever there is room for it."""
 
 
 class Turn(NamedTuple):
@@ -184,7 +186,7 @@ def _level(frame: Frame, level: Level, scale: Scale, places: int, look: Look) ->
         return
     free = frame.glyphs[row] == " "
     free[1::2] = False
-    for x in range(frame.width - len(text), max(frame.width // 2, 0), -1):
+    for x in range(frame.width - len(text), -1 if level.own else max(frame.width // 2, 0), -1):
         if put(frame, row, x, text, own):
             free[max(x - 1, 0) : x + len(text) + 1] = False
             break

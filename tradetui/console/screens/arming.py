@@ -39,7 +39,8 @@ def lines(view: TradingView) -> list[str]:
         found.append(f"\u00b7 no engine ran for {view.blind_s:.0f} s; stops held here did not act in that time")
     for venue in view.venues:
         found += [f"{venue.name}: {each}" for each in told(venue)]
-    found.append(f"Positions: {view.positions}. Open orders: {view.open_orders}. Orders of unknown state: {view.unresolved}.")
+    orders = f"Open orders: {view.open_orders}. Orders of unknown state: {view.unresolved}."
+    found.append(f"Positions: {view.positions}. {orders}")
     return found
 
 
@@ -109,6 +110,7 @@ class Arming(Dialog[Armed]):
             return
         words = event.value.split()
         if not words or words[0] != self._view.word:
+            event.input.value = ""
             self._wrong(f"expected {self._view.word}, in capitals; nothing is armed")
         elif self._halted and not reason:
             self._wrong("a halt ends with a reason: type one above")

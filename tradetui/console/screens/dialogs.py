@@ -31,6 +31,9 @@ Answer = TypeVar("Answer")
 OUT = "escape,q,ctrl+q,ctrl+c"
 """Keys that leave a dialog."""
 
+MUCH = 500
+"""Characters of a consequence from which it is scrolled."""
+
 LONG = 2000
 """Characters of a detail."""
 
@@ -99,8 +102,11 @@ class Confirm(Dialog[bool]):
     def content(self) -> Iterable[Widget]:
         """Return question, consequence, answers."""
         yield Static(drawn(self.app, self._question, LONG), classes="question")
-        for line in self._consequence.split("\n"):
-            yield Static(drawn(self.app, line, LONG))
+        lines = [Static(drawn(self.app, line, LONG)) for line in self._consequence.split("\n")]
+        if len(self._consequence) > MUCH:
+            yield Scrolled(*lines, classes="said")
+        else:
+            yield from lines
         yield Static(classes="space")
         yield Choice("enter n", "no", "answer(False)", first=True)
         yield Choice("y", "yes", "answer(True)")

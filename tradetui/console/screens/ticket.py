@@ -18,8 +18,8 @@ from engine.errors import ConsoleError
 from tradetui.console.arguments import Unclear
 from tradetui.console.intents import SIDES, SIZES, TIFS, TYPES, Wish, named, typed
 from tradetui.console.render.instruments import pair
-from tradetui.console.render.sums import plain, share
-from tradetui.console.screens.dialogs import LONG, Choice, Dialog
+from tradetui.console.render.sums import number, plain, share
+from tradetui.console.screens.dialogs import LONG, Choice, Dialog, Scrolled
 from tradetui.console.screens.drawn import as_shown, drawn
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def told(view: PreviewView, currency: str) -> list[str]:
     after = "" if view.exposure_after is None else f", exposure {share(view.exposure_after, 1)} of equity"
     risk = f"{plain(view.risk, 2)} {currency}" if view.risk else "not known"
     part = "" if view.risk_share is None else f" = {share(view.risk_share)} of equity"
-    reward = f"; {plain(view.reward, 2)} {currency} at the target" if view.reward else ""
+    reward = f"; {plain(view.reward, 2)} {currency} at the target" if number(view.reward) else ""
     return [
         f"{view.side} {plain(view.quantity)} at {plain(view.price)}: cost {plain(view.cost, 2)} {currency}, "
         f"fee {fee}{slip}",
@@ -153,7 +153,7 @@ class Ticket(Dialog[None]):
                 with Horizontal(classes="field"):
                     yield Static(drawn(self.app, field.label), classes="label")
                     yield self._widget(field)
-        yield Static("", classes="preview")
+        yield Scrolled(Static("", classes="preview"), classes="said")
         yield Choice("enter", "ask the engine for it; you are asked first", "ask", first=True)
         yield Choice("esc", "no order   \u2191 \u2193 fields   \u2190 \u2192 choices", "leave")
 
