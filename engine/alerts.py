@@ -211,6 +211,9 @@ CATALOGUE: dict[str, Kind] = {
     "BLIND_TIME": Kind(
         Severity.WARNING, "no engine ran for a while; stops that are not held by a venue did not act meanwhile",
         "look at your positions; such a stop acts on the first trade, at that trade's price"),
+    "SIZE_CHANGED": Kind(
+        Severity.INFO, "the share of full size that is traded with live money has changed",
+        "nothing; `tradetui risk` shows where the ramp stands"),
     "STOP_HIT": Kind(
         Severity.INFO, "a stop was reached and closes its position",
         "nothing; `tradetui fills` shows at what price"),

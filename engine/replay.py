@@ -255,6 +255,7 @@ class Replay:
         self.script.append(Asked(at=stamp, event=event))
         self._asked = len(self.script)
         self._ask_at = inf
+        self._pass(stamp)
         self._apply(stamp, SCRIPT, event, b"")
 
     def _fire(self, stamp: int) -> None:

@@ -45,7 +45,7 @@ from tradetui.notify import notify
 from tradetui.places import Places, own
 from tradetui.redaction import Redactor
 from tradetui.stored import Stored
-from tradetui.trading import Trading, replay_commands, replayed
+from tradetui.trading import Trading, missed, replay_commands, replayed
 from tradetui.webhook import Webhook, secrets_of, webhook_url
 
 log = logging.getLogger("tradetui.engine")
@@ -198,6 +198,9 @@ class Service:
                 account=trading.account if trading is not None else None,
             )
         self.engine = engine
+        if trading is not None:
+            for worker in self.workers:
+                worker.part.run = missed(engine, worker.part.name, worker.part.run)
         try:
             await stored.writer.open()
         except StorageFailed as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,7 +18,7 @@ from engine.orders import BlindTime, ConditionChanged, Journaled, Mode, Noticed,
 from engine.playback import Playback
 from engine.runtime import Engine
 from engine.server import Action, Attributed
-from engine.supervisor import Part
+from engine.supervisor import Part, told
 from engine.trader import Trader
 from engine.trading.preview import preview
 from engine.trading.recall import image, recall
@@ -169,7 +169,9 @@ class Trading:
 
         def read() -> int:
             begun, records = self.records.since_image()
-            return recall(engine.state, self.account, begun.body if begun is not None else None, records, engine.now())
+            image_ts = begun.ts if begun is not None else 0
+            last = recall(engine.state, self.account, begun.body if begun is not None else None, records, engine.now())
+            return max(last, image_ts)
 
         last = await asyncio.to_thread(read) if self.places.database.exists() else 0
         if self.latch.closed():
@@ -209,12 +211,13 @@ class Trading:
     def parts(self, engine: Engine, trader: Trader) -> Iterator[Part]:
         """Yield what runs beside the engine."""
         if trader.outbox is not None:
-            yield Part(name="outbox", run=trader.outbox.run)
+            yield Part(name="outbox", run=missed(engine, "outbox", trader.outbox.run))
         yield Part(name="images", run=lambda: self._images_of(engine, trader))
         for name, venue in self.venues.items():
-            yield Part(name=f"{name} account", run=venue.run)
+            yield Part(name=f"{name} account", run=missed(engine, f"{name} account", venue.run))
         for keeper in self.keepers:
-            yield Part(name=f"{keeper.venue.name} reconciling", run=keeper.run)
+            name = f"{keeper.venue.name} reconciling"
+            yield Part(name=name, run=missed(engine, name, keeper.run))
 
     def signal(self, trader: Trader) -> KillSignal:
         """Return the kill switch that is a signal."""
@@ -248,6 +251,21 @@ class Trading:
             await asyncio.gather(outbox, return_exceptions=True)
         for venue in self.venues.values():
             await venue.close()
+
+
+def missed(engine: Engine, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """Return the same work, without which no new risk is taken: from its failure until it is begun again."""
+
+    async def watched() -> None:
+        engine.tell(ConditionChanged(name=f"part {name}", text="", ts=engine.now()))
+        try:
+            await run()
+        except Exception as error:
+            text = f"the part {name!r} failed ({told(error)}); it is started again by itself"
+            engine.tell(ConditionChanged(name=f"part {name}", text=text, ts=engine.now()))
+            raise
+
+    return watched
 
 
 def replayed(playback: Playback, engine: Engine, alerts: Alerts) -> Trader:

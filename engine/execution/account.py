@@ -136,7 +136,7 @@ class Account:
         if self.mode is Mode.PAPER:
             begun = {asset: units(amount) for asset, amount in trading.paper.balances.items()}
             self.ledgers[PAPER] = Ledger(trading.currency, begun)
-            self.paper = PaperVenue(int(trading.paper.latency_ms * MS), trading.fees, self._funds, self.quantity)
+            self.paper = PaperVenue(int(trading.paper.latency_ms * MS), trading.fees, self.free, self.quantity)
         else:
             self.ledgers = {venue: Ledger(trading.currency, {}) for venue in venues}
         self.venues = {venue: VenueStatus(venue) for venue in venues}
@@ -246,11 +246,11 @@ class Account:
                 held += order.remaining
         return max(abs(position) - held - sum(groups.values()), 0)
 
-    def free(self, spec: OrderSpec) -> int | None:
+    def free(self, spec: OrderSpec) -> int:
         """Return what is free of the asset that an order pays with, the order itself not counted.
 
-        On spot the quote asset for a BUY and the base asset for a SELL; on derivatives the settle asset that is no
-        margin yet, at the leverage that is allowed (reducing orders need none).
+        On spot the quote asset for a BUY and the base asset for a SELL; on derivatives the value that may still be
+        bought or sold at the leverage that is allowed (reducing orders need none).
         """
         contract = self.contract(spec.instrument)
         ledger = self.ledger_of(spec.instrument)
@@ -276,15 +276,7 @@ class Account:
                 locked += amount
         return ledger.balances.get(asset, 0) - locked - sum(groups.values())
 
-    def _funds(self, spec: OrderSpec) -> int | None:
-        """Return what the paper venue is told to be free: on derivatives the value that margin still allows."""
-        free = self.free(spec)
-        if free is None or not self.contract(spec.instrument).derivative:
-            return free
-        return int(free * self.risk.limits.max_leverage)
-
     def _margin(self, spec: OrderSpec, contract: Contract, ledger: Ledger) -> int:
-        leverage = self.risk.limits.max_leverage
         used = sum(
             abs(position.cost)
             for position in ledger.positions.values()
@@ -300,7 +292,7 @@ class Account:
             and other.derivative
             and other.settle == contract.settle
         )
-        return ledger.balances.get(contract.settle, 0) - int(used / leverage)
+        return int(ledger.balances.get(contract.settle, 0) * self.risk.limits.max_leverage) - used
 
 
 def _locks(order: Order) -> int:

@@ -42,43 +42,11 @@ class FillModel(Protocol):
 # The book as it is. --------------------------------------------------------------------------------------------------
 
 
-class Gone:
-    """What of one side of a displayed book is not there any more.
+class Swept(NamedTuple):
+    """A trade that a book does not know of yet: what stood before its price (ticks) is gone, and `size` (1e-8) at it."""
 
-    `consumed` is what our own orders took, by price in ticks, until an update touches that level. `swept`, `eaten`: the
-    price in ticks that trades have reached since the last update and what they took there (1e-8); what stood before
-    that price is gone. `at` is the time of the last of them, exchange ns.
-    """
-
-    __slots__ = ("at", "consumed", "eaten", "swept")
-
-    def __init__(self) -> None:
-        self.consumed: dict[int, int] = {}
-        self.swept = 0
-        self.eaten = 0
-        self.at = 0
-
-    def traded(self, price: int, quantity: int, at: int, *, falling: bool) -> None:
-        """Take a trade against this side: `falling` for bids, whose trades sweep downwards."""
-        if not self.swept or (price < self.swept if falling else price > self.swept):
-            self.swept, self.eaten = price, quantity
-        elif price == self.swept:
-            self.eaten += quantity
-        self.at = max(self.at, at)
-
-    def told(self, at: int) -> None:
-        """Take a message of the book that says how things stood at `at`: it knows of all trades until then."""
-        if self.swept and at >= self.at:
-            self.swept = self.eaten = self.at = 0
-
-    def forget(self) -> None:
-        """The book begins anew."""
-        self.consumed.clear()
-        self.swept = self.eaten = self.at = 0
-
-    def state(self) -> list[object]:
-        """Return it as plain values."""
-        return [sorted(self.consumed.items()), self.swept, self.eaten, self.at]
+    price: int
+    size: int
 
 
 def walk(
@@ -90,7 +58,8 @@ def walk(
     step: int,
     limit: int = 0,
     bound: int = 0,
-    gone: Gone | None = None,
+    consumed: Mapping[int, int] | None = None,
+    swept: Swept | None = None,
 ) -> list[Execution]:
     """Walk the opposite side of a book, best first, and return what an order gets, a level at a time.
 
@@ -102,7 +71,8 @@ def walk(
         step: The lot step, 1e-8; of a level that is no whole number of steps the rest is left.
         limit: Worst price, 1e-8; 0 is any.
         bound: Worst price in ticks up to which all levels are known; 0 is any.
-        gone: What is displayed and not there.
+        consumed: What our own orders took of levels that have not been updated since, price in ticks to 1e-8.
+        swept: A trade against that side, newer than the book.
     """
     price_scale, size_scale = scale(instrument.price_decimals), scale(instrument.size_decimals)
     sign = side.sign
@@ -110,7 +80,7 @@ def walk(
     if limit:
         edges.append(sign * limit // price_scale)
     worst = min(edges, default=None)
-    begin = sign * gone.swept if gone is not None and gone.swept else None
+    begin = sign * swept.price if swept is not None else None
     heap = [
         sign * price
         for price in levels
@@ -121,8 +91,10 @@ def walk(
     while heap and quantity > 0:
         price = sign * heappop(heap)
         there = levels[price] * size_scale
-        if gone is not None:
-            there -= gone.consumed.get(price, 0) + (gone.eaten if price == gone.swept else 0)
+        if consumed:
+            there -= consumed.get(price, 0)
+        if swept is not None and price == swept.price:
+            there -= swept.size
         part = min(there, quantity) // step * step
         if part > 0:
             found.append(Execution(price * price_scale, part))
@@ -131,13 +103,23 @@ def walk(
 
 
 class BookFills:
-    """Against a book as it is, less what is gone.
+    """Against a book as it is, less what our own orders took of it: `bids` and `asks`, price in ticks to 1e-8.
 
-    `low`, `high`: lowest bid and highest ask up to which all levels are known, in ticks; 0 is any.
+    `low`, `high`: lowest bid and highest ask up to which all levels are known, in ticks; 0 is any. `trade`: one that is
+    newer than the book.
     """
 
     def __init__(
-        self, instrument: Instrument, book: Book, step: int, bids: Gone, asks: Gone, *, low: int = 0, high: int = 0
+        self,
+        instrument: Instrument,
+        book: Book,
+        step: int,
+        bids: dict[int, int],
+        asks: dict[int, int],
+        *,
+        low: int = 0,
+        high: int = 0,
+        trade: Trade | None = None,
     ) -> None:
         self.instrument = instrument
         self.book = book
@@ -146,11 +128,15 @@ class BookFills:
         self.asks = asks
         self.low = low
         self.high = high
+        self.trade = trade
         self._scale = scale(instrument.price_decimals)
 
     def take(self, side: Side, quantity: int, limit: int = 0) -> list[Execution]:
         """Walk the opposite side."""
         buys = side is Side.BUY
+        trade, swept = self.trade, None
+        if trade is not None and trade.sell is not buys:
+            swept = Swept(trade.price, trade.size * scale(self.instrument.size_decimals))
         return walk(
             side,
             self.book.asks if buys else self.book.bids,
@@ -159,7 +145,8 @@ class BookFills:
             step=self.step,
             limit=limit,
             bound=self.high if buys else self.low,
-            gone=self.asks if buys else self.bids,
+            consumed=self.asks if buys else self.bids,
+            swept=swept,
         )
 
     def meet(self, side: Side, price: int, quantity: int, ahead: int = 0) -> int:
@@ -169,7 +156,7 @@ class BookFills:
 
     def commit(self, side: Side, price: int, quantity: int) -> None:
         """What an order of `side` took at a level is not there a second time."""
-        consumed = (self.asks if side is Side.BUY else self.bids).consumed
+        consumed = self.asks if side is Side.BUY else self.bids
         ticks = price // self._scale
         consumed[ticks] = consumed.get(ticks, 0) + quantity
 

@@ -18,6 +18,7 @@ from engine.orders import (
     AccountEvent,
     AmendRefused,
     CancelOrder,
+    CancelRefused,
     ChangeOrder,
     ConditionChanged,
     Journaled,
@@ -33,9 +34,6 @@ log = logging.getLogger(__name__)
 
 FULL = 20_000
 """Records that may wait; beyond that trading is told that storage is full."""
-
-SLOW_S = 2.0
-"""A record that has waited so long means that storage does not keep up."""
 
 AGAIN_S = 0.2
 """Pause before a record that could not be stored is tried again; it doubles up to `AGAIN_MOST_S`."""
@@ -201,12 +199,23 @@ class Outbox:
             await self._ask(item)
         except ConsoleError as error:
             log.warning("%s: %s", type(item).__name__, error)
+            self._unresolved(item, str(error))
         except Exception as error:
             log.exception("a request to a venue failed by a fault of ours")
-            if isinstance(item, SubmitOrder | ChangeOrder):
-                doing = "submit" if isinstance(item, SubmitOrder) else "amend"
-                reason = f"a fault of ours while it was sent ({type(error).__name__}, see the log)"
-                self._tell(OrderUnresolved(order=item.order.value.id, ts=self._now(), doing=doing, reason=reason))
+            self._unresolved(item, f"a fault of ours while it was sent ({type(error).__name__}, see the log)")
+
+    def _unresolved(self, item: Item, reason: str) -> None:
+        """Tell that nobody knows whether the venue has heard; who only asked a question asks again."""
+        match item:
+            case SubmitOrder():
+                order, doing = item.order.value.id, "submit"
+            case ChangeOrder():
+                order, doing = item.order.value.id, "amend"
+            case CancelOrder():
+                order, doing = item.order, "cancel"
+            case _:
+                return
+        self._tell(OrderUnresolved(order=order, ts=self._now(), doing=doing, reason=reason))
 
     async def _ask(self, item: Item) -> None:
         if isinstance(item, Journaled):
@@ -230,5 +239,11 @@ class Outbox:
             case QueryOrder() if venue is not None:
                 for event in await venue.query(item.instrument, item.order, item.venue_id, item.since):
                     self._tell(event)
+            case CancelOrder():
+                text = f"no venue trades {instrument}"
+                self._tell(CancelRefused(order=item.order, ts=self._now(), reason=text))
+            case ChangeOrder():
+                text = f"no venue trades {instrument}"
+                self._tell(AmendRefused(order=item.order.value.id, ts=self._now(), reason=text))
             case _:
                 return

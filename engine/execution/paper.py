@@ -1,10 +1,10 @@
 """The paper venue: real market data, modelled fills. It has no clock and no dice: the same records, the same fills.
 
 What it assumes, each time against the order: an order reaches the book `latency_ns` after it was sent, and meets the
-book as our feed shows it then. It walks the levels that are displayed, less what our own orders took and what trades
-have swept since the book's last message; hidden size is never met. A limit order stands behind everything displayed at
-its price; only trades and a smaller displayed size bring it forward. A trade beyond its price fills it up to that
-trade's size. Our orders never meet each other, and move nobody else. A stop wakes at a trade, and then takes.
+book as our feed shows it then. It walks the levels that are displayed, less what our own orders took of them since
+their last update; hidden size is never met. A limit order stands behind everything displayed at its price; only trades
+and a smaller displayed size bring it forward. A trade beyond its price fills it up to that trade's size. Our orders
+never meet each other, and move nobody else. A stop wakes at a trade, and then takes what that trade has left.
 
 Where no book is known an order is rejected; one that stands keeps standing, and a stop that a trade wakes is filled at
 that trade's price, as after a restart: never at the stop price, which may have been passed unseen. A stop that the
@@ -22,8 +22,8 @@ import msgspec
 from engine.approval import Approved, released
 from engine.execution.lifecycle import Order, OrderState
 from engine.execution.paper_book import Look, Resting
+from engine.execution.paper_checks import Holdings, examine
 from engine.execution.paper_match import Matching
-from engine.execution.paper_purse import Purse, examine
 from engine.execution.settings import FeeTable
 from engine.orders import (
     AmendRefused,
@@ -88,7 +88,7 @@ class PaperVenue:
             position: Signed position of an instrument, 1e-8: orders that only reduce never go beyond it.
         """
         self._latency = latency_ns
-        self._matching = Matching(fees, Purse(funds, position))
+        self._matching = Matching(fees, Holdings(funds, position))
         self._actions: deque[_Submit | _Cancel | _Amend] = deque()
         self.due = NEVER
         self.watched = self._matching.watched
@@ -169,7 +169,7 @@ class PaperVenue:
     def _arrive(self, spec: OrderSpec, now: int, look: Look | None) -> None:
         matching = self._matching
         own = matching.books.get(spec.instrument)
-        refused, parts = examine(spec, spec.quantity, look, own, matching.fees, matching.purse)
+        refused, parts = examine(spec, spec.quantity, look, own, matching.fees, matching.holdings)
         if look is None or refused is not None:
             code, reason = refused or ("", "")
             matching.events.append(OrderRejected(order=spec.id, ts=now, code=code, reason=reason))
@@ -204,7 +204,7 @@ class PaperVenue:
             text = f"{decimal(order.filled)} of it is filled, so its quantity cannot become {decimal(spec.quantity)}"
             matching.events.append(AmendRefused(order=spec.id, ts=now, reason=text))
             return
-        refused, parts = examine(_as_it_is(spec, order), left, look, own, matching.fees, matching.purse)
+        refused, parts = examine(_as_it_is(spec, order), left, look, own, matching.fees, matching.holdings)
         if look is None or refused is not None:
             reason = refused.reason if refused is not None else ""
             matching.events.append(AmendRefused(order=spec.id, ts=now, reason=reason))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from engine.execution.fills import UNKNOWN, BookFills, Gone, TradeFills
+from engine.execution.fills import UNKNOWN, BookFills, TradeFills
 from engine.market.book import Book
 from engine.orders import OrderSpec, OrderType, Rules, Side
 from engine.risk.rules import scale
@@ -99,8 +99,9 @@ class Resting:
 
 
 class OwnBook:
-    """Ours in one instrument: orders by id in the order of arrival, and what of the displayed book is gone.
+    """Ours in one instrument: orders by id in the order of arrival, and what they took of the displayed book.
 
+    `bids`, `asks`: what was taken, price in ticks to 1e-8, until an update touches that level.
     `blind` until the first trade after a restart. `stamp` is what the book's last message said of the time, `loads`
     which of the books since the start it is.
     """
@@ -123,8 +124,8 @@ class OwnBook:
         self.key = key
         self.known: Instrument | None = None
         self.orders: dict[str, Resting] = {}
-        self.bids = Gone()
-        self.asks = Gone()
+        self.bids: dict[int, int] = {}
+        self.asks: dict[int, int] = {}
         self.blind = False
         self.stamp = 0
         self.loads = 0
@@ -134,7 +135,7 @@ class OwnBook:
     @property
     def idle(self) -> bool:
         """Whether nothing that happens in the market matters to it."""
-        return not self.orders and not self.bids.consumed and not self.asks.consumed
+        return not self.orders and not self.bids and not self.asks
 
     def see(self, look: Look) -> None:
         """Learn the scales and how old the book is; where scales have changed, old ticks mean something else."""
@@ -155,11 +156,12 @@ class OwnBook:
                 order.queue = order.shown = UNKNOWN
                 self._enter(order)
 
-    def against(self, look: Look) -> BookFills:
-        """Return the book as we find it."""
-        return BookFills(
-            look.instrument, look.book, look.rules.step, self.bids, self.asks, low=look.low, high=look.high
-        )
+    def against(self, look: Look, trade: Trade | None = None) -> BookFills:
+        """Return the book as we find it; `trade` is one that it may not know of yet."""
+        if trade is not None and trade.ts_exch <= self.stamp:
+            trade = None
+        step, low, high = look.rules.step, look.low, look.high
+        return BookFills(look.instrument, look.book, step, self.bids, self.asks, low=low, high=high, trade=trade)
 
     # Orders. ------------------------------------------------------------------------------------------------------
 
@@ -216,12 +218,10 @@ class OwnBook:
     def told(self, delta: BookDelta) -> None:
         """Take a change of the book: levels that it names are as it says, with nothing of ours taken from them."""
         self.stamp = max(self.stamp, delta.ts_exch)
-        self._told(self.bids, self.queues[Side.BUY], delta.bids, delta.ts_exch)
-        self._told(self.asks, self.queues[Side.SELL], delta.asks, delta.ts_exch)
+        self._told(self.bids, self.queues[Side.BUY], delta.bids)
+        self._told(self.asks, self.queues[Side.SELL], delta.asks)
 
-    def _told(self, gone: Gone, queues: dict[int, list[Resting]], levels: Iterable[Level], at: int) -> None:
-        gone.told(at)
-        consumed = gone.consumed
+    def _told(self, consumed: dict[int, int], queues: dict[int, list[Resting]], levels: Iterable[Level]) -> None:
         if consumed:
             for price, _ in levels:
                 consumed.pop(price, None)
@@ -247,8 +247,8 @@ class OwnBook:
                         self._place(order, look)
 
     def _forget(self) -> None:
-        self.bids.forget()
-        self.asks.forget()
+        self.bids.clear()
+        self.asks.clear()
 
     def dealt(self, trade: Trade, fills: TradeFills) -> list[tuple[Resting, int]]:
         """Take a trade; return what of our resting orders it fills, best price first, then in the order of arrival.
@@ -257,9 +257,6 @@ class OwnBook:
         counted ourselves, not from what is shown.
         """
         late = trade.ts_exch <= self.stamp
-        if not late:
-            gone, size = (self.bids if trade.sell else self.asks), trade.size * self.size_scale
-            gone.traded(trade.price, size, trade.ts_exch, falling=trade.sell)
         found: list[tuple[Resting, int]] = []
         for side, levels in self.queues.items():
             if not levels:
@@ -290,4 +287,4 @@ class OwnBook:
     def state(self) -> list[object]:
         """Return it as plain values."""
         orders = [order.state() for order in self.orders.values()]
-        return [self.key, self.blind, self.stamp, self.bids.state(), self.asks.state(), orders]
+        return [self.key, self.blind, self.stamp, sorted(self.bids.items()), sorted(self.asks.items()), orders]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.execution.costs import fees_of
 from engine.execution.fills import BookFills, Execution, FillModel, TradeFills
 from engine.execution.paper_book import Look, OwnBook, Resting
-from engine.execution.paper_purse import Purse
+from engine.execution.paper_checks import Holdings
 from engine.execution.settings import FeeTable
 from engine.orders import (
     Fill,
@@ -29,11 +29,11 @@ class Matching:
     `watched` are the instruments of which something stands here, or is gone from the book.
     """
 
-    __slots__ = ("books", "events", "fees", "of", "purse", "watched")
+    __slots__ = ("books", "events", "fees", "holdings", "of", "watched")
 
-    def __init__(self, fees: FeeTable, purse: Purse) -> None:
+    def __init__(self, fees: FeeTable, holdings: Holdings) -> None:
         self.fees = fees
-        self.purse = purse
+        self.holdings = holdings
         self.books: dict[str, OwnBook] = {}
         self.of: dict[str, OwnBook] = {}
         self.events: list[OrderEvent] = []
@@ -42,7 +42,7 @@ class Matching:
     def begin(self) -> None:
         """Begin a step: the caller's account knows of everything until now."""
         self.events = []
-        self.purse.begin()
+        self.holdings.begin()
 
     def book(self, instrument: str) -> OwnBook:
         """Return ours in an instrument, made where there is nothing yet."""
@@ -56,7 +56,6 @@ class Matching:
         if not own.idle:
             self.watched.add(own.key)
         else:
-            # What trades have swept since is not heard of any more, so it must not be remembered either.
             self.watched.discard(own.key)
             self.books.pop(own.key, None)
 
@@ -106,16 +105,19 @@ class Matching:
             self.fill(own, order, [Execution(order.price, quantity)], Liquidity.MAKER, look, now)
         for order in [order for order in own.orders.values() if order.waiting and order.reached(fills.price)]:
             if order.spec.id in own.orders:
-                self._wake(own, order, fills, look, now)
+                self._wake(own, order, trade, fills, look, now)
         own.blind = False
 
-    def _wake(self, own: OwnBook, order: Resting, trade: TradeFills, look: Look, now: int) -> None:
-        """A trade has reached an order's stop price: it becomes a market or limit order at once."""
+    def _wake(self, own: OwnBook, order: Resting, trade: Trade, fills: TradeFills, look: Look, now: int) -> None:
+        """A trade has reached an order's stop price: it becomes a market or limit order at once.
+
+        The book still shows what that trade has swept, which the order does not get.
+        """
         spec = order.spec
         order.waiting = False
-        self.events.append(OrderTriggered(order=spec.id, ts=now, price=trade.price))
-        book = own.against(look) if look.live and not own.blind else None
-        model: FillModel = trade if book is None else book
+        self.events.append(OrderTriggered(order=spec.id, ts=now, price=fills.price))
+        book = own.against(look, trade) if look.live and not own.blind else None
+        model: FillModel = fills if book is None else book
         self.enter(own, order, model.take(spec.side, order.remaining, order.price), look, now, book)
         self._others(own, order, now, f"{spec.id} of the same group was triggered")
 
@@ -141,7 +143,7 @@ class Matching:
         for part in parts:
             quantity = min(part.quantity, order.remaining)
             if spec.reduce_only:
-                quantity = round_quantity(min(quantity, self.purse.room(spec)), look.rules)
+                quantity = round_quantity(min(quantity, self.holdings.room(spec)), look.rules)
             if quantity <= 0 or costs is None or spec.id not in own.orders:
                 break
             price = part.price if liquidity is Liquidity.TAKER else order.price
@@ -163,14 +165,14 @@ class Matching:
                 mode=spec.mode,
             )
             self.events.append(OrderFilled(order=spec.id, ts=now, fill=fill))
-            self.purse.settled(instrument, spec, fill)
+            self.holdings.settled(instrument, spec, fill)
             if book is not None:
                 book.commit(spec.side, part.price, quantity)
         if not order.remaining:
             self._gone(order)
         if filled:
             self._reduced(own, order, filled, now)
-        if parts and spec.reduce_only and spec.id in own.orders and self.purse.room(spec) < look.rules.step:
+        if parts and spec.reduce_only and spec.id in own.orders and self.holdings.room(spec) < look.rules.step:
             self.end(order, "reduce-only: there is nothing left to reduce", now)
 
     # Ends. --------------------------------------------------------------------------------------------------------

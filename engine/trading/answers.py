@@ -73,7 +73,7 @@ def _fill(turn: Turn, order: Order | None, event: OrderFilled) -> bool:
         turn.journal("trade", applied.closed, applied.closed.id)
     if order is not None and order.spec.origin is Origin.EXIT and order.triggered:
         turn.notice("STOP_HIT", key, f"{order.spec.type} of {key}: {side}", "the position is reduced")
-    protecting.after_fill(turn, key)
+    turn.touched[key] = None
     account.version += 1
     return False
 
@@ -176,6 +176,7 @@ def balances(turn: Turn, event: BalancesReported) -> None:
             rate = rate_of(turn.state, account, asset)
             total += value(rate, amount) if rate is not None else 0
         account.drawdown.transfer(total)
+        turn.journal("trading", {"watch": account.drawdown.image()})
 
 
 def funding(turn: Turn, event: FundingPaid) -> None:

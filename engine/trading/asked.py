@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 from engine.approval import Refused
 from engine.execution.account import SWITCHES, Account
-from engine.execution.lifecycle import Order
+from engine.execution.lifecycle import Order, OrderState
 from engine.orders import (
     AmendOrder,
     Arm,
@@ -127,6 +128,8 @@ def _amend(turn: Turn, command: AmendOrder) -> str:
         raise No("invalid_argument", "say what to change: price, stop_price or quantity, above 0")
     if (price and not order.price) or (stop and not order.stop_price):
         raise No("invalid_argument", f"a {order.spec.type} order has no such price")
+    if order.state in (OrderState.CANCELING, OrderState.AMENDING):
+        raise No("busy", f"{command.order} is {order.state} already; wait for the venue's answer")
     if quantity and quantity <= order.filled:
         raise No("invalid_argument", f"{decimal(order.filled)} of it are filled already; cancel the rest instead")
     change(turn, order, price=price, stop_price=stop, quantity=quantity)
@@ -145,7 +148,7 @@ def change(turn: Turn, order: Order, *, price: int = 0, stop_price: int = 0, qua
         stop_price=stop_price or order.stop_price,
         quantity=quantity or order.quantity,
     )
-    verdict = judge(turn, spec)
+    verdict = judge(turn, spec, filled=order.filled)
     if isinstance(verdict, Refused):
         raise No(verdict.reason, verdict.text)
     closing.change(turn, order, verdict, price=price, stop_price=stop_price, quantity=quantity)
@@ -219,7 +222,8 @@ def _arm(turn: Turn, command: Arm) -> str:
             turn.notice("SIZE_CHANGED", "trading", fallen)
         account.drawdown.rebase()
     account.armed, account.halted, account.latched = True, "", False
-    turn.journal("trading", {"armed": True, "reason": command.reason})
+    turn.touched.update(dict.fromkeys(account.protections))
+    turn.journal("trading", {"armed": True, "reason": command.reason, "watch": account.drawdown.image()})
     state, reasons = state_of(account)
     return f"armed ({account.mode}); trading is {state}" + (f": {reasons[0]}" if reasons else "")
 
@@ -240,6 +244,8 @@ def _switch(turn: Turn, command: Switch) -> str:
     before = account.switches.get(name, True)
     account.switches[name] = command.on
     turn.journal("trading", {"switch": name, "on": command.on})
+    if name == "exits" and command.on:
+        turn.touched.update(dict.fromkeys(account.protections))
     if name == "exits" and not command.on:
         turn.notice("EXITS_OFF", "trading", "exits are switched off: stops that are not at a venue do not act")
     return f"{name} {'on' if command.on else 'off'} (was {'on' if before else 'off'})"
@@ -251,6 +257,8 @@ def _limits(turn: Turn, command: SetLimits) -> str:
     unknown = [name for name in command.values if name not in now]
     if unknown or not command.values:
         raise No("unknown_limit", f"{', '.join(unknown) or 'nothing'} is no limit; there are {', '.join(now)}")
+    if not all(map(isfinite, command.values.values())):
+        raise No("invalid_limit", "a limit is a finite number: nothing was changed")
     given: dict[str, Any] = {
         name: int(each) if isinstance(now[name], int) and each == int(each) else each
         for name, each in command.values.items()
@@ -260,6 +268,7 @@ def _limits(turn: Turn, command: SetLimits) -> str:
     except msgspec.ValidationError as error:
         raise No("invalid_limit", f"{error}: nothing was changed") from error
     set_limits(account, limits)
+    account.changed.update(given)
     turn.journal("trading", {"limits": given})
     told = ", ".join(f"{name} {now[name]:g} -> {each:g}" for name, each in given.items())
     return f"limits changed: {told}"

@@ -130,6 +130,14 @@ def _over(turn: Turn, instrument: str, left: str) -> None:
         turn.notice("NOT_FLAT", instrument, left, "nothing more is tried")
 
 
+def sweep(turn: Turn) -> None:
+    """Cancel what is found open although trading was halted: an order whose state was not known then, or a late one."""
+    for order in turn.account.orders.open():
+        known = order.state not in (OrderState.CANCELING, OrderState.UNRESOLVED)
+        if known and order.spec.origin not in (Origin.FLATTEN, Origin.EXTERNAL):
+            cancel(turn, order)
+
+
 def halt(turn: Turn, reason: str, *, flatten: bool, latched: bool = False) -> list[str]:
     """Stop everything until a person arms again; return what is being done, as sentences.
 

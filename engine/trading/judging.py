@@ -21,8 +21,8 @@ REACH = 200
 MINUTE = 60 * SECOND
 
 
-def situation(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> Situation:
-    """Return what the gate sees for an order; the order itself is not in it."""
+def situation(turn: Turn, spec: OrderSpec, *, filled: int = 0, quality: float | None = None) -> Situation:
+    """Return what the gate sees for an order; the order itself is not in it, nor what was `filled` of it."""
     account, state, now, key = turn.account, turn.state, turn.now, spec.instrument
     if account.equity is None:
         value_account(state, account)
@@ -33,7 +33,7 @@ def situation(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> S
     contract = account.contract(key)
     while account.entries and account.entries[0] <= now - MINUTE:
         account.entries.popleft()
-    position = account.quantity(key)
+    position = account.quantity(key) - spec.side.sign * filled
     regime = account.regimes.get(key)
     closing = account.closing.get(key)
     factor = regime.parameters.size if regime is not None else 1.0
@@ -41,7 +41,7 @@ def situation(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> S
         factor *= account.ramp.share
     unresolved = account.orders.unresolved(key)
     venue = account.venue_breakers.get(key.partition(":")[0])
-    flash = account.flash.get(key)
+    flash = account.flash.get(market.instrument.key) if market is not None else None
     breaker = (flash.open(now) if flash is not None else "") or (venue.open(now) if venue is not None else "")
     if key in account.mismatched:
         breaker = f"the position of {key} at the venue cannot be explained by its fills; reconcile, or close it there"
@@ -55,7 +55,8 @@ def situation(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> S
         position=position,
         position_value=_worth(state, key, position),
         open_value=_opening(state, account, key, position, beside=spec.id),
-        exposure=exposure(state, account, beside=spec.id),
+        exposure=exposure(state, account, beside=spec.id)
+        + (_worth(state, key, position) - _worth(state, key, account.quantity(key)) if filled else 0),
         open_trades=_open_trades(account, beside=spec.id),
         orders_last_minute=len(account.entries),
         losses_in_a_row=account.streak.losses,
@@ -63,8 +64,8 @@ def situation(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> S
         day_blocked=account.drawdown.day_blocked,
         can_short=contract.derivative,
         derivative=contract.derivative,
-        free=account.free(spec),
-        closable=account.closable(key, beside=spec.oco or spec.id),
+        free=account.free(spec) + _paid(spec, filled, derivative=contract.derivative),
+        closable=account.closable(key, beside=spec.oco or spec.id) + (filled if position * spec.side.sign < 0 else 0),
         mid=mid,
         best_bid=bid,
         best_ask=ask,
@@ -85,6 +86,13 @@ def situation(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> S
         latched=account.latched,
         flattening=closing is not None and closing.halting and spec.origin is Origin.FLATTEN,
     )
+
+
+def _paid(spec: OrderSpec, filled: int, *, derivative: bool) -> int:
+    """Return what was paid for what was filled of an order, at its price, 1e-8."""
+    if spec.side is Side.SELL and not derivative:
+        return filled
+    return value(spec.price or spec.stop_price, filled)
 
 
 def exposure(state: EngineState, account: Account, *, beside: str = "") -> int:
@@ -157,9 +165,9 @@ def _reach(market: MarketState, spec: OrderSpec) -> int | None:
     return None
 
 
-def judge(turn: Turn, spec: OrderSpec, *, quality: float | None = None) -> Verdict[OrderSpec]:
-    """Ask the gate."""
-    found = situation(turn, spec, quality=quality)
+def judge(turn: Turn, spec: OrderSpec, *, filled: int = 0, quality: float | None = None) -> Verdict[OrderSpec]:
+    """Ask the gate; an order that is changed is judged whole, as if what was `filled` of it were not."""
+    found = situation(turn, spec, filled=filled, quality=quality)
     return gate.judge(turn.account.risk.limits, found, spec, rules_of(turn.state, turn.account, spec.instrument))
 
 

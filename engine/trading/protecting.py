@@ -15,12 +15,18 @@ from engine.risk.exits import Protection
 from engine.risk.rules import round_price, round_quantity
 from engine.trading import closing
 from engine.trading.judging import judge, try_send
-from engine.trading.marks import mark_of, rules_of
+from engine.trading.marks import mark_of, rules_known, rules_of
 from engine.trading.turn import Turn
 from engine.types import SECOND
 
 AGAIN = 5 * SECOND
 """An exit that could not be sent is tried again after so long; until then it is watched here."""
+
+TRAILING_MOST = 5000.0
+"""Bps."""
+
+TIME_STOP_MOST = 31_536_000.0
+"""Seconds: a year."""
 
 CALM = frozenset({OrderState.WORKING, OrderState.PARTIAL})
 """States in which an exit may be changed."""
@@ -34,6 +40,8 @@ def take_over(turn: Turn, spec: OrderSpec, fill: Fill) -> None:
     protection = held.get(key)
     if protection is None or protection.side is not fill.side:
         protection = held[key] = Protection(key, fill.side)
+    elif (order := turn.account.orders.by_id.get(spec.id)) is not None and len(order.fills) > 1:
+        return  # what its first fill has set may have been moved since
     protection.set(
         stop_loss=spec.stop_loss or None,
         take_profit=spec.take_profit or None,
@@ -43,18 +51,16 @@ def take_over(turn: Turn, spec: OrderSpec, fill: Fill) -> None:
     )
 
 
-def after_fill(turn: Turn, key: str) -> None:
-    """Keep exits in step with what is held now."""
-    account = turn.account
-    position = account.ledger_of(key).positions.get(key)
-    if position is not None and position.open:
+def settle(turn: Turn) -> None:
+    """Keep exits in step with what is held, once everything that has become known together was taken in."""
+    touched, turn.touched = turn.touched, {}
+    for key in touched:
+        account = turn.account
+        position = account.ledger_of(key).positions.get(key)
+        if position is None or not position.open:
+            account.protections.pop(key, None)
+            account.exits_again.pop(key, None)
         ensure(turn, key)
-        return
-    account.protections.pop(key, None)
-    account.exits_again.pop(key, None)
-    for order in account.orders.open(key):
-        if order.spec.origin is Origin.EXIT:
-            closing.cancel(turn, order)
 
 
 def told(turn: Turn, order: Order, event: OrderEvent) -> None:
@@ -66,22 +72,29 @@ def told(turn: Turn, order: Order, event: OrderEvent) -> None:
         closing.cancel(turn, order)
     elif order.state in (OrderState.REJECTED, OrderState.DENIED):
         turn.account.exits_again[key] = turn.now + AGAIN
-    ensure(turn, key)
+    turn.touched[key] = None
 
 
 def ensure(turn: Turn, key: str) -> None:
     """Have the orders that a position's exits need, and no others."""
     account = turn.account
     protection, position = account.protections.get(key), account.quantity(key)
-    if protection is None or not position or key in account.closing or account.halted:
+    if key in account.closing or account.halted:
         return
     exits = [order for order in account.orders.open(key) if order.spec.origin is Origin.EXIT]
+    for order in exits:
+        if protection is None or order.spec.side is protection.side:
+            closing.cancel(turn, order)  # of a position that is not there any more
+    rules = rules_known(turn.state, account, key)
+    if protection is None or position * protection.side.sign <= 0 or rules is None:
+        return
+    exits = [order for order in exits if order.spec.side is not protection.side]
     stop = next((order for order in exits if order.spec.type is OrderType.STOP), None)
     target = next((order for order in exits if order.spec.type is OrderType.LIMIT), None)
     both = account.paper is not None or account.contract(key).derivative
     blocked = not account.switches["exits"] or account.exits_again.get(key, 0) > turn.now
-    quantity = round_quantity(abs(position), rules_of(turn.state, account, key))
-    side = Side.SELL if position > 0 else Side.BUY
+    quantity = round_quantity(abs(position), rules)
+    side = protection.side.opposite
     group = next((order.spec.oco for order in exits), "") or f"{account.prefix}-x{account.counter + 1}"
     if not blocked and quantity:
         stop = _held(turn, stop, key, side, OrderType.STOP, protection.stop, quantity, group)
@@ -108,7 +121,7 @@ def _held(
         now = order.stop_price if kind is OrderType.STOP else order.price
         if not price:
             closing.cancel(turn, order)
-        elif order.state in CALM and (now != price or order.remaining != quantity):
+        elif order.state in CALM and not order.triggered and (now != price or order.remaining != quantity):
             _change(turn, order, kind, price, order.filled + quantity)
         return order
     if not price:
@@ -146,7 +159,7 @@ def _change(turn: Turn, order: Order, kind: OrderType, price: int, quantity: int
         stop_price=price if stop else 0,
         quantity=quantity,
     )
-    verdict = judge(turn, msgspec.structs.replace(spec, quantity=quantity - order.filled))
+    verdict = judge(turn, spec, filled=order.filled)
     if isinstance(verdict, Refused):
         turn.notice(
             "EXIT_REFUSED", spec.instrument, f"{order.id} cannot be changed: {verdict.text}", "it stands as it is"
@@ -210,6 +223,8 @@ def asked(turn: Turn, command: Protect) -> str:
     if protection is None or protection.side is not side:
         protection = account.protections[key] = Protection(key, side)
     trailing, seconds = command.trailing_bps, command.time_stop_s
+    if not trailing <= TRAILING_MOST or not seconds <= TIME_STOP_MOST:
+        raise ValueError("a trailing distance is at most 5000 bps, a time stop at most 31,536,000 s; negative is off")
     protection.set(
         stop_loss=stop,
         take_profit=target,

@@ -17,6 +17,7 @@ from engine.orders import (
     OrderEvent,
     OrderFilled,
     OrderSpec,
+    OrderSubmitted,
     OrderUnresolved,
     Reconciled,
 )
@@ -50,6 +51,14 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     points: list[tuple[int, int, float]]
 
 
+_UNANSWERED = {
+    OrderState.NEW: "submit",
+    OrderState.SUBMITTED: "submit",
+    OrderState.CANCELING: "cancel",
+    OrderState.AMENDING: "amend",
+}
+"""What a real venue was asked and may not have heard, by the state of the order."""
+
 _image = msgspec.json.Decoder(Image)
 
 
@@ -62,7 +71,7 @@ def image(account: Account) -> Image:
         drawdown=account.drawdown.image(),
         streak=account.streak.image(),
         ramp=account.ramp.image(),
-        limits=msgspec.structs.asdict(account.risk.limits),
+        limits=dict(account.changed),
         switches=dict(account.switches),
         halted=account.halted,
         latched=account.latched,
@@ -88,9 +97,10 @@ def recall(state: EngineState, account: Account, begun: bytes | None, records: I
     account.version += 1
     turn.now = now
     for order in account.orders.open():
-        if account.paper is None and order.state in (OrderState.NEW, OrderState.SUBMITTED):
+        doing = _UNANSWERED.get(order.state)
+        if account.paper is None and doing is not None:
             text = "the engine ended before the venue's answer came"
-            account.orders.apply(OrderUnresolved(order=order.id, ts=now, doing="submit", reason=text))
+            account.orders.apply(OrderUnresolved(order=order.id, ts=now, doing=doing, reason=text))
         if order.state is OrderState.UNRESOLVED:
             account.waiting[order.id] = (now, answers.ASK_AFTER)
     return last
@@ -106,6 +116,7 @@ def _restore(account: Account, kept: Image) -> None:
     account.drawdown.restore(kept.drawdown)
     account.streak.restore(kept.streak)
     account.ramp.restore(kept.ramp)
+    _limits(account, kept.limits)
     account.switches.update(kept.switches)
     account.halted, account.latched = kept.halted, kept.latched
     account.equity_points.extend(kept.points)
@@ -118,6 +129,7 @@ def _fold(turn: Turn, record: Record) -> None:
             spec = _spec.decode(record.body)
             if spec.id not in account.orders.by_id:
                 account.orders.add(spec)
+                account.orders.apply(OrderSubmitted(order=spec.id, ts=record.ts))
         case "order_event":
             account.orders.apply(_event.decode(record.body))
         case "fill":
@@ -155,14 +167,24 @@ def _fold_trading(account: Account, kept: dict[str, Any]) -> None:
     if "halted" in kept:
         account.halted, account.latched = kept["halted"], bool(kept.get("latched"))
     if kept.get("armed"):
+        if account.halted or account.latched:
+            account.ramp.reset("armed again after a halt")
         account.halted, account.latched = "", False
+    if "watch" in kept:
+        account.drawdown.restore(kept["watch"])
     if "switch" in kept:
         account.switches[kept["switch"]] = bool(kept["on"])
     if "limits" in kept:
-        now = msgspec.structs.asdict(account.risk.limits)
-        known = {name: value for name, value in kept["limits"].items() if name in now}
-        set_limits(account, msgspec.convert(now | known, Limits))
+        _limits(account, kept["limits"])
     if "protection" in kept:
         protection = Protection.restored(kept["protection"])
         if account.quantity(protection.instrument):
             account.protections[protection.instrument] = protection
+
+
+def _limits(account: Account, kept: dict[str, float]) -> None:
+    """Put limits in force again that a command had changed."""
+    now = msgspec.structs.asdict(account.risk.limits)
+    known = {name: value for name, value in kept.items() if name in now}
+    account.changed.update(known)
+    set_limits(account, msgspec.convert(now | known, Limits))

@@ -10,7 +10,7 @@ import msgspec
 from engine.execution.account import Account
 from engine.execution.money import value
 from engine.keep import Keep
-from engine.orders import UNIT, Answered, Fill, Journaled, Noticed, OrderFilled, OrderSpec, decimal
+from engine.orders import Answered, Fill, Journaled, Noticed, OrderFilled, OrderSpec, decimal
 from engine.state import EngineState
 from engine.trading.marks import mark_of, rate_of, value_account
 from engine.types import MS, Command
@@ -125,7 +125,7 @@ def _positions(state: EngineState, account: Account) -> list[dict[str, Any]]:
                     "symbol": key,
                     "quantity": decimal(position.quantity),
                     "cost": decimal(position.cost),
-                    "average": decimal(position.cost * UNIT // position.quantity),
+                    "average": decimal(position.average),
                     "mark": _text(mark),
                     "unrealised_pnl": _text(worth - position.cost if worth is not None else None),
                     "dust": not position.open,

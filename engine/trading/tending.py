@@ -35,6 +35,8 @@ def tend(turn: Turn) -> None:
             closing.go_on(turn, key)
     if account.waiting:
         answers.ask_due(turn)
+    if account.halted and tenth % 10 == 0:
+        closing.sweep(turn)
     if tenth % 10 == 0 and turn.state.markets:
         for key in tradable(turn.state, account):
             _condition_of(turn, key, turn.now // SECOND)

@@ -43,7 +43,7 @@ def test_no_code_is_raised_that_nobody_knows() -> None:
     raised = {
         code
         for text in sources("engine", "tradetui", "storage").values()
-        for code in re.findall(r'(?:Cause\(\s*|notice\(\s*|code: str = |code=)"([A-Z]+[A-Z_]+)"', text)
+        for code in re.findall(r'(?:(?:Cause|notice)\(\s*|(?:code: str = |code=)(?="[A-Z]+_))"([A-Z_]+)"', text)
     }
     assert raised <= set(CATALOGUE)
     assert len(raised) > 20

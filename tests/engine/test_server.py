@@ -18,9 +18,11 @@ import pytest
 from engine import server as served
 from engine.digest import state_hash
 from engine.errors import EngineRunning, RequestDenied, SettingsInvalid
+from engine.orders import Who
 from engine.peer import HELLO_S, RATE, Peer
 from engine.protocol import REQUEST_MOST
-from engine.server import CLIENTS, SEND_MOST, SLOW_S, SUBSCRIPTIONS
+from engine.server import CLIENTS, SEND_MOST, SLOW_S, SUBSCRIPTIONS, Attributed
+from engine.unix import user_of
 from tests.fault.frames import open_files
 from tests.support.exchange import now_ns
 from tests.support.serving import KEY, Market, Stage, in_virtual_time, stage

@@ -415,5 +415,5 @@ def test_a_book_that_is_followed_anew_is_counted_from_zero(bench: Bench) -> None
 def test_only_what_is_at_least_a_warning_can_come_of_a_look() -> None:
     """An alert of less would be lost in the verdict; who adds one decides what it means."""
     assert {code for code, kind in CATALOGUE.items() if kind.severity < Severity.WARNING} == {
-        "CLIENT_SLOW", "ORDER_REFUSED", "ORDER_EXPIRED", "STOP_HIT", "FILLED",
+        "CLIENT_SLOW", "ORDER_REFUSED", "ORDER_EXPIRED", "SIZE_CHANGED", "STOP_HIT", "FILLED",
     }  # fmt: skip

@@ -260,7 +260,7 @@ def limits(
     profile: Profile = None,
     as_json: Json = False,
 ) -> None:
-    """Show the risk limits, what is used of them and their bounds, or change some until the engine ends."""
+    """Show the risk limits, what is used of them and their bounds, or change some; it is kept, and who did it."""
     from engine.errors import SettingsInvalid
 
     if not pairs:

@@ -116,7 +116,7 @@ class Papers:
         return self.hear(self.venue.on_reload(self.look(), self.now))
 
     def delta(
-        self, bids: dict[str, str] | None = None, asks: dict[str, str] | None = None, *, at: int = 0, old: bool = False
+        self, bids: dict[str, str] | None = None, asks: dict[str, str] | None = None, *, old: bool = False
     ) -> list[OrderEvent]:
         """The book changes; `old`: the venue says again what the book has passed."""
         self.wait()
@@ -125,7 +125,7 @@ class Papers:
             first_id=self.book.update_id + 1,
             last_id=self.book.update_id + 1,
             prev_id=self.book.update_id,
-            ts_exch=at or self.now,
+            ts_exch=self.now,
             bids=self.levels(bids or {}),
             asks=self.levels(asks or {}),
         )

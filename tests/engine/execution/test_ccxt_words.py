@@ -191,7 +191,7 @@ def test_numbers_of_answers() -> None:
     assert fee("0.000000001") == 1  # rounded up
     assert fee("-0.000000001") == 0  # a rebate toward zero
     for damage in ("nan", "inf", "x"):
-        with pytest.raises(ValueError, match="number|traded"):
+        with pytest.raises(ValueError, match=r"number|traded"):
             fee(damage)
 
 

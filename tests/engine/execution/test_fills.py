@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.execution.costs import CostModel
-from engine.execution.fills import BarExit, BarFills, BookFills, FillModel, Gone, TradeFills, bar_exit, walk
+from engine.execution.fills import BarExit, BarFills, BookFills, FillModel, Swept, TradeFills, bar_exit, walk
 from engine.market.book import Book
 from engine.orders import Side, units
 from engine.types import Bar, Trade
@@ -19,9 +19,8 @@ COSTS = CostModel(maker_bps=10, taker_bps=10, half_spread_bps=5, slippage_bps=5)
 BUY, SELL = Side.BUY, Side.SELL
 
 levels = st.dictionaries(st.integers(9_000, 11_000), st.integers(1, 10**9), max_size=30)
-gones = st.tuples(
-    st.dictionaries(st.integers(9_000, 11_000), st.integers(1, 10**9)), st.integers(0, 11_000), st.integers(0, 10**9)
-)
+taken = st.dictionaries(st.integers(9_000, 11_000), st.integers(1, 10**9))
+sweeps = st.none() | st.builds(Swept, st.integers(8_900, 11_100), st.integers(1, 10**9))
 
 
 @given(
@@ -30,7 +29,8 @@ gones = st.tuples(
     st.integers(1, 10**10),
     st.integers(0, 12_000),
     st.integers(0, 12_000),
-    gones,
+    taken,
+    sweeps,
     st.sampled_from([1, 1000, STEP, units("1")]),
 )
 def test_a_walk_takes_best_first_no_more_than_is_there_and_never_beyond_its_limit(
@@ -39,37 +39,46 @@ def test_a_walk_takes_best_first_no_more_than_is_there_and_never_beyond_its_limi
     quantity: int,
     limit: int,
     bound: int,
-    gone: tuple[dict[int, int], int, int],
+    consumed: dict[int, int],
+    swept: Swept | None,
     step: int,
 ) -> None:
-    less = Gone()
-    less.consumed, less.swept, less.eaten = gone
-    parts = walk(side, shown, quantity, instrument=SPOT, step=step, limit=limit * PRICE, bound=bound, gone=less)
+    parts = walk(
+        side,
+        shown,
+        quantity,
+        instrument=SPOT,
+        step=step,
+        limit=limit * PRICE,
+        bound=bound,
+        consumed=consumed,
+        swept=swept,
+    )
+
+    def there(ticks: int) -> int:
+        if any(edge and (ticks - edge) * side.sign > 0 for edge in (limit, bound)):
+            return 0
+        if swept is not None and (ticks - swept.price) * side.sign < 0:
+            return 0
+        return shown[ticks] - consumed.get(ticks, 0) - (swept.size if swept and ticks == swept.price else 0)
+
     assert sum(part.quantity for part in parts) <= quantity
     prices = [part.price for part in parts]
     assert prices == sorted(set(prices), reverse=side is SELL)
     for part in parts:
         ticks, rest = divmod(part.price, PRICE)
-        there = shown[ticks] - less.consumed.get(ticks, 0) - (less.eaten if ticks == less.swept else 0)
         assert rest == 0
-        assert 0 < part.quantity <= there
+        assert 0 < part.quantity <= there(ticks)
         assert part.quantity % step == 0
-        for edge in (limit, bound):
-            assert not edge or (ticks - edge) * side.sign <= 0
-        assert not less.swept or (ticks - less.swept) * side.sign >= 0
     if sum(part.quantity for part in parts) <= quantity - step:  # it wanted more: nothing that it could have is left
         got = {part.price // PRICE: part.quantity for part in parts}
-        for ticks, size in shown.items():
-            open_to_it = all(not edge or (ticks - edge) * side.sign <= 0 for edge in (limit, bound))
-            if open_to_it and (not less.swept or (ticks - less.swept) * side.sign >= 0):
-                there = size - less.consumed.get(ticks, 0) - (less.eaten if ticks == less.swept else 0)
-                assert there - got.get(ticks, 0) < step
+        assert all(there(ticks) - got.get(ticks, 0) < step for ticks in shown)
 
 
 def test_a_book_gives_once_and_a_resting_order_at_its_own_price() -> None:
     book = Book()
     book.load([(9_999, units("1"))], [(10_001, units("1")), (10_002, units("2"))], 1)
-    fills = BookFills(SPOT, book, STEP, Gone(), Gone())
+    fills = BookFills(SPOT, book, STEP, {}, {})
     assert fills.meet(BUY, units("100.02"), units("9")) == units("3")
     for part in fills.take(BUY, units("1.5")):
         fills.commit(BUY, part.price, part.quantity)
@@ -163,7 +172,7 @@ def test_all_forms_are_one_port() -> None:
     book = Book()
     book.load([(9_999, 10)], [(10_001, 10)], 1)
     forms: list[FillModel] = [
-        BookFills(SPOT, book, 1, Gone(), Gone()),
+        BookFills(SPOT, book, 1, {}, {}),
         traded("100", "1", sell=True),
         barred("100", "101", "99", "100"),
     ]

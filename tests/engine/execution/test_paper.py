@@ -93,28 +93,6 @@ def test_a_book_that_runs_out_within_what_is_known_of_it_ends_the_order() -> Non
     assert "with 1 of it not filled" in ended.reason
 
 
-def test_trades_since_the_last_message_have_taken_from_what_is_displayed() -> None:
-    desk = papers(base="9")
-    desk.order(SELL, "0.1", "105")  # so that the market is listened to
-    desk.trade("99.98", "0.5", sell=True)
-    desk.order(SELL, "3")
-    assert filled(desk) == [("o2", "99.98", "1.5"), ("o2", "99.9", "1.5")]
-
-
-def test_what_trades_have_taken_is_gone_until_a_message_says_how_things_stood_after_them() -> None:
-    desk = papers(base="9")
-    desk.order(SELL, "0.1", "105")
-    for _ in range(2):
-        desk.trade("99.98", "0.5", sell=True)
-    desk.delta(bids={"99.5": "1"}, at=desk.stamp + 1)  # of before the trades
-    desk.order(SELL, "0.25")
-    desk.order(SELL, "0.9")
-    assert filled(desk) == [("o2", "99.98", "0.25"), ("o3", "99.98", "0.75"), ("o3", "99.9", "0.15")]
-    desk.delta(bids={"99.5": "2"})
-    desk.order(SELL, "1")
-    assert filled(desk)[3:] == [("o4", "99.99", "1")]
-
-
 def test_a_message_that_the_book_has_passed_gives_nothing_back() -> None:
     desk = papers()
     desk.order(BUY, "1")
@@ -321,6 +299,16 @@ def test_a_stop_gets_no_better_price_than_the_trade_that_woke_it_while_the_book_
     desk.trade("99.90", "4.5", sell=True)  # swept 99.99 and 99.98, and most of 99.90
     assert filled(desk) == [("o1", "99.9", "0.5")]
     assert desk.last(OrderCanceled).expired
+    desk.order(SELL, "1")  # the book is as it is displayed
+    assert filled(desk)[1:] == [("o2", "99.99", "1")]
+
+
+def test_a_stop_that_an_old_trade_wakes_gets_what_is_displayed() -> None:
+    desk = papers(base="10")
+    desk.order(SELL, "1", stop="99.95")
+    desk.delta(bids={"99.80": "1"})
+    desk.trade("99.90", "4.5", sell=True, at=desk.stamp)
+    assert filled(desk) == [("o1", "99.99", "1")]
 
 
 def test_a_stop_limit_rests_where_its_price_cannot_be_had() -> None:

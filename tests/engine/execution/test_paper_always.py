@@ -132,7 +132,7 @@ class Watcher(Papers):
         actions, books = state
         assert actions == []
         standing = [order for order in self.orders.values() if order.open]
-        gone = [(self.book.bids, books[0][3][0]), (self.book.asks, books[0][4][0])] if books else []
+        gone = [(self.book.bids, books[0][3]), (self.book.asks, books[0][4])] if books else []
         consumed = [(levels[price], taken) for levels, taken_of in gone for price, taken in taken_of]
         assert all(0 < taken <= shown for shown, taken in consumed)
         assert self.venue.watched == ({SPOT.key} if standing or consumed else set())

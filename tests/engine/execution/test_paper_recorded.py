@@ -99,7 +99,6 @@ class Counted:
     def __init__(self) -> None:
         self.sides: dict[str, dict[Decimal, Decimal]] = {"b": {}, "a": {}}
         self.ours: dict[str, dict[Decimal, Decimal]] = {"b": {}, "a": {}}
-        self.swept: dict[str, tuple[Decimal, Decimal, int] | None] = {"b": None, "a": None}
         self.id = self.stamp = 0
         self.backlog: list[dict[str, Any]] = []
 
@@ -118,8 +117,6 @@ class Counted:
                 self._depth(data)
             else:
                 self.backlog.append(data)
-        elif found["stream"].endswith("@trade") and found["data"]["T"] > self.stamp:
-            self._trade(found["data"])
         return found
 
     def _depth(self, data: dict[str, Any]) -> None:
@@ -128,20 +125,9 @@ class Counted:
         assert data["U"] <= self.id + 1
         self.id = data["u"]
         for name in ("b", "a"):
-            swept = self.swept[name]
-            if swept is not None and data["E"] >= swept[2]:
-                self.swept[name] = None
             for price, size in data[name]:
                 self.ours[name].pop(Decimal(price), None)
                 self.sides[name][Decimal(price)] = Decimal(size)
-
-    def _trade(self, data: dict[str, Any]) -> None:
-        name, price, size, at = "b" if data["m"] else "a", Decimal(data["p"]), Decimal(data["q"]), data["T"]
-        swept = self.swept[name]
-        if swept is None or (price < swept[0] if name == "b" else price > swept[0]):
-            self.swept[name] = (price, size, at)
-        else:
-            self.swept[name] = (swept[0], swept[1] + (size if price == swept[0] else 0), at)
 
     def taken(self, side: Side, quantity: Decimal, limit: Decimal | None) -> list[tuple[Decimal, Decimal]]:
         """What an order gets, level by level."""
@@ -151,11 +137,6 @@ class Counted:
             if limit is not None and (price > limit if name == "a" else price < limit):
                 break
             there = self.sides[name][price] - self.ours[name].get(price, Decimal(0))
-            swept = self.swept[name]
-            if swept is not None:
-                if price < swept[0] if name == "a" else price > swept[0]:
-                    continue
-                there -= swept[1] if price == swept[0] else 0
             part = min(there, quantity) // step * step
             if part > 0:
                 parts.append((price, part))
@@ -177,21 +158,13 @@ def counted_fills(path: Path, asked: Sequence[Asked]) -> dict[str, list[tuple[st
     """What orders that take at once must get."""
     book, found = Counted(), {}
     waiting = [(at + LATENCY, order) for at, order in asked]
-    listening = False
     for stamp, text in raw(path):
         while waiting and waiting[0][0] < stamp:
             order = waiting.pop(0)[1]
-            if not listening:
-                book.swept = {"b": None, "a": None}  # trades are heard of only while something of ours is there
             limit = Decimal(decimal(order.price)) if order.price else None
             parts = book.taken(order.side, Decimal(decimal(order.quantity)), limit)
             found[order.id] = [(decimal(units(str(price))), decimal(units(str(size)))) for price, size in parts]
-            listening = any(book.ours.values())
         book.message(text)
-        if listening and not any(book.ours["b"]) and not any(book.ours["a"]):
-            listening = False
-        if not listening:
-            book.swept = {"b": None, "a": None}
     return found
 
 
@@ -301,7 +274,6 @@ def queued(path: Path, at: int, order: OrderSpec) -> list[tuple[int, str]]:
             assert not [ask for ask, size in book.sides["a"].items() if ask <= price and size]
             ahead = least = book.sides["b"].get(price, Decimal(0))
             since = book.stamp
-            book.swept = {"b": None, "a": None}
         late = book.stamp
         told = book.message(text)
         data = told.get("data", {})

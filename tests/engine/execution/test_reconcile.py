@@ -55,7 +55,7 @@ class Books:
             instrument=key, base="BTC", quote="USDT", settle="USDT", derivative=key.count(":") == 2
         )
 
-    def place(self, number: int, quantity: str = "0.01", **more: Any) -> OrderSpec:
+    def place(self, number: int, quantity: str = "0.01", *, accepted: bool = True, **more: Any) -> OrderSpec:
         plain = {
             "side": Side.BUY,
             "type": OrderType.LIMIT,
@@ -65,7 +65,8 @@ class Books:
         spec = OrderSpec(id=f"m1-{number}", instrument=self.key, quantity=units(quantity), mode=Mode.LIVE, **plain)
         self.orders.add(spec)
         self.tell(OrderSubmitted(order=spec.id, ts=NOW - 60 * SECOND))
-        self.tell(OrderAccepted(order=spec.id, ts=NOW - 59 * SECOND, venue_id=str(number)))
+        if accepted:
+            self.tell(OrderAccepted(order=spec.id, ts=NOW - 59 * SECOND, venue_id=str(number)))
         return spec
 
     def tell(self, *events: OrderEvent | AccountEvent) -> None:
@@ -180,7 +181,7 @@ def test_an_order_that_was_thought_over_and_stands_is_open_again() -> None:
 def test_silence_is_no_answer() -> None:
     books = Books()
     spec = books.place(1)
-    young = books.place(2, created=NOW - YOUNG + 1)
+    young = books.place(2, accepted=False, created=NOW - YOUNG + 1)
     found = books.compare()
     assert found.ask == (spec.id,)  # asked for, and still open
     assert [type(event) for event in found.events] == [BalancesReported]
@@ -190,7 +191,7 @@ def test_silence_is_no_answer() -> None:
 
 def test_an_order_in_doubt_that_stands_is_in_doubt_no_more() -> None:
     books = Books()
-    spec = books.place(1)
+    spec = books.place(1, accepted=False)
     books.tell(OrderUnresolved(order=spec.id, ts=NOW, doing="submit", reason="no answer"))
     found = books.compare(stands=(there(spec),))
     assert isinstance(found.events[0], OrderReported)

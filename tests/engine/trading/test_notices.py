@@ -7,9 +7,11 @@ import pytest
 from engine.alerts import CATALOGUE
 from engine.execution.account import VenueStatus
 from engine.orders import (
+    Arm,
     Fill,
     Flatten,
     Liquidity,
+    Mode,
     Noticed,
     OrderAccepted,
     OrderDenied,
@@ -98,6 +100,12 @@ def test_the_drawdown_halts_and_is_told() -> None:
     assert "the limit is 1 %" in told(books, "DRAWDOWN").text
     assert told(books, "TRADING_HALTED").component == "trading"
     assert books.account.halted
+
+
+def test_a_ramp_that_begins_anew_is_told(books: Books) -> None:
+    books.account.mode, books.account.halted, books.account.ramp.step = Mode.LIVE, "a test", 2
+    assert books.ask(Arm(word="LIVE", reason="it is over")).done
+    assert "from 50 % to 10 %" in told(books, "SIZE_CHANGED").text
 
 
 def test_what_a_venue_was_found_to_differ_in_is_told(books: Books) -> None:

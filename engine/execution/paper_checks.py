@@ -22,8 +22,8 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Purse:
-    """What an order may use: funds and position as the account tells them, with what this step has changed."""
+class Holdings:
+    """What the account holds: funds and positions as it tells them, with what this step has changed."""
 
     __slots__ = ("_funds", "_moved", "_position", "_spent")
 
@@ -79,7 +79,7 @@ class Purse:
 
 
 def examine(
-    spec: OrderSpec, quantity: int, look: Look | None, own: OwnBook | None, fees: FeeTable, purse: Purse
+    spec: OrderSpec, quantity: int, look: Look | None, own: OwnBook | None, fees: FeeTable, holdings: Holdings
 ) -> tuple[Refusal | None, list[Execution]]:
     """Return why an order is not taken, or what of the book it gets at once.
 
@@ -89,7 +89,7 @@ def examine(
         look: The market; None where it is not followed.
         own: Ours in it.
         fees: By venue.
-        purse: What it may use.
+        holdings: What it may use.
     """
     key = spec.instrument
     if look is None:
@@ -110,7 +110,7 @@ def examine(
         if spec.post_only and parts:
             there = f"at {decimal(spec.price)} it would take what stands at {decimal(parts[0].price)}"
             return Refusal("post_only", f"{key}: {there}, and it was to rest only"), []
-    return purse.lacks(spec, quantity, parts, look), parts
+    return holdings.lacks(spec, quantity, parts, look), parts
 
 
 def _untradable(instrument: Instrument, fees: FeeTable) -> Refusal | None:
