@@ -13,6 +13,9 @@
     |-- ImportRefused        exit     a file cannot be imported as it is; the message names the flag to give
     `-- FeedError
         |-- FeedUnavailable  retry    reconnect with back-off, next address
+        |   |-- NotSent      retry    a request to a venue's account did not leave; it changed nothing
+        |   `-- NotAnswered  retry    such a request may have arrived: it is asked about, never sent again
+        |-- Said             retry    a venue's account says no; what it means is told with it
         |-- RequestRefused   retry    the venue answered that the request itself is wrong
         |-- ProtocolError    retry    the peer sent what its specification forbids; counted, excerpt kept
         |   `-- ScaleOutdated retry   a number is finer than the instrument's scale; the scale is asked for again

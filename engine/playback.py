@@ -97,7 +97,13 @@ class Playback:
                 trader.carry_out(command)
 
     def tell(self, event: TradingEvent) -> None:
-        """Ask something of trading where the replay stands."""
+        """Ask something of trading where the replay stands.
+
+        Raises:
+            RequestDenied: It is on its way to another place: what is asked on the way would be lost.
+        """
+        if self.player.seeking is not None:
+            raise RequestDenied("seeking", f"the replay goes to {iso(self.player.seeking)}; ask again when it is there")
         self.player.replay.ask(event)
         self._moved()
 

@@ -7,6 +7,8 @@ import sys
 
 def main() -> None:
     """Run the command line; errors that a person can mend are one line, not a traceback."""
+    if sys.argv[1:2] == ["kill"]:
+        _kill(sys.argv[2:])
     try:
         from engine.errors import ConsoleError
         from tradetui.cli.app import app
@@ -14,6 +16,21 @@ def main() -> None:
         sys.exit(130)
     try:
         app()
+    except ConsoleError as error:
+        sys.stderr.write(f"tradetui: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def _kill(words: list[str]) -> None:
+    """Kill without loading the other commands; what is not plain is left to the command line, which explains it."""
+    from engine.errors import ConsoleError
+    from tradetui.kill.command import parsed, run
+
+    asked = parsed(words)
+    if asked is None:
+        return
+    try:
+        sys.exit(run(asked))
     except ConsoleError as error:
         sys.stderr.write(f"tradetui: {error}\n")
         sys.exit(error.exit_code)

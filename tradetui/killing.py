@@ -106,7 +106,10 @@ def kill(
     if not report.latched:  # nothing else keeps it from sending what would be cancelled now
         _engine(places, report, holder, telling.result(engine.CONFIRM_S + 0.2))
     if stored is not None:
-        _venues(found, report, holder, stored, environment, latched)
+        try:
+            _venues(found, report, holder, stored, environment, latched)
+        except Exception as error:  # noqa: BLE001 - what was done must be told
+            report.troubles.append(f"a fault of ours ({type(error).__name__}): look at your venues")
     if report.latched:
         _engine(places, report, holder, telling.result(engine.CONFIRM_S + 0.2))
     report.ms = (time.monotonic() - began) * 1000

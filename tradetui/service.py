@@ -221,6 +221,9 @@ class Service:
                 await trading.recover(engine)
             except StorageFailed as error:
                 trading.unreadable(engine, str(error))
+            except Exception as error:
+                log.exception("what was traded before cannot be understood")
+                trading.unreadable(engine, f"a fault of ours: {type(error).__name__}")
         elif playback is not None and engine.state.account is not None:
             trader = engine.trader = replayed(playback, engine, alerts)
         monitor = self._monitor(engine, alerts, journal)

@@ -43,7 +43,7 @@ class FillModel(Protocol):
 
 
 class Swept(NamedTuple):
-    """A trade that a book does not know of yet: what stood before its price (ticks) is gone, and `size` (1e-8) at it."""
+    """A trade that a book does not know of: what stood before its price (ticks) is gone, and `size` (1e-8) at it."""
 
     price: int
     size: int

@@ -124,8 +124,10 @@ class EquityWatch:
             self.day_start += amount
 
     def rebase(self) -> None:
-        """Begin a new peak from what equity is now: a person has armed again after a halt."""
-        self.peak = self.equity or 0
+        """A person has armed again: a fall beyond the limit begins a new peak, a smaller one still counts from the old."""
+        fallen = self.drawdown
+        if fallen is None or fallen >= self.limits.drawdown:
+            self.peak = self.equity or 0
         self._fallen = False
 
     def image(self) -> dict[str, Any]:

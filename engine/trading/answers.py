@@ -19,6 +19,7 @@ from engine.orders import (
     OrderEvent,
     OrderFilled,
     OrderRejected,
+    OrderTriggered,
     OrderUnresolved,
     Origin,
     QueryOrder,
@@ -71,8 +72,6 @@ def _fill(turn: Turn, order: Order | None, event: OrderFilled) -> bool:
     turn.notice("FILLED", key, f"{side}, fee {decimal(fill.fee)} {fill.fee_asset} ({fill.mode})")
     if applied.closed is not None:
         turn.journal("trade", applied.closed, applied.closed.id)
-    if order is not None and order.spec.origin is Origin.EXIT and order.triggered:
-        turn.notice("STOP_HIT", key, f"{order.spec.type} of {key}: {side}", "the position is reduced")
     turn.touched[key] = None
     account.version += 1
     return False
@@ -92,13 +91,13 @@ def book(turn: Turn, order: Order | None, fill: Fill) -> Applied:
     if applied.duplicate:
         return applied
     account.fills.append((fill, applied.realised))
+    closed = applied.closed
+    if closed is not None:
+        account.protections.pop(key, None)  # they belong to the trade, also where a fill begins the opposite one
     first = order is not None and order.filled <= fill.quantity  # later ones must not undo what a trailing stop won
     if spec is not None and (applied.opened or (first and before * fill.side.sign >= 0)):
         protecting.take_over(turn, spec, fill)
-    closed = applied.closed
     if closed is not None:
-        if not applied.opened:
-            account.protections.pop(key, None)
         account.streak.closed(closed.net, fill.ts)
         risen = account.ramp.closed(closed.r) if account.mode is Mode.LIVE and closed.r is not None else None
         if risen:
@@ -121,6 +120,9 @@ def _told(turn: Turn, order: Order, event: OrderEvent) -> None:
             text = f"{name} ({order.spec.id}): whether it could {event.doing} is not known: {event.reason}"
             turn.notice("ORDER_UNRESOLVED", key, text, "the venue is asked; nothing new is sent for this symbol")
             _failed(turn, breaker, key, event.reason)
+        case OrderTriggered() if order.spec.origin is Origin.EXIT:
+            at = f"at {decimal(order.stop_price)} was reached by a trade at {decimal(event.price)}"
+            turn.notice("STOP_HIT", key, f"the {order.spec.type} of {key} {at}: {name}", "the position is being closed")
         case OrderCanceled() if event.expired:
             turn.notice("ORDER_EXPIRED", key, f"{name} ended: {event.reason}", "what was filled of it stands")
         case _:

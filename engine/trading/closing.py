@@ -117,7 +117,7 @@ def go_on(turn: Turn, instrument: str) -> None:
     )
     refused = try_send(turn, spec)
     if refused is not None and refused.reason == "rules":
-        _over(turn, instrument, f"{decimal(abs(position))} of {instrument} cannot be traded: {refused.text}")
+        _over(turn, instrument, f"{decimal(abs(position))} of {instrument} are too little to be traded: {refused.text}")
     elif refused is not None and closing.tries >= TRIES:
         _over(turn, instrument, refused.text)
 

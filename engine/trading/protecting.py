@@ -40,8 +40,6 @@ def take_over(turn: Turn, spec: OrderSpec, fill: Fill) -> None:
     protection = held.get(key)
     if protection is None or protection.side is not fill.side:
         protection = held[key] = Protection(key, fill.side)
-    elif (order := turn.account.orders.by_id.get(spec.id)) is not None and len(order.fills) > 1:
-        return  # what its first fill has set may have been moved since
     protection.set(
         stop_loss=spec.stop_loss or None,
         take_profit=spec.take_profit or None,
@@ -86,7 +84,10 @@ def ensure(turn: Turn, key: str) -> None:
         if protection is None or order.spec.side is protection.side:
             closing.cancel(turn, order)  # of a position that is not there any more
     rules = rules_known(turn.state, account, key)
-    if protection is None or position * protection.side.sign <= 0 or rules is None:
+    if protection is None or position * protection.side.sign <= 0:
+        return
+    if rules is None:  # nothing is known of its market yet
+        account.exits_again[key] = turn.now + AGAIN
         return
     exits = [order for order in exits if order.spec.side is not protection.side]
     stop = next((order for order in exits if order.spec.type is OrderType.STOP), None)

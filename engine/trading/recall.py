@@ -44,7 +44,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     drawdown: Any
     streak: Any
     ramp: Any
-    limits: dict[str, float]
+    limits: dict[str, int | float]
     switches: dict[str, bool]
     halted: str
     latched: bool

@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -93,12 +95,22 @@ def measure(engine: EngineProcess, config: Path, size: tuple[int, int], seconds:
         desk.close()
 
 
+def trade(engine: EngineProcess) -> None:
+    """Open a position on paper with a stop and a target, so that its lines and figures move with every price."""
+    for arguments in (
+        ("arm", "--word", "PAPER"),
+        ("order", "ETH/USDT", "buy", "0.3", "--stop", "2600", "--take-profit", "2900", "--yes"),
+    ):
+        subprocess.run([sys.executable, "-m", "tradetui", *arguments], env=engine.environment, check=True)
+
+
 def main() -> None:
     """Measure and print."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--seconds", type=float, default=60.0)
     asked.add_argument("--sizes", nargs="*", default=[f"{width}x{height}" for width, height in SIZES])
     asked.add_argument("--without-plotext", action="store_true")
+    asked.add_argument("--position", action="store_true", help="hold a position meanwhile")
     asked.add_argument("--out", type=Path)
     given = asked.parse_args()
     sizes = [(int(width), int(height)) for width, height in (size.split("x") for size in given.sizes)]
@@ -114,7 +126,10 @@ def main() -> None:
                 home.mkdir()
                 engine = EngineProcess(home, config)
                 try:
-                    found[name].append(measure(engine.ready(), config, size, given.seconds, module))
+                    engine.ready()
+                    if given.position:
+                        trade(engine)
+                    found[name].append(measure(engine, config, size, given.seconds, module))
                 finally:
                     engine.stop()
                 print(json.dumps({name: found[name][-1]}), flush=True)

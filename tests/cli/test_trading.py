@@ -16,6 +16,7 @@ from engine.errors import RequestDenied
 from engine.tradingviews import LimitView, PreviewView, RiskView, TradingView, VenueView
 from tradetui import client
 from tradetui.cli.app import app
+from tradetui.kill.command import Asked, parsed
 
 BTC = "binance:BTC/USDT"
 PREVIEW = PreviewView(
@@ -196,6 +197,7 @@ def test_limits_are_shown_with_what_is_used_of_them(engine: Engine) -> None:
 
 def test_kill_says_the_worst_last_and_exits_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tradetui import killing
+    from tradetui.kill import command
     from tradetui.kill.venues import VenueReport
 
     clean = VenueReport(venue="binance", url="u", canceled=["BTCUSDT buy limit 0.01"], positions=["BTCUSDT 0.01"])
@@ -210,7 +212,7 @@ def test_kill_says_the_worst_last_and_exits_with_one(tmp_path: Path, monkeypatch
         return report
 
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(killing, "kill", kill)
+    monkeypatch.setattr(command, "kill", kill)
     done = run("kill", "--flatten", "--reason", "why")
     assert done.exit_code == 1
     order = [
@@ -236,3 +238,22 @@ def test_help_names_every_command() -> None:
     said = run("--help").output
     for name in ("order", "cancel", "protect", "flatten", "kill", "arm", "disarm", "switch", "limits", "reconcile"):
         assert f" {name} " in said
+
+
+PLAIN: list[tuple[str, Any]] = [
+    ("", Asked()),
+    ("--flatten --json", Asked(flatten=True, as_json=True)),
+    ("--no-flatten --reason=why --profile cob", Asked(flatten=False, reason="why", profile="cob")),
+    ("--config /x.toml --reason a", Asked(config="/x.toml", reason="a")),
+    ("--help", None),
+    ("-h", None),
+    ("--reason", None),
+    ("--reason --json", None),
+    ("--flatten=yes", None),
+    ("now", None),
+]
+
+
+@pytest.mark.parametrize(("words", "asked"), PLAIN, ids=[words for words, _ in PLAIN])
+def test_kill_reads_plain_words_by_itself_and_leaves_the_others(words: str, asked: Asked | None) -> None:
+    assert parsed(words.split()) == asked

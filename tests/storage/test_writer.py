@@ -317,7 +317,7 @@ async def test_a_file_that_cannot_be_used_is_left_as_it_is(path: Path, damage: s
     expected = {
         "corrupted": "is damaged .*it is left as it is: `tradetui data restore`",
         "no database": "is not a database; it is left as it is",
-        "future": "has schema 99, and this version of tradetui knows 1 at most; nothing was touched",
+        "future": "has schema 99, and this version of tradetui knows 2 at most; nothing was touched",
         "foreign": "is a database of another program; nothing was touched",
     }[damage]
     kind = SchemaUnknown if damage in ("future", "foreign") else StorageFailed

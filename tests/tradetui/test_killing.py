@@ -445,7 +445,7 @@ async def test_paper_without_an_engine_is_the_latch_alone(place: Places, tmp_pat
 
 
 def test_nothing_that_takes_time_is_loaded() -> None:
-    code = "import sys, tradetui.cli.app, tradetui.cli.trading, tradetui.killing; print(*sys.modules)"
+    code = "import sys, tradetui.__main__, tradetui.kill.command; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {
         "ccxt",
@@ -454,6 +454,9 @@ def test_nothing_that_takes_time_is_loaded() -> None:
         "polars",
         "numpy",
         "aiosqlite",
+        "typer",
+        "rich",
+        "asyncio",
         "engine.runtime",
         "engine.types",
         "tradetui.config",

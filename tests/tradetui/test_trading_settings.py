@@ -140,8 +140,8 @@ def _minute(key: str) -> None:
 
 @case("risk.limits.price_collar")
 def _collar(key: str) -> None:
-    assert books(key, 0.1).order("buy", "0.01", "limit", price="59000").done
-    assert books(key, 0.01).order("buy", "0.01", "limit", price="59000").code == "price_collar"
+    assert books(key, 0.1).order("buy", "0.01", "limit", price="61000").done
+    assert books(key, 0.01).order("buy", "0.01", "limit", price="61000").code == "price_collar"
 
 
 @case("risk.limits.stale_ms")

@@ -129,6 +129,8 @@ def replay_through(
     opening = partial(account_of, settings.on_paper(), prefix="r", armed=True) if script is not None else None
     played = Replay(found.recording, settings.for_market(), watch, opening, lines)
     statement = Statement() if script is not None else None
+    if statement is not None:
+        played.commands = statement.take  # also of what is asked on the way to where it begins
     for each in (line for line in lines if not found.recording.start <= line.at):
         log.warning("script: %s is before the recording's start; it is asked at its first record", iso(each.at))
     log.info("replay of %d files from %s", len(played.recording.paths), iso(played.recording.start))
@@ -216,8 +218,6 @@ def replay_console(asked: Asked, profile: str, config: Path | None, flags: dict[
 async def _play(player: Player, end: float, database: Path | None, statement: Statement | None) -> None:
     """Play to the end, or to the recording's; what is kept goes into a new database."""
     if database is None:
-        if statement is not None:
-            player.replay.commands = statement.take
         await player.play(until=end)
         return
     from storage.writer import Pace, Writer

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
@@ -18,8 +17,6 @@ from tradetui.cli.output import show_json, table
 if TYPE_CHECKING:
     from engine.tradingviews import PreviewView, TradingView
     from tradetui.client import Client
-    from tradetui.kill.card import KillCard
-    from tradetui.killing import KillReport
 
 T = TypeVar("T")
 
@@ -181,18 +178,11 @@ def kill(
     Works without a console, with the engine stopped or busy, and with storage failing. What it closed stays closed
     until `tradetui arm`. Exit code: 0 only if everything that is known was cancelled.
     """
-    from tradetui.killing import kill as kill_now
+    from tradetui.kill.command import Asked, run
 
-    places = places_of(profile)
-    name, file = profile_of(profile), config_of(config)
-    report = kill_now(places, flatten=flatten, reason=reason, card=lambda: _card(name, file))
-    if as_json:
-        import msgspec
-
-        show_json({"done": report.done, **msgspec.to_builtins(report)})
-    else:
-        _show_kill(report)
-    raise typer.Exit(0 if report.done else 1)
+    file = config_of(config)
+    asked = Asked(flatten, reason, profile_of(profile), str(file) if file is not None else "", as_json)
+    raise typer.Exit(run(asked))
 
 
 def arm(
@@ -331,19 +321,6 @@ def _unasked(what: str) -> NoReturn:
     raise SettingsInvalid(f"{what}: there is no terminal to ask at; add --yes to do it without being asked")
 
 
-def _card(profile: str, file: Path | None) -> KillCard:
-    """Return what the settings say of trading.
-
-    Raises:
-        SettingsInvalid: They are wrong.
-    """
-    from tradetui.config import load
-    from tradetui.kill.settings import card_of
-    from tradetui.places import places
-
-    return card_of(load(file, profile=profile), places(profile))
-
-
 def _show_preview(view: PreviewView, trading: TradingView) -> None:
     currency = trading.currency
     slippage = f", about {view.slippage_bps:.1f} bps from the mid" if view.slippage_bps is not None else ""
@@ -408,31 +385,3 @@ def _show_limits(profile: str | None, *, as_json: bool) -> None:
             for each in found
         ], "1234",
     )  # fmt: skip
-
-
-def _show_kill(report: KillReport) -> None:
-    """Say what was done, the worst last, where it is read."""
-    typer.echo(f"kill switch {'closed' if report.latched else 'NOT CLOSED'}: {report.latch}")
-    typer.echo(f"{report.mode} {report.engine}")
-    for venue in report.venues:
-        typer.echo(f"{venue.venue} ({venue.url}), {venue.ms:.0f} ms:")
-        for text in venue.canceled:
-            typer.echo(f"  cancelled: {text}")
-        for text in venue.closed:
-            typer.echo(f"  {text}")
-        if not (venue.canceled or venue.closed or venue.open or venue.troubles):
-            typer.echo("  no order was open")
-        for text in venue.positions:
-            typer.echo(f"  position: {text}; its stops were cancelled, too")
-        for text in venue.open:
-            typer.echo(f"  STILL OPEN: {text}")
-        for text in venue.troubles:
-            typer.echo(f"  NOT DONE: {text}")
-    for text in report.notes:
-        typer.echo(f"note: {text}")
-    for text in report.troubles:
-        typer.echo(f"NOT DONE: {text}")
-    if report.done:
-        typer.echo(f"everything that is known was cancelled ({report.ms:.0f} ms)")
-    else:
-        typer.echo("not everything is done; run it again, and look at your venues")

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.approval import _SEAL, Approved
 from engine.execution.lifecycle import Order, Orders, Outcome
+from engine.execution.money import value_up
 from engine.execution.paper import NEVER, Look, PaperVenue
 from engine.execution.settings import FeeTable
 from engine.market.book import Book
@@ -69,7 +70,10 @@ class Papers:
 
     def free(self, spec: OrderSpec) -> int | None:
         if self.instrument is PERPETUAL or spec.side is Side.BUY:
-            return self.balances["USDT"]
+            free = self.balances["USDT"]
+            others = [order for order in self.orders.values() if order.open and order.spec.side is Side.BUY]
+            held = sum(value_up(order.price, order.remaining) for order in others if order.spec.id != spec.id)
+            return None if free is None else free - held
         return self.balances["BTC"]
 
     @property

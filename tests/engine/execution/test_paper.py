@@ -179,6 +179,17 @@ def test_a_trade_that_the_book_knows_of_already_brings_nothing_forward_twice() -
     assert filled(desk) == [("o1", "99.98", "0.1")]
 
 
+def test_trades_that_the_book_knows_of_bring_it_forward_by_themselves() -> None:
+    desk = papers()
+    desk.order(BUY, "1", "99.98")
+    told = desk.now
+    desk.delta(bids={"99.90": "1"})
+    desk.trade("99.98", "1.5", sell=True, at=told)
+    assert not desk.fills
+    desk.trade("99.98", "1", sell=True, at=told)
+    assert filled(desk) == [("o1", "99.98", "0.5")]
+
+
 def test_a_trade_of_before_it_came_does_not_count() -> None:
     desk = papers()
     desk.delta(bids={"99.97": "1"})
@@ -447,6 +458,14 @@ def test_two_market_orders_of_the_same_moment_do_not_spend_the_same_money() -> N
     desk.wait()
     assert filled(desk) == [("o1", "100.01", "1")]
     assert desk.last(OrderRejected).code == "balance"
+
+
+def test_two_limit_orders_of_the_same_moment_are_counted_once_each() -> None:
+    desk = papers(quote="150")
+    for _ in range(2):
+        desk.send(desk.spec(BUY, "0.7", "100.02"))
+    desk.wait()
+    assert filled(desk) == [("o1", "100.01", "0.7"), ("o2", "100.01", "0.3"), ("o2", "100.02", "0.4")]
 
 
 def test_without_a_live_book_an_order_is_rejected_and_a_stop_is_taken() -> None:
