@@ -118,7 +118,9 @@ def kill(
 
 
 def _card(places: Places, made: Callable[[], KillCard] | None, report: KillReport) -> KillCard:
-    """Return what the last engine left, else what the settings say."""
+    """Return what the last engine left, else what the settings say; a replay never has anything at a venue."""
+    if places.replay:
+        return KillCard(mode="paper")
     card = read_card(places.kill_card)
     if card is not None:
         return card

@@ -37,11 +37,11 @@ from engine.orders import (
     Who,
     units,
 )
-from engine.server import Attributed
+from engine.server import Args, Attributed
 from engine.text import inert
 from engine.tradingviews import PreviewView
-from tradetui.commands import Args, only
-from tradetui.latch import Latch, told
+from tradetui.commands import only
+from tradetui.latch import REASON_MOST, Latch, told
 
 log = logging.getLogger("tradetui.engine")
 
@@ -53,28 +53,14 @@ Ask = Callable[[OperatorCommand, Who], Awaitable[Answered]]
 Preview = Callable[[PlaceOrder], PreviewView]
 """What an order would be; raises RequestDenied where there is no such instrument."""
 
-_JSON = msgspec.json.Encoder()
-
-
-REASON_MOST = 200
-"""Characters of a reason that are kept."""
-
 DISK_S = 1.0
 """Time for the latch to be on disk before the answer to a kill goes without it."""
 
-REASON = "signal SIGUSR1"
+SIGNALLED = "signal SIGUSR1"
 
 KEEP_RUNNING = "do not restart this engine"
 
-HOLDS = "look why, then arm again"
-
-
-class _Word(NamedTuple):
-    """An argument: what it is for people, what it may be, and whether it must be there."""
-
-    said: str
-    holds: Callable[[object], bool]
-    needed: bool = False
+_JSON = msgspec.json.Encoder()
 
 
 def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attributed]:
@@ -86,12 +72,6 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
             raise RequestDenied(answered.code or "refused", answered.text)
         return answered.text
 
-    def plain(kind: type[OperatorCommand], words: Mapping[str, _Word]) -> Attributed:
-        async def act(arguments: Args, who: Who) -> str:
-            return await done(_command(kind, arguments, words), who)
-
-        return Attributed(act)
-
     async def order(arguments: Args, who: Who) -> str:
         return await done(_order(arguments), who)
 
@@ -99,58 +79,57 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
         return _JSON.encode(preview(_order(arguments))).decode()
 
     async def cancel(arguments: Args, who: Who) -> str:
-        command = _command(CancelOrders, arguments, {"order": _NAME, "symbol": _NAME, "all": _FLAG})
+        command = _command(CancelOrders, arguments, WORDS["cancel"])
         if bool(command.order) + bool(command.symbol) + command.all != 1:
             raise _wrong('expected one of order, symbol and all, as in all=true or symbol="binance:BTC/USDT"')
         return await done(command, who)
 
     async def amend(arguments: Args, who: Who) -> str:
-        words = {"order": _NAME._replace(needed=True), "price": _PRICE, "stop_price": _PRICE, "quantity": _SIZE}
-        command = _command(AmendOrder, arguments, words)
+        command = _command(AmendOrder, arguments, WORDS["amend"])
         if not (command.price or command.stop_price or command.quantity):
             raise _wrong("nothing to change: expected a new price, stop_price or quantity")
         return await done(command, who)
 
     async def protect(arguments: Args, who: Who) -> str:
-        words = {
-            "symbol": _NAME._replace(needed=True), "stop_loss": _EXIT, "take_profit": _EXIT, "trailing_bps": _NUMBER,
-            "time_stop_s": _NUMBER,
-        }  # fmt: skip
-        command = _command(Protect, arguments, words)
+        command = _command(Protect, arguments, WORDS["protect"])
         if not (command.stop_loss or command.take_profit or command.trailing_bps or command.time_stop_s):
             raise _wrong("nothing to set: expected stop_loss, take_profit, trailing_bps or time_stop_s")
         return await done(command, who)
 
+    async def flatten(arguments: Args, who: Who) -> str:
+        return await done(_command(Flatten, arguments, WORDS["flatten"]), who)
+
     async def kill(arguments: Args, who: Who) -> str:
-        command = _command(Kill, arguments, {"flatten": _FLAG, "reason": _TEXT})
+        command = _command(Kill, arguments, WORDS["kill"])
         reason = told(command.reason)
-        closing = _closing(latch, reason, who.user)
+        latch.hold(reason, who.user)  # before the engine is asked; the disk may take its time beside it
+        closing = asyncio.ensure_future(_closed(latch, reason, who.user))
         said = await done(msgspec.structs.replace(command, reason=reason), who)
         trouble = await closing
         return f"{said}; {trouble}" if trouble else said
 
     async def arm(arguments: Args, who: Who) -> str:
-        words = {"word": _WORD, "reason": _TEXT, "unknown_withdrawal": _FLAG}
-        command = _command(Arm, arguments, words)
-        closed = latch.closed()
-        if closed and not command.reason.strip():
-            raise RequestDenied("reason", f"{closed}; it needs a reason, as in --reason 'the feed is back'")
+        command = _command(Arm, arguments, WORDS["arm"])
         why = inert(command.reason.strip(), REASON_MOST)
+        if (closed := latch.closed()) and not why:
+            raise RequestDenied("reason", f"{closed}; it needs a reason, as in --reason 'the feed is back'")
         with latch.arming() as seen:
             said = await done(msgspec.structs.replace(command, reason=why), who)
             try:
                 latch.open(seen)
             except OSError as error:
                 raise RequestDenied(
-                    "latched", f"the kill switch is not open ({error.strerror or error}): no order is sent; {HOLDS}"
+                    "latched", f"the kill switch is not open ({error.strerror or error}): no order is sent; look why, "
+                    "then arm again"
                 ) from error  # fmt: skip
-        if latch.closed():
-            raise RequestDenied("latched", f"{latch.closed()}; {HOLDS}")
         return said
 
     async def disarm(arguments: Args, who: Who) -> str:
-        command = _command(Disarm, arguments, {"reason": _TEXT})
-        return await done(msgspec.structs.replace(command, reason=inert(command.reason.strip(), REASON_MOST)), who)
+        command = _command(Disarm, arguments, WORDS["disarm"])
+        return await done(Disarm(reason=inert(command.reason.strip(), REASON_MOST)), who)
+
+    async def switch(arguments: Args, who: Who) -> str:
+        return await done(_command(Switch, arguments, WORDS["switch"]), who)
 
     async def limits(arguments: Args, who: Who) -> str:
         values: dict[str, float] = {}
@@ -162,20 +141,26 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
             raise _wrong("expected limits with their new values, as in daily_loss=0.01")
         return await done(SetLimits(values=values), who)
 
+    async def reconcile(arguments: Args, who: Who) -> str:
+        return await done(_command(Reconcile, arguments, WORDS["reconcile"]), who)
+
     return {
         "order": Attributed(order),
         "preview": Attributed(show),
         "cancel": Attributed(cancel),
         "amend": Attributed(amend),
         "protect": Attributed(protect),
-        "flatten": plain(Flatten, {"symbol": _NAME}),
+        "flatten": Attributed(flatten),
         "kill": Attributed(kill),
         "arm": Attributed(arm),
         "disarm": Attributed(disarm),
-        "switch": plain(Switch, {"name": _NAME._replace(needed=True), "on": _FLAG._replace(needed=True)}),
+        "switch": Attributed(switch),
         "limits": Attributed(limits),
-        "reconcile": plain(Reconcile, {}),
+        "reconcile": Attributed(reconcile),
     }
+
+
+# The latch. -----------------------------------------------------------------------------------------------------------
 
 
 class KillSignal:
@@ -194,21 +179,23 @@ class KillSignal:
         self._before: signal.Handlers | int | Callable[[int, types.FrameType | None], object] | None = None
 
     def install(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take the signal, from the main thread."""
-        self._loop = loop
-        self._before = signal.signal(signal.SIGUSR1, self._hear)
+        """Take the signal, where this is the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            self._loop = loop
+            self._before = signal.signal(signal.SIGUSR1, self._hear)
 
     def remove(self) -> None:
         """Give it back."""
-        signal.signal(signal.SIGUSR1, self._before if self._before is not None else signal.SIG_DFL)
-        self._loop = None
+        if self._loop is not None:
+            signal.signal(signal.SIGUSR1, self._before if self._before is not None else signal.SIG_DFL)
+            self._loop = None
 
     def _hear(self, _number: int, _frame: types.FrameType | None) -> None:
         """Close the latch between two instructions of whatever runs; say it when the loop comes round."""
         first = not self._latch.closed()
         if first:
-            self._latch.hold(REASON)
-            threading.Thread(target=_close, args=(self._latch, REASON, self._who.user), daemon=True).start()
+            self._latch.hold(SIGNALLED)
+            threading.Thread(target=_close, args=(self._latch, SIGNALLED, self._who.user), daemon=True).start()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._begin, first)
 
@@ -219,20 +206,15 @@ class KillSignal:
 
     async def _kill(self, first: bool) -> None:
         with contextlib.suppress(Exception):
-            answered = await self._ask(Kill(flatten=None if first else False, reason=REASON), self._who)
+            answered = await self._ask(Kill(flatten=None if first else False, reason=SIGNALLED), self._who)
             log.warning("kill by signal: %s", answered.text)
 
 
-async def _closing_in(latch: Latch, reason: str, user: str) -> str:
+async def _closed(latch: Latch, reason: str, user: str) -> str:
+    """Close the latch on disk, in a thread; return what is wrong with that, "" if nothing is."""
     work = asyncio.ensure_future(asyncio.to_thread(_close, latch, reason, user))
-    done, _ = await asyncio.wait((work,), timeout=DISK_S)
-    return work.result() if done else f"the kill switch is not on disk yet, after {DISK_S:g} s: {KEEP_RUNNING}"
-
-
-def _closing(latch: Latch, reason: str, user: str) -> asyncio.Future[str]:
-    """Close the latch in this process at once, and on disk beside the loop; the result is what is wrong with that."""
-    latch.hold(reason, user)
-    return asyncio.ensure_future(_closing_in(latch, reason, user))
+    finished, _ = await asyncio.wait((work,), timeout=DISK_S)
+    return work.result() if finished else f"the kill switch is not on disk yet, after {DISK_S:g} s: {KEEP_RUNNING}"
 
 
 def _close(latch: Latch, reason: str, user: str) -> str:
@@ -248,12 +230,18 @@ def _close(latch: Latch, reason: str, user: str) -> str:
 # Arguments. -----------------------------------------------------------------------------------------------------------
 
 
-def _decimal(value: object, *, zero: bool = False) -> bool:
-    """Tell whether a value is a decimal as text that can be an amount."""
-    if not isinstance(value, str):
-        return False
+class Word(NamedTuple):
+    """An argument: what it is for people, what it may be, and whether it must be there."""
+
+    said: str
+    holds: Callable[[object], bool]
+    needed: bool = False
+
+
+def _amount(value: object) -> bool:
+    """Tell whether a value is a decimal above 0, as text."""
     try:
-        return units(value) >= (0 if zero else 1)
+        return isinstance(value, str) and units(value) > 0
     except ValueError:
         return False
 
@@ -262,32 +250,58 @@ def _finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
 
 
-_NAME = _Word("a name", lambda value: isinstance(value, str) and bool(value) and value.isprintable())
-_TEXT = _Word("a text", lambda value: isinstance(value, str))
-_WORD = _Word("the word to arm with, as in PAPER", lambda value: isinstance(value, str) and bool(value), needed=True)
-_FLAG = _Word("true or false", lambda value: isinstance(value, bool))
-_NUMBER = _Word("a number", _finite)
-_POSITIVE = _Word("a number, 0 or more", lambda value: _finite(value) and value >= 0)  # type: ignore[operator]
-_PRICE = _Word('a price above 0 as text, as in "60000.5"', lambda value: value == "" or _decimal(value))
-_SIZE = _Word('a quantity above 0 as text, as in "0.01"', lambda value: value == "" or _decimal(value))
-_EXIT = _Word('a price above 0 as text, or "off"', lambda value: value in ("", "off") or _decimal(value))
+_NAME = Word("a name", lambda value: isinstance(value, str) and bool(value) and value.isprintable())
+_THIS = _NAME._replace(needed=True)
+_TEXT = Word("a text", lambda value: isinstance(value, str))
+_FLAG = Word("true or false", lambda value: isinstance(value, bool))
+_NUMBER = Word("a number", _finite)
+_PRICE = Word('a price above 0 as text, as in "60000.5"', lambda value: value == "" or _amount(value))
+_SIZE = Word('a quantity above 0 as text, as in "0.01"', lambda value: value == "" or _amount(value))
+_EXIT = Word('a price above 0 as text, or "off"', lambda value: value in ("", "off") or _amount(value))
+
+
+def _above(value: object) -> bool:
+    return isinstance(value, int | float) and _finite(value) and value >= 0
+
+
+def _one_of(*texts: str) -> Word:
+    said = ", ".join(texts[:-1])
+    return Word(f"{said} or {texts[-1]}", lambda value: isinstance(value, str) and value in texts)
+
 
 _ORDER = {
-    "symbol": _NAME._replace(needed=True),
-    "side": _Word("buy or sell", lambda value: value in ("buy", "sell"), needed=True),
-    "type": _Word(f"one of {', '.join(OrderType)}", lambda value: value in tuple(OrderType)),
+    "symbol": _THIS,
+    "side": _one_of("buy", "sell")._replace(needed=True),
+    "type": _one_of(*OrderType),
     "quantity": _SIZE,
     "price": _PRICE,
     "stop_price": _PRICE,
-    "time_in_force": _Word("gtc, ioc or fok", lambda value: value in ("gtc", "ioc", "fok")),
+    "time_in_force": _one_of("gtc", "ioc", "fok"),
     "reduce_only": _FLAG,
     "post_only": _FLAG,
     "stop_loss": _PRICE,
     "take_profit": _PRICE,
-    "trailing_bps": _POSITIVE,
-    "time_stop_s": _POSITIVE,
-    "size": _Word("fraction, volatility or kelly", lambda value: value in ("", "fraction", "volatility", "kelly")),
+    "trailing_bps": Word("a number, 0 or more", _above),
+    "time_stop_s": Word("a number, 0 or more", _above),
+    "size": Word("fraction, volatility or kelly", lambda value: value in ("", "fraction", "volatility", "kelly")),
 }
+
+WORDS: dict[str, dict[str, Word]] = {
+    "order": _ORDER,
+    "preview": _ORDER,
+    "cancel": {"order": _NAME, "symbol": _NAME, "all": _FLAG},
+    "amend": {"order": _THIS, "price": _PRICE, "stop_price": _PRICE, "quantity": _SIZE},
+    "protect": {"symbol": _THIS, "stop_loss": _EXIT, "take_profit": _EXIT, "trailing_bps": _NUMBER,
+                "time_stop_s": _NUMBER},
+    "flatten": {"symbol": _NAME},
+    "kill": {"flatten": _FLAG, "reason": _TEXT},
+    "arm": {"word": Word("the word to arm with, as in PAPER", _NAME.holds, needed=True), "reason": _TEXT,
+            "unknown_withdrawal": _FLAG},
+    "disarm": {"reason": _TEXT},
+    "switch": {"name": _THIS, "on": _FLAG._replace(needed=True)},
+    "reconcile": {},
+}  # fmt: skip
+"""Arguments by command; those of `limits` are the limits' own names."""
 
 
 def _order(arguments: Args) -> PlaceOrder:
@@ -309,7 +323,7 @@ def _order(arguments: Args) -> PlaceOrder:
     return order
 
 
-def _command(kind: type[T], arguments: Args, words: Mapping[str, _Word]) -> T:
+def _command(kind: type[T], arguments: Args, words: Mapping[str, Word]) -> T:
     """Return a command of these arguments.
 
     Raises:

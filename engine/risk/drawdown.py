@@ -126,8 +126,8 @@ class EquityWatch:
     def rebase(self) -> None:
         """A person has armed again: a fall beyond the limit begins a new peak, a smaller one still counts from the old."""
         fallen = self.drawdown
-        if fallen is None or fallen >= self.limits.drawdown:
-            self.peak = self.equity or 0
+        if fallen is not None and self.equity is not None and fallen >= self.limits.drawdown:
+            self.peak = self.equity
         self._fallen = False
 
     def image(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from engine.tradingviews import JournalView
 from storage.writer import Writer
 from tests.engine.trading.books import KEY, Books
 from tradetui import client
-from tradetui.cli import account
+from tradetui.cli import account, reading
 from tradetui.cli.app import app
 from tradetui.places import places
 
@@ -188,13 +188,13 @@ def test_more_trades_than_one_answer_holds_are_asked_for_page_by_page(
         )
         for number in range(40, 0, -1)
     ]  # fmt: skip
-    monkeypatch.setattr(account, "PAGE", 7)
+    monkeypatch.setattr(reading, "PAGE", 7)
 
     def page(*_: object, end_ms: int | None = None, **__: object) -> tuple[list[JournalView], bool]:
         return [row for row in rows if end_ms is None or row.closed < end_ms * 10**6][:7], False
 
-    monkeypatch.setattr(account, "_past", page)
-    monkeypatch.setattr(account, "_reached", lambda *_: None)
+    monkeypatch.setattr(reading, "past_rows", page)
+    monkeypatch.setattr(account, "reached", lambda *_: None)
     assert json.loads(run("pnl", "--json"))["closed"]["total"]["trades"] == 40
 
 
@@ -238,6 +238,6 @@ def test_a_length_of_time_is_counted_back_from_now(monkeypatch: pytest.MonkeyPat
     import time
 
     monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
-    assert [account._since(text) for text in ("", "90s", "2m", "3h", "7d")] == [
+    assert [reading.since_ms(text) for text in ("", "90s", "2m", "3h", "7d")] == [
         None, 999_910_000, 999_880_000, 989_200_000, 395_200_000,
     ]  # fmt: skip

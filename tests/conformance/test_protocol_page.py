@@ -33,11 +33,11 @@ from engine.latency import LatencyView
 from engine.market.cob import Averages
 from engine.market.price import PriceSource
 from engine.market.sync import SyncState
-from engine.orders import Liquidity, OrderType, Origin, TimeInForce, TradingState
+from engine.orders import Liquidity, OperatorCommand, OrderType, Origin, TimeInForce, TradingState
 from engine.ports import Entry
 from engine.supervisor import PartState
 from engine.types import Timeframe
-from tradetui import commands, data_commands
+from tradetui import commands, data_commands, trading_commands
 from tradetui.lock import Holder
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
@@ -229,7 +229,23 @@ def test_refusals_and_denials_are_those_of_the_code() -> None:
 
 def test_commands_and_their_arguments_are_those_of_the_code() -> None:
     page = {row[0].strip("`"): set(re.findall(r"`(\w+)`:", row[1])) for row in table(PAGE, "command")}
-    assert page == {**taken(commands, "commands"), **taken(data_commands, "data_commands")}
+    plain = {name: words for name, words in page.items() if name not in trading()}
+    assert plain == {**taken(commands, "commands"), **taken(data_commands, "data_commands")}
+
+
+def trading() -> dict[str, type[msgspec.Struct]]:
+    """The commands about trading, and what each becomes."""
+    found = {str(kind.__struct_config__.tag): kind for kind in typing.get_args(OperatorCommand)}
+    return {**found, "preview": found["order"]}
+
+
+def test_commands_about_trading_have_the_arguments_of_what_they_ask() -> None:
+    rows = {row[0].strip("`"): row[1] for row in table(PAGE, "command")}
+    assert rows["preview"] == "as `order`"
+    for name, kind in trading().items():
+        if name not in ("preview", "limits"):
+            assert set(re.findall(r"`(\w+)`", rows[name])) - {"off"} == set(kind.__struct_fields__), name
+    assert set(trading()) == set(made(trading_commands, "trading_commands"))
 
 
 def taken(module: types.ModuleType, function: str) -> dict[str, set[str]]:
@@ -247,10 +263,17 @@ def taken(module: types.ModuleType, function: str) -> dict[str, set[str]]:
         for each in build.body
         if isinstance(each, ast.AsyncFunctionDef)
     }
-    (made,) = (node for node in build.body if isinstance(node, ast.Return))
-    assert isinstance(made.value, ast.Dict)
-    assert [key.value for key in made.value.keys if isinstance(key, ast.Constant)] == list(found)
+    assert made(module, function) == list(found)
     return found
+
+
+def made(module: types.ModuleType, function: str) -> list[str]:
+    """Return the names of the commands that a function of a module makes."""
+    source = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
+    (build,) = (node for node in ast.walk(source) if isinstance(node, ast.FunctionDef) and node.name == function)
+    (end,) = (node for node in build.body if isinstance(node, ast.Return))
+    assert isinstance(end.value, ast.Dict)
+    return [str(key.value) for key in end.value.keys if isinstance(key, ast.Constant)]
 
 
 def test_limits_are_those_of_the_code() -> None:

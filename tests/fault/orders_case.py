@@ -139,6 +139,8 @@ class Case:
                 keys=folder / "keys.toml",
             )
         )  # fmt: skip
+        if self.dice.random() < 0.2:  # a venue's clock is what it is: it never jumps
+            self.venue.control("set", skew_ms=self.dice.choice((-15000, -4000, 4000, 15000)))
         keys = folder / "keys.toml"
         keys.touch(mode=0o600)
         keys.write_text(f'[{self.kind}]\napi_key = "{KEY}"\napi_secret = "{SECRET}"\n')
@@ -238,8 +240,6 @@ class Case:
                 self.venue.control("fault", on=action, skip=self.dice.randrange(3), **fault)
             else:
                 self.venue.control("stream", **self.dice.choices(STREAMS, [each[0] for each in STREAMS])[0][1])
-        if self.dice.random() < 0.1:
-            self.venue.control("set", skew_ms=self.dice.choice((-4000, 4000, 15000)))
 
     def arm(self, client: BlockingClient) -> None:
         """Until the engine takes it."""

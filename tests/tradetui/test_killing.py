@@ -21,12 +21,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.orders import UNIT, Fill, Liquidity, Side
+from engine.orders import UNIT, Fill, Liquidity, OrderFilled, Side
 from tests.support.venue import KEY, SECRET, Venue, serve
 from tests.support.venue.instruments import KINDS
 from tests.support.venue.orders import Order, Wanted
-from tradetui.kill import line
+from tradetui.config import load
+from tradetui.kill import bybit, line
 from tradetui.kill.card import KillCard, VenueCard, make_card, read_card, write_card
+from tradetui.kill.settings import card_of
 from tradetui.killing import KillReport, kill
 from tradetui.latch import Latch
 from tradetui.places import Places, places
@@ -105,7 +107,7 @@ def journal(place: Places, *fills: tuple[str, str, str, str, int]) -> None:
         )  # fmt: skip
         connection.execute(
             "INSERT INTO records (kind, mode, client_key, ts, body) VALUES ('fill', 'live', ?, ?, ?)",
-            (number, fill.ts, msgspec.json.encode(fill).decode()),
+            (number, fill.ts, msgspec.json.encode(OrderFilled(order="x-1", ts=fill.ts, fill=fill)).decode()),
         )
     connection.commit()
     connection.close()
@@ -307,6 +309,7 @@ async def test_whatever_a_venue_answers_there_is_a_report(
     server = ThreadingHTTPServer(("127.0.0.1", 0), Strange)
     serving = threading.Thread(target=server.serve_forever, args=(0.01,))
     serving.start()
+    monkeypatch.setattr(bybit, "PAGES", 2)
     names = (SPOT, LINEAR) if kind == "bybit" else (LINEAR,) if kind == "binanceusdm" else (SPOT,)
 
     def one(number: int) -> KillReport:
@@ -442,6 +445,36 @@ async def test_paper_without_an_engine_is_the_latch_alone(place: Places, tmp_pat
     assert "kill switch closed" in said
     assert "no engine of this profile is running" in said
     assert Latch(place.latch).closed()
+
+
+def test_a_replay_has_nothing_at_any_venue(place: Places, tmp_path: Path) -> None:
+    replay = places("default/1", {"HOME": str(tmp_path)})
+    replay.make()
+    live = KillCard(mode="live", venues=(VenueCard(name="binance", url="http://127.0.0.1:9", instruments=(SPOT,)),))
+    report = kill(replay, environment=KEYS, card=lambda: live)
+    assert report.done
+    assert report.venues == []
+    assert Latch(replay.latch).closed()
+    assert Latch(place.latch).closed() == ""
+
+
+def test_without_a_card_the_settings_say_what_is_traded_and_where(place: Places, tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(
+        """
+        [data_provider]
+        symbols = ["BTC/USDT", "binanceusdm:BTC/USDT:USDT"]
+        [trading]
+        mode = "testnet"
+        [trading.addresses.binanceusdm]
+        rest = "http://127.0.0.1:9"
+        """
+    )
+    card = card_of(load(file), place)
+    assert {(venue.name, venue.url) for venue in card.venues} >= {
+        ("binance", "https://testnet.binance.vision"), ("binanceusdm", "http://127.0.0.1:9"),
+    }  # fmt: skip
+    assert card.database.endswith("market-testnet.db")
 
 
 def test_nothing_that_takes_time_is_loaded() -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -280,3 +280,11 @@ async def test_the_signal_kills_at_once_and_asks_the_engine_when_it_can(core: Co
     ]  # fmt: skip
     assert core.latch.note() is not None
     assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_every_command_takes_the_arguments_of_what_it_asks(core: Core) -> None:
+    kinds = {str(kind.__struct_config__.tag): set(kind.__struct_fields__) for kind in get_args(OperatorCommand)}
+    assert {name: set(words) for name, words in module.WORDS.items() if name != "preview"} == {
+        name: fields for name, fields in kinds.items() if name != "limits"
+    }
+    assert set(core.commands) == {*kinds, "preview"}

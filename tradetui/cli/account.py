@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tradetui.cli.options import Json, Profile, places_of
+from tradetui.cli.options import Json, Profile
 from tradetui.cli.output import clock, number, show_json, table
+from tradetui.cli.reading import PAGE, all_trades, chosen, of_engine, past_rows, reached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from engine.tradingviews import FillView, JournalView, OrderView, TradingView
-    from tradetui.places import Places
+    from engine.tradingviews import FillView, OrderView, TradingView
     from tradetui.pnl import Pnl, PnlRow
-
-T = TypeVar("T")
-
-MS = 1_000_000
-
-PAGE = 5000
-"""Rows of one answer of the engine."""
-
-STORED_MOST = 1_000_000
-"""Rows read of the database for sums."""
 
 Of = Annotated[str, typer.Option("--symbol", help="Only this instrument.")]
 Limit = Annotated[int, typer.Option("--limit", "-l", min=1, max=PAGE, help="How many, newest first.")]
@@ -37,7 +27,7 @@ def positions(symbol: Of = "", profile: Profile = None, as_json: Json = False) -
     """Show open positions: quantity, mark, unrealised P&L, R, and where their stops are."""
     from engine.tradingviews import PositionView
 
-    found = _chosen(_engine(profile, "positions", list[PositionView]), symbol)
+    found = chosen(of_engine(profile, "positions", list[PositionView]), symbol)
     if as_json:
         show_json(found)
     elif not found:
@@ -67,13 +57,13 @@ def orders(
 
     found: list[OrderView]
     if everything or since:
-        found, stored = _past(profile, "order_history", OrderView, symbol, limit, since)
+        found, stored = past_rows(profile, "order_history", OrderView, symbol, limit, since)
     else:
-        reached = _reached(profile, "orders", list[OrderView])
-        stored = reached is None
-        if reached is None:
-            reached, _ = _past(profile, "order_history", OrderView, symbol, PAGE, since, stored_only=True)
-        found = [each for each in _chosen(reached, symbol) if each.open][:limit]
+        known = reached(profile, "orders", list[OrderView])
+        stored = known is None
+        if known is None:
+            known, _ = past_rows(profile, "order_history", OrderView, symbol, PAGE, since, stored_only=True)
+        found = [each for each in chosen(known, symbol) if each.open][:limit]
     if as_json:
         show_json(found)
         return
@@ -98,7 +88,7 @@ def fills(
     from engine.tradingviews import FillView
 
     found: list[FillView]
-    found, stored = _past(profile, "fill_history", FillView, symbol, limit, since)
+    found, stored = past_rows(profile, "fill_history", FillView, symbol, limit, since)
     if as_json:
         show_json(found)
         return
@@ -119,8 +109,8 @@ def risk(profile: Profile = None, as_json: Json = False) -> None:
     """Show the state of trading, every limit with what is used of it, and the figures of risk."""
     from engine.tradingviews import RiskView, TradingView
 
-    trading = _engine(profile, "trading", TradingView)
-    found = _engine(profile, "risk", RiskView)
+    trading = of_engine(profile, "trading", TradingView)
+    found = of_engine(profile, "risk", RiskView)
     if as_json:
         show_json({"trading": trading, "risk": found})
         return
@@ -171,8 +161,8 @@ def pnl(symbol: Of = "", limit: Limit = 20, since: Since = "", profile: Profile 
     from engine.tradingviews import JournalView, TradingView
     from tradetui.pnl import pnl as added_up
 
-    trades, stored = _all_trades(profile, JournalView, symbol, since)
-    trading = None if stored else _reached(profile, "trading", TradingView)
+    trades, stored = all_trades(profile, JournalView, symbol, since)
+    trading = None if stored else reached(profile, "trading", TradingView)
     found = added_up(trades)
     if as_json:
         show_json({"now": trading, "closed": found, "trades": trades[:limit]})
@@ -206,7 +196,7 @@ def audit(limit: Limit = 50, since: Since = "", profile: Profile = None, as_json
     """Show who changed what: time, person, from what to what, and what came of it."""
     from engine.tradingviews import AuditView
 
-    found, stored = _past(profile, "audit", AuditView, "", limit, since)
+    found, stored = past_rows(profile, "audit", AuditView, "", limit, since)
     if as_json:
         show_json(found)
         return
@@ -220,154 +210,6 @@ def audit(limit: Limit = 50, since: Since = "", profile: Profile = None, as_json
         for each in found
     ]  # fmt: skip
     table(("time", "who", "what", "", "from", "to", "result"), rows)
-
-
-# Asking. --------------------------------------------------------------------------------------------------------------
-
-
-def _engine(profile: str | None, topic: str, kind: type[T]) -> T:
-    """Return a topic of the running engine.
-
-    Raises:
-        EngineUnreachable: None runs, or it does not answer.
-        RequestDenied: It says why not, e.g. because trading is off.
-    """
-    import asyncio
-
-    from tradetui.client import engine_of
-
-    places = places_of(profile)
-
-    async def ask() -> T:
-        async with engine_of(places, topic) as engine:
-            return await engine.get(topic, kind)
-
-    return asyncio.run(ask())
-
-
-def _reached(profile: str | None, topic: str, kind: type[T]) -> T | None:
-    """Return a topic of the running engine; None where none runs, or trading is off in it.
-
-    Raises:
-        EngineUnreachable: One runs and does not answer.
-    """
-    from engine.errors import EngineUnreachable, RequestDenied
-
-    try:
-        return _engine(profile, topic, kind)
-    except EngineUnreachable as error:
-        if error.hung:
-            raise
-    except RequestDenied as error:
-        if error.code != "not_available":
-            raise
-    return None
-
-
-def _past(
-    profile: str | None,
-    topic: str,
-    kind: type[T],
-    symbol: str,
-    limit: int,
-    since: str,
-    *,
-    end_ms: int | None = None,
-    stored_only: bool = False,
-) -> tuple[list[T], bool]:
-    """Return rows of the past, newest first, and whether they were read from the database, because no engine runs.
-
-    Raises:
-        StorageFailed: The database cannot be read.
-        EngineUnreachable: An engine runs and does not answer.
-    """
-    import asyncio
-
-    from engine.errors import EngineUnreachable
-    from engine.ingestion.symbols import full_key
-    from tradetui.client import engine_of
-
-    places, start_ms = places_of(profile), _since(since)
-    key = full_key(symbol) if symbol else ""
-
-    async def ask() -> list[T]:
-        async with engine_of(places, topic) as engine:
-            return await engine.get(
-                topic,
-                list[kind],  # type: ignore[valid-type]
-                instrument=key,
-                limit=min(limit, PAGE),
-                start_ms=start_ms,
-                end_ms=end_ms,
-            )
-
-    if not stored_only:
-        try:
-            return asyncio.run(ask()), False
-        except EngineUnreachable as error:
-            if error.hung:
-                raise
-    return _stored(places, topic, limit, key, start_ms), True
-
-
-def _stored(places: Places, topic: str, limit: int, key: str, start_ms: int | None) -> list[Any]:
-    from engine.trading.past import past
-    from storage.records import StoredRecords
-    from tradetui.cli.options import config_of
-    from tradetui.config import load
-
-    mode = load(config_of(None), profile=places.settings).trading.mode
-    records = StoredRecords(places.of_mode(mode).database, mode)
-    start = None if start_ms is None else start_ms * MS
-    return past(records, topic, limit=limit, start=start, instrument=key)
-
-
-def _all_trades(
-    profile: str | None, kind: type[JournalView], symbol: str, since: str
-) -> tuple[list[JournalView], bool]:
-    """Return every closed trade since a time, newest first, and whether they were read from the database."""
-    found: dict[str, JournalView] = {}
-    end_ms: int | None = None
-    while True:
-        rows, stored = _past(
-            profile, "trade_history", kind, symbol, STORED_MOST, since, end_ms=end_ms, stored_only=False
-        )
-        before = len(found)
-        found |= {row.id: row for row in rows}
-        if stored or len(rows) < PAGE or len(found) == before:
-            return list(found.values()), stored
-        end_ms = rows[-1].closed // MS + 1
-
-
-def _since(text: str) -> int | None:
-    """Return a UTC time, or one so long ago, as UTC ms; None for nothing.
-
-    Raises:
-        SettingsInvalid: It is neither.
-    """
-    import re
-    import time
-    from datetime import UTC, datetime
-
-    from engine.errors import SettingsInvalid
-
-    if not text:
-        return None
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        seconds = int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[ago[2]]
-        return max(int((time.time() - seconds) * 1000), 0)
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsInvalid(f"--since {text!r} is no time; as in 2024-08-05T13:00, 2h or 7d") from error
-    return int((when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp() * 1000)
-
-
-def _chosen(rows: Sequence[T], symbol: str) -> list[T]:
-    from engine.ingestion.symbols import full_key
-
-    key = full_key(symbol) if symbol else ""
-    return [row for row in rows if not key or row.instrument == key]  # type: ignore[attr-defined]
 
 
 # Saying. --------------------------------------------------------------------------------------------------------------

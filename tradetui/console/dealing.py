@@ -422,21 +422,21 @@ class Dealing:
             self._app.set_timer(TWICE_S + 0.05, self._app.changed)
         self._app.changed()
 
-    def kill(self) -> None:
-        """Halt at once: latch, cancel everything; asks nothing."""
+    def kill(self, *, flatten: bool = False) -> None:
+        """Halt at once: latch, cancel everything, flatten if told to (else as the settings say); asks nothing."""
         desk, link = self._app.desk, self._app.link
         if link.attached and not self.account.on and self.account.refused:
             desk.say(f"nothing to kill: {self.account.refused}")
             return
         desk.say("KILL: asked the engine to halt")
-        self._app.acts.run(self._kill())
+        self._app.acts.run(self._kill({"reason": REASON, **({"flatten": True} if flatten else {})}))
 
-    async def _kill(self) -> str:
+    async def _kill(self, wish: Wish) -> str:
         """Have the engine halt; one that does not answer is killed from outside, by a process of its own."""
         link = self._app.link
         try:
             async with asyncio.timeout(KILL_S):
-                return f"KILL: {await link.command('kill', reason=REASON)}"
+                return f"KILL: {await link.command('kill', **wish)}"
         except RequestDenied as denied:
             told = f"KILL: the engine says: {denied}"
             if self.account.trading is not None and self.account.trading.latched:
@@ -446,13 +446,14 @@ class Dealing:
         if link.replay is not None:
             return told
         self._app.desk.say(f"{told}; killing from outside")
-        return await self._from_outside()
+        return await self._from_outside(flatten="flatten" in wish)
 
-    async def _from_outside(self) -> str:
+    async def _from_outside(self, *, flatten: bool) -> str:
         link = self._app.link
         given = link.arguments
         config = next((given[at : at + 2] for at, each in enumerate(given) if each == "--config"), [])
         arguments = ("-m", "tradetui", "kill", "--profile", link.places.profile, "--reason", REASON, *config)
+        arguments += ("--flatten",) if flatten else ()
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

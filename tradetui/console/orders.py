@@ -177,9 +177,9 @@ class Orders:
         symbol = str(value) if which == "symbol" else None
         self._app.dealing.flatten(symbol, all_=which == "all")
 
-    def do_kill(self) -> None:
-        """Halt at once."""
-        self._app.dealing.kill()
+    def do_kill(self, flatten: str | None) -> None:
+        """Halt at once, and close what is held if that is said."""
+        self._app.dealing.kill(flatten=flatten is not None)
 
     def do_arm(self) -> None:
         """Arm."""

@@ -21,7 +21,7 @@ Controls, as POST /control/NAME with JSON, or `control(name, ...)`; numbers may 
              still (nothing is filled but by `fill`), pid (whom the faults `kill`, `killed`, `kill_after` kill)
     fault    kind [on times skip seconds status code text]       `tests.support.venue.faults`
     stream   mute duplicate reorder drop_after kill_after refuse delay cut  counted in messages from now on
-    clear                             no faults, skew or limit any more
+    clear                             no faults or limit any more; the clock stays
 """
 
 from tests.support.venue.faults import ACTIONS, Fault

@@ -57,7 +57,7 @@ class Matching:
         self._check(wanted)
         order = Order(wanted, self._next(), self._now_ms())
         if wanted.reduce_only:
-            self._clip(order)
+            self._reduces(order)
         asset, amount = self.wallet.lock(order, self.prices[wanted.instrument.key])
         if amount > self.free(asset):
             raise Refusal("balance")
@@ -185,8 +185,8 @@ class Matching:
         if wanted.quantity * price < instrument.notional and not wanted.reduce_only:
             raise Refusal("notional")
 
-    def _clip(self, order: Order) -> None:
-        """A reduce-only order is made as small as the position, or refused where there is nothing to reduce."""
+    def _reduces(self, order: Order) -> None:
+        """A reduce-only order is refused where there is nothing to reduce; its fills end with the position."""
         held = self.wallet.position(order.instrument).amount
         if order.state == "open" and (held >= 0 if order.buys else held <= 0):
             raise Refusal("reduce only")
@@ -212,7 +212,7 @@ class Matching:
             order.child = self._next()
         if order.asked.reduce_only:
             try:
-                self._clip(order)
+                self._reduces(order)
             except Refusal:
                 self.expire(order, "Reduce Only reject")
                 return

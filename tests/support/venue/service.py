@@ -266,7 +266,7 @@ class Venue:
             case "clear":
                 self.faults.waiting.clear()
                 self.streams.faults = type(self.streams.faults)()
-                self.skew_ms = self.weight_limit = 0
+                self.weight_limit = 0
             case _:
                 raise ValueError(f"no such control: {name}")
         return {}

@@ -142,13 +142,12 @@ async def test_fills_and_refusals_are_told_and_ring(here: Places, monkeypatch: p
 async def test_no_acting_key_does_anything_before_a_yes(here: Places) -> None:
     async with trading(here, (200, 60), preset="desk") as (engine, shown):
         acting = [key for key in KEYS if key.id in ACTS]
-        for name in ("chart2", "heat", "orders", "positions", "system", "alerts"):
+        for name, out in (("chart2", "enter"), ("orders", "escape"), ("alerts", "enter")):
             for key in acting:
                 shown.app.desk.kill_until = 0.0
                 shown.app.focus_pane(name)
                 await shown.press(key.names)
-                for out in ("enter", "escape"):
-                    await shown.press(out)
+                await shown.press(out)
                 for _ in range(3):
                     if len(shown.app.screen_stack) > 1:
                         await shown.press("escape")
@@ -379,7 +378,8 @@ async def test_an_engine_that_does_not_answer_is_killed_from_outside(
 ) -> None:
     outside: list[int] = []
 
-    async def from_outside(_: Dealing) -> str:
+    async def from_outside(_: Dealing, *, flatten: bool) -> str:
+        assert not flatten
         outside.append(1)
         return "killed"
 

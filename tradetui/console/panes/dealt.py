@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.types import SECOND
 from tradetui.console.keys import pressed
 from tradetui.console.panes.table import TablePane, Told
 from tradetui.console.render import dealt
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from engine.tradingviews import FillView, JournalView, OrderView, PositionView
     from tradetui.console.account import Account
     from tradetui.console.desk import Condition, Desk
+
+
+AGES = 15 * SECOND
+"""Nanoseconds after which ages are told anew."""
 
 
 def silent(desk: Desk) -> str:
@@ -45,9 +50,9 @@ class AccountPane(TablePane):
         return self.desk.news.fresh(self.id or "")
 
     def source(self) -> object:
-        """Return the rows, whether they are the present, and the quarters of a minute that ages count."""
+        """Return the rows, why there are none, whether they are the present, and the time that ages are told of."""
         told = getattr(self.account, self.id or "")
-        return told, self.account.on, self.account.refused, self.fresh, self.desk.now() // 15_000_000_000, self.day()
+        return told, silent(self.desk), self.fresh, self.desk.now() // AGES, self.day()
 
     def condition(self) -> Condition | None:
         """Return None: rows that are not the present have no colour, and the title says so."""

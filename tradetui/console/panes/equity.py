@@ -11,6 +11,7 @@ from tradetui.console.render.pens import FAINT, TEXT, pen
 from tradetui.console.render.sums import plain, share
 
 if TYPE_CHECKING:
+    from engine.tradingviews import EquityView
     from tradetui.console.desk import Condition, Desk
     from tradetui.console.render.frame import Frame
 
@@ -28,7 +29,7 @@ class EquityPane(Pane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, "equity")
-        self._drawn: tuple[object, float] = (None, -PAUSE_S)
+        self._drawn: tuple[EquityView | None, float] = (None, -PAUSE_S)
         self._deepest: tuple[object, float] = (None, 0.0)
 
     def condition(self) -> Condition | None:
@@ -57,15 +58,14 @@ class EquityPane(Pane):
 
     def version(self) -> object:
         """Return the points; new ones wait until a second has passed since those before."""
-        account, now = self.desk.news.account, self.desk.link.monotonic()
-        told = account.equity, account.refused, account.on, self.desk.news.attached
-        if told != self._drawn[0] and now - self._drawn[1] >= PAUSE_S:
-            self._drawn = told, now
-        return self._drawn[0]
+        view, now = self.desk.news.account.equity, self.desk.link.monotonic()
+        if view != self._drawn[0] and now - self._drawn[1] >= PAUSE_S:
+            self._drawn = view, now
+        return self._drawn[0], silent(self.desk)
 
     def draw(self, frame: Frame) -> None:
         """Draw the curves, or why there are none."""
-        view = self.desk.news.account.equity
+        view = self._drawn[0] or self.desk.news.account.equity
         if view is not None and len(view.points) >= POINTS:
             from tradetui.console.render import curves
 

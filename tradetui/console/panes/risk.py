@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
+from engine.types import SECOND
 from tradetui.console import staging
 from tradetui.console.keys import pressed
-from tradetui.console.panes.dealt import AccountPane
+from tradetui.console.panes.dealt import AccountPane, silent
 from tradetui.console.panes.table import Told
 from tradetui.console.render import risk
 from tradetui.console.render.table import Row, text_of
@@ -47,16 +48,10 @@ class RiskPane(AccountPane):
     def source(self) -> object:
         """Return what is told, and what is staged."""
         desk, account = self.desk, self.account
-        seconds = desk.now() // 1_000_000_000 if account.risk and account.risk.pause_until > desk.now() else 0
-        return (
-            account.risk,
-            account.trading,
-            account.refused,
-            self.fresh,
-            tuple(desk.staged.items()),
-            seconds,
-            self.day(),
-        )
+        pause = account.risk.pause_until if account.risk is not None else 0
+        seconds = desk.now() // SECOND if pause > desk.now() else 0
+        staged = tuple(desk.staged.items())
+        return account.risk, account.trading, silent(desk), self.fresh, staged, seconds, self.day()
 
     def figure(self) -> str:
         """Return what is staged, or the state."""

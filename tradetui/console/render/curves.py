@@ -56,7 +56,8 @@ def draw(frame: Frame, points: Sequence[tuple[int, float, float]], look: Look) -
 def _figure(value: float, among: Sequence[float]) -> str:
     """Return a value as it stands at the axis, with as many decimals as tell it from the others."""
     wide = max(among) - min(among)
-    return f"{value:,.{4 if 0 < wide < 0.01 else 3 if 0 < wide < 0.1 else 2}f}"
+    places = 4 if 0 < wide < 0.01 else 3 if 0 < wide < 0.1 else 2
+    return f"{round(value, places) + 0.0:,.{places}f}"
 
 
 def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, label: int, *, times: bool) -> None:

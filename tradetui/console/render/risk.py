@@ -22,9 +22,9 @@ LINE = (Column("", 8, 11), Column("", 10, 1000))
 SWITCHES = (Column("switch", 12, 18), Column("", 10, 200))
 
 LIMITS = (
-    Column("limit", 12, 17), Column("used", 5, 12), Column("now", 8, right=True, rank=1),
-    Column("of", 8, right=True), Column("staged", 9, 12), Column("range", 16, rank=2),
-    Column("what it is", 30, 200, rank=3),
+    Column("limit", 15, 17), Column("used", 5, 12, rank=3), Column("now", 8, right=True, rank=1),
+    Column("of", 8, right=True), Column("staged", 9, 12), Column("range", 16, rank=4),
+    Column("what it is", 30, 200, rank=5),
 )  # fmt: skip
 
 REGIMES = (

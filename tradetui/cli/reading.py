@@ -1,0 +1,167 @@
+"""Where the commands about the account have their rows from: the running engine, else the database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tradetui.cli.options import places_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.tradingviews import JournalView
+    from tradetui.places import Places
+
+T = TypeVar("T")
+
+MS = 1_000_000
+
+PAGE = 5000
+"""Rows of one answer of the engine."""
+
+STORED_MOST = 1_000_000
+"""Rows read of the database for sums."""
+
+
+def of_engine(profile: str | None, topic: str, kind: type[T]) -> T:
+    """Return a topic of the running engine.
+
+    Raises:
+        EngineUnreachable: None runs, or it does not answer.
+        RequestDenied: It says why not, e.g. because trading is off.
+    """
+    import asyncio
+
+    from tradetui.client import engine_of
+
+    places = places_of(profile)
+
+    async def ask() -> T:
+        async with engine_of(places, topic) as engine:
+            return await engine.get(topic, kind)
+
+    return asyncio.run(ask())
+
+
+def reached(profile: str | None, topic: str, kind: type[T]) -> T | None:
+    """Return a topic of the running engine; None where none runs, or trading is off in it.
+
+    Raises:
+        EngineUnreachable: One runs and does not answer.
+    """
+    from engine.errors import EngineUnreachable, RequestDenied
+
+    try:
+        return of_engine(profile, topic, kind)
+    except EngineUnreachable as error:
+        if error.hung:
+            raise
+    except RequestDenied as error:
+        if error.code != "not_available":
+            raise
+    return None
+
+
+def past_rows(
+    profile: str | None,
+    topic: str,
+    kind: type[T],
+    symbol: str,
+    limit: int,
+    since: str,
+    *,
+    end_ms: int | None = None,
+    stored_only: bool = False,
+) -> tuple[list[T], bool]:
+    """Return rows of the past, newest first, and whether they were read from the database, because no engine runs.
+
+    Raises:
+        StorageFailed: The database cannot be read.
+        EngineUnreachable: An engine runs and does not answer.
+    """
+    import asyncio
+
+    from engine.errors import EngineUnreachable
+    from engine.ingestion.symbols import full_key
+    from tradetui.client import engine_of
+
+    places, start_ms = places_of(profile), since_ms(since)
+    key = full_key(symbol) if symbol else ""
+
+    async def ask() -> list[T]:
+        async with engine_of(places, topic) as engine:
+            return await engine.get(
+                topic,
+                list[kind],  # type: ignore[valid-type]
+                instrument=key,
+                limit=min(limit, PAGE),
+                start_ms=start_ms,
+                end_ms=end_ms,
+            )
+
+    if not stored_only:
+        try:
+            return asyncio.run(ask()), False
+        except EngineUnreachable as error:
+            if error.hung:
+                raise
+    return _stored(places, topic, limit, key, start_ms), True
+
+
+def _stored(places: Places, topic: str, limit: int, key: str, start_ms: int | None) -> list[Any]:
+    from engine.trading.past import past
+    from storage.records import StoredRecords
+    from tradetui.cli.options import config_of
+    from tradetui.config import load
+
+    mode = load(config_of(None), profile=places.settings).trading.mode
+    records = StoredRecords(places.of_mode(mode).database, mode)
+    start = None if start_ms is None else start_ms * MS
+    return past(records, topic, limit=limit, start=start, instrument=key)
+
+
+def all_trades(profile: str | None, kind: type[JournalView], symbol: str, since: str) -> tuple[list[JournalView], bool]:
+    """Return every closed trade since a time, newest first, and whether they were read from the database."""
+    found: dict[str, JournalView] = {}
+    end_ms: int | None = None
+    while True:
+        rows, stored = past_rows(
+            profile, "trade_history", kind, symbol, STORED_MOST, since, end_ms=end_ms, stored_only=False
+        )
+        before = len(found)
+        found |= {row.id: row for row in rows}
+        if stored or len(rows) < PAGE or len(found) == before:
+            return list(found.values()), stored
+        end_ms = rows[-1].closed // MS + 1
+
+
+def since_ms(text: str) -> int | None:
+    """Return a UTC time, or one so long ago, as UTC ms; None for nothing.
+
+    Raises:
+        SettingsInvalid: It is neither.
+    """
+    import re
+    import time
+    from datetime import UTC, datetime
+
+    from engine.errors import SettingsInvalid
+
+    if not text:
+        return None
+    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+        seconds = int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[ago[2]]
+        return max(int((time.time() - seconds) * 1000), 0)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsInvalid(f"--since {text!r} is no time; as in 2024-08-05T13:00, 2h or 7d") from error
+    return int((when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def chosen(rows: Sequence[T], symbol: str) -> list[T]:
+    """Return the rows of an instrument, all without one."""
+    from engine.ingestion.symbols import full_key
+
+    key = full_key(symbol) if symbol else ""
+    return [row for row in rows if not key or row.instrument == key]  # type: ignore[attr-defined]
