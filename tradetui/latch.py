@@ -100,10 +100,16 @@ class Latch:
             )
         return ""
 
-    def hold(self, reason: str, user: str = "") -> None:
-        """Close it in this process, at once; `close` is to follow."""
+    def hold(self, reason: str, user: str = "") -> bool:
+        """Close it in this process, at once; unless it is on disk already, which is returned, `close` is to follow.
+
+        Who is about to open it does not, either way.
+        """
         self._closings += 1
+        if self.mark()[0]:
+            return True
         self._held = _told(_note(reason, user))
+        return False
 
     def close(self, reason: str, user: str = "") -> str:
         """Close the latch and return why it is closed; the last one to close it is told.

@@ -102,10 +102,10 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
     async def kill(arguments: Args, who: Who) -> str:
         command = _command(Kill, arguments, WORDS["kill"])
         reason = told(command.reason)
-        latch.hold(reason, who.user)  # before the engine is asked; the disk may take its time beside it
-        closing = asyncio.ensure_future(_closed(latch, reason, who.user))
+        # Before the engine is asked; the disk may take its time beside it.
+        closing = None if latch.hold(reason, who.user) else asyncio.ensure_future(_closed(latch, reason, who.user))
         said = await done(msgspec.structs.replace(command, reason=reason), who)
-        trouble = await closing
+        trouble = await closing if closing is not None else ""
         return f"{said}; {trouble}" if trouble else said
 
     async def arm(arguments: Args, who: Who) -> str:
@@ -193,8 +193,7 @@ class KillSignal:
     def _hear(self, _number: int, _frame: types.FrameType | None) -> None:
         """Close the latch between two instructions of whatever runs; say it when the loop comes round."""
         first = not self._latch.closed()
-        if first:
-            self._latch.hold(SIGNALLED)
+        if first and not self._latch.hold(SIGNALLED):
             threading.Thread(target=_close, args=(self._latch, SIGNALLED, self._who.user), daemon=True).start()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._begin, first)

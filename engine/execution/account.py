@@ -13,7 +13,7 @@ from engine.execution.lifecycle import Order, Orders
 from engine.execution.money import value
 from engine.execution.paper import PaperVenue
 from engine.execution.settings import TradingSettings
-from engine.orders import Fill, Mode, OrderSpec, Rules, Side, units
+from engine.orders import Fill, Mode, OrderSpec, Origin, Rules, Side, units
 from engine.risk.breakers import FlashBreaker, VenueBreaker
 from engine.risk.drawdown import EquityWatch
 from engine.risk.exits import Protection
@@ -80,6 +80,7 @@ class Account:
         "conditions",
         "contracts",
         "counter",
+        "deferred",
         "drawdown",
         "entries",
         "equity",
@@ -148,6 +149,8 @@ class Account:
         self.exits_again: dict[str, int] = {}
         """When exits that could not be sent are tried again, UTC ns; until then they are watched here."""
         self.closing: dict[str, Closing] = {}
+        self.deferred: dict[str, list[OrderSpec]] = {}
+        """Orders that wait until exits, which hold what they sell, have given it back."""
         self.regimes: dict[str, RegimeTracker] = {}
         self.flash: dict[str, FlashBreaker] = {}
         self.changed: dict[str, float] = {}
@@ -228,16 +231,30 @@ class Account:
         position = self.ledger_of(instrument).positions.get(instrument)
         return position.quantity if position is not None else 0
 
-    def closable(self, instrument: str, *, beside: str = "") -> int:
+    def dust(self, instrument: str) -> bool:
+        """Tell whether what is held is the rest of a trade that is over, and too little to be sold."""
+        position = self.ledger_of(instrument).positions.get(instrument)
+        return position is not None and position.quantity != 0 and not position.open
+
+    def holds_both(self, instrument: str) -> bool:
+        """Whether several orders may hold the same position, of which none does more than close it.
+
+        So it is on paper and on derivatives; a spot venue locks what an order is to sell.
+        """
+        return self.paper is not None or self.contract(instrument).derivative
+
+    def closable(self, instrument: str, *, beside: str = "", exits: bool = True) -> int:
         """Return how much of the position no open reducing order holds, those of one OCO group counted once.
 
-        `beside`: an order, or a group, that does not count.
+        `beside`: an order, or a group, that does not count. Without `exits` those do not, which give way to others.
         """
-        held = 0
+        held = sum(spec.quantity for spec in self.deferred.get(instrument, ()) if spec.id != beside)
         groups: dict[str, int] = {}
         position = self.quantity(instrument)
         for order in self.orders.open(instrument):
             spec = order.spec
+            if spec.origin is Origin.EXIT and not exits:
+                continue
             if spec.id == beside or (spec.oco and spec.oco == beside) or spec.side.sign * position >= 0:
                 continue
             if spec.oco:
@@ -263,6 +280,8 @@ class Account:
             other = order.spec
             if other.id == spec.id or (other.oco and other.oco == spec.oco):
                 continue
+            if other.origin is Origin.EXIT and self.paper is not None:
+                continue  # it locks nothing there
             theirs = self._contract(other.instrument)
             if theirs is None or theirs.derivative or self.ledger_of(other.instrument) is not ledger:
                 continue

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.errors import ProtocolError, SettingsInvalid
+from engine.execution.ccxt_binance_rows import STATES, read_rules, trade_id, which
 from engine.execution.ccxt_words import (
     Ask,
     Call,
@@ -22,7 +23,7 @@ from engine.execution.ccxt_words import (
     amount,
     coarse,
     fee,
-    inner,
+    label,
     named,
     rows,
     split,
@@ -49,18 +50,6 @@ from engine.types import MS
 DAY_MS = 86_400_000
 
 PAGE = 1000
-
-STATES = {
-    "NEW": "working",
-    "PENDING_NEW": "working",
-    "PARTIALLY_FILLED": "working",
-    "PENDING_CANCEL": "working",
-    "FILLED": "filled",
-    "CANCELED": "canceled",
-    "REJECTED": "rejected",
-    "EXPIRED": "expired",
-    "EXPIRED_IN_MATCH": "expired",
-}
 
 UNKNOWN = {"-1000", "-1001", "-1006", "-1007"}
 """Unknown error, disconnected, unexpected answer, timeout: the venue says of each that the order may be there."""
@@ -176,7 +165,7 @@ class BinanceSpot:
 
     def submitted(self, answer: Any) -> str:
         """Return the venue's id."""
-        return str(answer["orderId"])
+        return label(answer["orderId"])
 
     def cancel(self, market: Listed, order: str, venue_id: str, conditional: bool) -> Call:  # noqa: ARG002
         """Word a cancel; orders that are not ours are named by the venue's id."""
@@ -202,7 +191,7 @@ class BinanceSpot:
 
     def order(self, raw: Mapping[str, Any], market: Listed) -> VenueOrder:
         """Read an order of an answer."""
-        venue_id = str(raw["orderId"])
+        venue_id = label(raw["orderId"])
         state = STATES.get(raw["status"])
         if state is None:
             raise ProtocolError(f"{self.venue}: order {venue_id} has the unknown status {raw['status']!r:.40}")
@@ -248,7 +237,7 @@ class BinanceSpot:
 
     def _executions(self, found: list[Any], market: Listed) -> list[Execution]:
         ordered = sorted({int(row["id"]): row for row in found}.items())
-        return [Execution(str(row["orderId"]), self._fill(row, market), False) for _, row in ordered]
+        return [Execution(label(row["orderId"]), self._fill(row, market), False) for _, row in ordered]
 
     def _fill(self, row: Mapping[str, Any], market: Listed) -> Fill:
         buys = row["isBuyer"] if "isBuyer" in row else row["buyer"]
@@ -260,7 +249,7 @@ class BinanceSpot:
             price=amount(row["price"]),
             quantity=amount(row["qty"]),
             fee=fee(row["commission"]),
-            fee_asset=str(row["commissionAsset"]),
+            fee_asset=label(row["commissionAsset"]),
             liquidity=Liquidity.MAKER if row.get("isMaker", row.get("maker")) else Liquidity.TAKER,
             ts=int(row["time"]) * MS,
         )
@@ -277,7 +266,8 @@ class BinanceSpot:
         """Return balances."""
         told = await ask(Call("privateGetAccount", {"omitZeroBalances": "true"}, 20))
         balances = {
-            row["asset"]: coarse(row["free"]) + coarse(row["locked"]) for row in rows(told["balances"], "balances")
+            label(row["asset"]): coarse(row["free"]) + coarse(row["locked"])
+            for row in rows(told["balances"], "balances")
         }
         return Holdings(balances, {})
 
@@ -307,7 +297,7 @@ class BinanceSpot:
 
     def report(self, event: Mapping[str, Any], market: Listed) -> Heard:
         """Read an executionReport, or the order of an ORDER_TRADE_UPDATE, which uses the same letters."""
-        what, venue_id, ts = event["x"], str(event["i"]), int(event["T"]) * MS
+        what, venue_id, ts = event["x"], label(event["i"]), int(event["T"]) * MS
         client_id = str(event.get("C") or event["c"]) if what in ("CANCELED", "REPLACED") else str(event["c"])
         order = named(self.venue, market.symbol, client_id, venue_id)
         kind = self.read_types.get(str(event.get("ot") or event["o"]), "limit")
@@ -344,13 +334,17 @@ class BinanceSpot:
                 price=amount(event["L"]),
                 quantity=amount(event["l"]),
                 fee=fee(event.get("n")),
-                fee_asset=str(event.get("N") or market.settle or market.quote),
+                fee_asset=label(event.get("N") or market.settle or market.quote),
                 liquidity=Liquidity.MAKER if event["m"] else Liquidity.TAKER,
                 ts=ts,
             )
             tell(OrderFilled(order=order, ts=ts, fill=fill))
         elif what == "REJECTED":
-            tell(OrderRejected(order=order, ts=ts, code=str(event.get("r", "")), reason="the venue refused the order"))
+            tell(
+                OrderRejected(
+                    order=order, ts=ts, code=label(event.get("r") or "REJECTED"), reason="the venue refused the order"
+                )
+            )
         elif what in ("REPLACED", "AMENDMENT"):
             stands = heard.orders[0]
             tell(OrderAmended(order=order, ts=ts, price=stands.price, quantity=stands.quantity, venue_id=venue_id))
@@ -359,41 +353,3 @@ class BinanceSpot:
         else:
             heard.doubt = True
         return heard
-
-
-def trade_id(venue: str, symbol: str, number: Any) -> str:
-    """Return our id of a fill; Binance counts trades by symbol."""
-    return f"{venue}-{symbol}-{number}"
-
-
-def which(order: str, venue_id: str) -> dict[str, str]:
-    """Name an order: ours by the client id, others by the id of the venue."""
-    if order and not order.startswith("x-"):
-        return {"origClientOrderId": order}
-    return {"orderId": venue_id or inner(order)}
-
-
-def read_rules(info: Any, markets: Sequence[Listed]) -> dict[str, Rules]:
-    """Read the filters of an exchangeInfo, by key.
-
-    Raises:
-        ProtocolError: An instrument is not listed there.
-    """
-    symbols = {entry["symbol"]: entry for entry in rows(info["symbols"], "exchangeInfo")}
-    found: dict[str, Rules] = {}
-    for market in markets:
-        entry = symbols.get(market.symbol)
-        if entry is None:
-            raise ProtocolError(f"the venue does not list {market.symbol}")
-        filters = {rule["filterType"]: rule for rule in entry["filters"]}
-        lot = filters["LOT_SIZE"]
-        least = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
-        found[market.key] = Rules(
-            tick=amount(filters["PRICE_FILTER"]["tickSize"]),
-            step=amount(lot["stepSize"]),
-            min_quantity=amount(lot["minQty"]),
-            min_notional=amount(least.get("minNotional", least.get("notional"))),
-            max_quantity=amount(lot["maxQty"]),
-            max_market_quantity=amount(filters.get("MARKET_LOT_SIZE", {}).get("maxQty")),
-        )
-    return found

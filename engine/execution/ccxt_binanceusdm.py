@@ -11,7 +11,8 @@ from typing import Any
 from msgspec import structs
 
 from engine.errors import ProtocolError, SettingsInvalid
-from engine.execution.ccxt_binance import DAY_MS, PAGE, BinanceSpot, read_rules
+from engine.execution.ccxt_binance import DAY_MS, PAGE, BinanceSpot
+from engine.execution.ccxt_binance_rows import read_rules
 from engine.execution.ccxt_words import (
     Ask,
     Call,
@@ -24,6 +25,7 @@ from engine.execution.ccxt_words import (
     amount,
     coarse,
     inner,
+    label,
     named,
     rows,
     split,
@@ -152,7 +154,7 @@ class BinanceUsdm(BinanceSpot):
 
     def submitted(self, answer: Any) -> str:
         """Return the venue's id."""
-        return ALGO + str(answer["algoId"]) if "algoId" in answer else str(answer["orderId"])
+        return ALGO + label(answer["algoId"]) if "algoId" in answer else label(answer["orderId"])
 
     def cancel(self, market: Listed, order: str, venue_id: str, conditional: bool) -> Call:
         """Word a cancel."""
@@ -189,7 +191,7 @@ class BinanceUsdm(BinanceSpot):
         if child in ("", "0"):
             return self._algo(algo, market)
         self._adopt_child(
-            market, child, named(self.venue, market.symbol, str(algo["clientAlgoId"]), ALGO + str(algo["algoId"]))
+            market, child, named(self.venue, market.symbol, str(algo["clientAlgoId"]), ALGO + label(algo["algoId"]))
         )
         found = await self._get(ask, "fapiPrivateGetOrder", {"symbol": market.symbol, "orderId": child})
         return self.order(found, market) if found is not None else self._algo(algo, market)
@@ -223,7 +225,7 @@ class BinanceUsdm(BinanceSpot):
         state = "expired" if word == "FINISHED" else ALGO_STATES.get(word)
         if state is None:
             raise ProtocolError(f"{self.venue}: algo order {raw['algoId']} has the unknown status {word!r:.40}")
-        venue_id = ALGO + str(raw["algoId"])
+        venue_id = ALGO + label(raw["algoId"])
         order = named(self.venue, market.symbol, str(raw.get("clientAlgoId") or ""), venue_id)
         if state == "working":
             self._waiting.setdefault(market.symbol, set()).add(order)
@@ -270,13 +272,13 @@ class BinanceUsdm(BinanceSpot):
             page = rows(await ask(Call("fapiPrivateGetIncome", params, 30)), "income")
             for row in page:
                 if (market := listed.get(row["symbol"])) is not None:
-                    told = f"{self.venue}-funding-{row['tranId']}"
+                    told = f"{self.venue}-funding-{label(row['tranId'])}"
                     found[told] = FundingPaid(
                         id=told,
                         instrument=market.key,
                         ts=int(row["time"]) * MS,
                         amount=coarse(row["income"]),
-                        asset=str(row["asset"]),
+                        asset=label(row["asset"]),
                     )
             last = max((int(row["time"]) for row in page), default=0)
             if len(page) < PAGE or last <= start:
@@ -292,7 +294,7 @@ class BinanceUsdm(BinanceSpot):
             if (key := keys.get(row["symbol"])) is not None:
                 positions[key] = positions.get(key, 0) + amount(row["positionAmt"])
         held = rows(await ask(Call("fapiPrivateV3GetBalance", {}, 5)), "balances")
-        balances = {row["asset"]: units for row in held if (units := coarse(row["balance"]))}
+        balances = {label(row["asset"]): units for row in held if (units := coarse(row["balance"]))}
         return Holdings(balances, positions)
 
     async def _open(self, ask: Ask, market: Listed) -> list[VenueOrder]:
@@ -351,8 +353,8 @@ class BinanceUsdm(BinanceSpot):
             heard.events.append(OrderTriggered(order=stands.id, ts=ts, price=stands.stop_price))
             heard.doubt = word == "TRIGGERED"
         elif word == "REJECTED":
-            reason = str(event.get("rm") or "the venue refused the order")
-            heard.events.append(OrderRejected(order=stands.id, ts=ts, code="REJECTED", reason=reason[:200]))
+            reason = label(event.get("rm") or "the venue refused the order")
+            heard.events.append(OrderRejected(order=stands.id, ts=ts, code="REJECTED", reason=reason))
         else:
             expired = word == "EXPIRED"
             heard.events.append(OrderCanceled(order=stands.id, ts=ts, expired=expired, filled=0 if not child else -1))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.errors import ProtocolError, SettingsInvalid
+from engine.execution.ccxt_bybit_rows import executions_of, funding_of, heard_of, order_of
 from engine.execution.ccxt_words import (
     Ask,
     Call,
@@ -20,50 +21,26 @@ from engine.execution.ccxt_words import (
     Meaning,
     amount,
     coarse,
-    fee,
     inner,
-    named,
+    label,
     rows,
     split,
 )
 from engine.execution.venue import Permissions, VenueOrder
 from engine.orders import (
-    Fill,
     FundingPaid,
-    Liquidity,
-    OrderAccepted,
-    OrderCanceled,
-    OrderFilled,
-    OrderRejected,
     OrderSpec,
-    OrderTriggered,
     OrderType,
     Rules,
     Side,
     decimal,
 )
-from engine.types import MS
 
 WINDOW_MS = 7 * 86_400_000 - 1
 """Longest time between the bounds of a request for executions."""
 
 MOST_MS = 90 * 86_400_000
 """How far back executions are asked for. What is older shows in balances and positions."""
-
-STATES = {
-    "New": "working",
-    "PartiallyFilled": "working",
-    "Untriggered": "working",
-    "Triggered": "working",
-    "Filled": "filled",
-    "Cancelled": "canceled",
-    "PartiallyFilledCanceled": "canceled",
-    "Deactivated": "canceled",
-    "Rejected": "rejected",
-}
-
-FILLS = {"Trade", "AdlTrade", "BustTrade", "Settle"}
-"""Executions that change a position."""
 
 THROTTLED = {"10006", "10018", "170005"}
 
@@ -199,7 +176,7 @@ class Bybit:
 
     def submitted(self, answer: Any) -> str:
         """Return the venue's id."""
-        return str(answer["result"]["orderId"])
+        return label(answer["result"]["orderId"])
 
     def cancel(self, market: Listed, order: str, venue_id: str, conditional: bool) -> Call:
         """Word a cancel."""
@@ -229,37 +206,8 @@ class Bybit:
         for method in ("privateGetV5OrderRealtime", "privateGetV5OrderHistory"):
             listed = rows((await ask(Call(method, params)))["result"]["list"], "orders")
             if listed:
-                return self.order(listed[0], market)
+                return order_of(listed[0], market)
         return None
-
-    def order(self, raw: Mapping[str, Any], market: Listed) -> VenueOrder:
-        """Read an order of an answer or of the stream."""
-        venue_id, word = str(raw["orderId"]), raw["orderStatus"]
-        if word not in STATES:
-            raise ProtocolError(f"bybit: order {venue_id:.40} has the unknown status {word!r:.40}")
-        side, stop = Side(str(raw["side"]).lower()), amount(raw.get("triggerPrice"))
-        limited = raw["orderType"] == "Limit"
-        kind = "limit" if limited else "market"
-        if stop:
-            direction = int(raw.get("triggerDirection") or 0)
-            profit = direction and (direction == 1) != (side is Side.BUY)
-            kind = ("take_profit" if profit else "stop") + ("_limit" if limited else "")
-        refused = str(raw.get("rejectReason") or "")
-        return VenueOrder(
-            id=named(self.venue, market.symbol, str(raw.get("orderLinkId") or ""), venue_id),
-            venue_id=venue_id,
-            instrument=market.key,
-            side=side,
-            type=kind,
-            quantity=amount(raw["qty"]),
-            filled=amount(raw.get("cumExecQty")),
-            price=amount(raw.get("price")) if limited else 0,
-            stop_price=stop,
-            reduce_only=bool(raw.get("reduceOnly", False)),
-            state=STATES[word],
-            ts=int(raw.get("updatedTime") or raw.get("createdTime") or 0) * MS,
-            reason="" if refused == "EC_NoError" else refused[:80],
-        )
 
     async def trades(self, ask: Ask, market: Listed, since_ms: int, now_ms: int) -> list[Execution]:
         """Return all fills since then, at most 90 days back."""
@@ -270,12 +218,12 @@ class Bybit:
         found_rows = await self._paged(
             ask, "privateGetV5ExecutionList", self._of(market) | {"orderId": found.venue_id}, 100
         )
-        return self._executions(found_rows, market)
+        return executions_of(found_rows, market)
 
     async def _trades(
         self, ask: Ask, market: Listed, more: dict[str, Any], since_ms: int, now_ms: int
     ) -> list[Execution]:
-        return self._executions(await self._since(ask, self._of(market) | more, since_ms, now_ms), market)
+        return executions_of(await self._since(ask, self._of(market) | more, since_ms, now_ms), market)
 
     async def _since(self, ask: Ask, params: dict[str, Any], since_ms: int, now_ms: int) -> list[Any]:
         found: list[Any] = []
@@ -299,45 +247,14 @@ class Bybit:
             if not cursor or not listed or cursor == last:
                 return found
 
-    def _executions(self, found: list[Any], market: Listed) -> list[Execution]:
-        once = {row["execId"]: row for row in found if row.get("execType", "Trade") in FILLS}
-        ordered = sorted(once.values(), key=lambda row: (int(row["execTime"]), int(row.get("seq") or 0), row["execId"]))
-        return [Execution(str(row["orderId"]), self._fill(row, market), True) for row in ordered]
-
-    def _fill(self, row: Mapping[str, Any], market: Listed) -> Fill:
-        side = Side(str(row["side"]).lower())
-        taken = market.settle or (market.base if side is Side.BUY else market.quote)
-        return Fill(
-            id=f"{self.venue}-{row['execId']}",
-            order=named(self.venue, market.symbol, str(row.get("orderLinkId") or ""), str(row["orderId"])),
-            instrument=market.key,
-            side=side,
-            price=amount(row["execPrice"]),
-            quantity=amount(row["execQty"]),
-            fee=fee(row.get("execFee")),
-            fee_asset=str(row.get("feeCurrency") or taken),
-            liquidity=Liquidity.MAKER if row.get("isMaker") in (True, "true") else Liquidity.TAKER,
-            ts=int(row["execTime"]) * MS,
-        )
-
     async def funding(self, ask: Ask, markets: Sequence[Listed], since_ms: int, now_ms: int) -> list[FundingPaid]:
         """Return the funding since then."""
         found: list[FundingPaid] = []
         for market in markets:
             if market.derivative:
                 told = await self._since(ask, self._of(market) | {"execType": "Funding"}, since_ms, now_ms)
-                found += [self._funding(row, market) for row in told]
+                found += [funding_of(row, market) for row in told]
         return sorted(found, key=lambda paid: paid.ts)
-
-    def _funding(self, row: Mapping[str, Any], market: Listed) -> FundingPaid:
-        # What is paid is told as a fee: positive is paid.
-        return FundingPaid(
-            id=f"{self.venue}-{row['execId']}",
-            instrument=market.key,
-            ts=int(row["execTime"]) * MS,
-            amount=-fee(row["execFee"]),
-            asset=str(row.get("feeCurrency") or market.settle),
-        )
 
     async def standing(self, ask: Ask, markets: Sequence[Listed]) -> list[VenueOrder]:
         """Return the open orders of instruments."""
@@ -347,7 +264,7 @@ class Bybit:
             params = {"category": category, "openOnly": "0"} | ({"settleCoin": "USDT"} if category == "linear" else {})
             for row in await self._paged(ask, "privateGetV5OrderRealtime", params, 50):
                 if (market := keys.get((category, row["symbol"]))) is not None:
-                    order = self.order(row, market)
+                    order = order_of(row, market)
                     found += [order] if order.state == "working" else []
         return found
 
@@ -363,44 +280,17 @@ class Bybit:
         answer = await ask(Call("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"}))
         accounts = rows(answer["result"]["list"], "balances")
         coins = [coin for wallet in accounts for coin in rows(wallet["coin"], "balances")]
-        return Holdings({coin["coin"]: units for coin in coins if (units := coarse(coin["walletBalance"]))}, positions)
+        return Holdings(
+            {label(coin["coin"]): units for coin in coins if (units := coarse(coin["walletBalance"]))}, positions
+        )
+
+    def heard(self, message: Mapping[str, Any], markets: Mapping[tuple[str, str], Listed]) -> Heard | None:
+        """Read a message of the stream."""
+        return heard_of(message, markets)
 
     def ack(self, message: Mapping[str, Any]) -> bool:
         """Tell whether a message confirms a subscription."""
         return message.get("op") == "subscribe" and message.get("success") is True
-
-    def heard(self, message: Mapping[str, Any], markets: Mapping[tuple[str, str], Listed]) -> Heard | None:
-        """Read a message of the stream."""
-        topic = message.get("topic")
-        if topic not in ("order", "execution", "wallet", "position"):
-            return None
-        heard = Heard()
-        for row in rows(message["data"], topic) if topic in ("order", "execution") else ():
-            market = markets.get((row.get("category", "spot"), row["symbol"]))
-            if market is None:
-                continue
-            if topic == "order":
-                self._order_heard(heard, row, market)
-            elif row.get("execType") in FILLS:
-                fill = self._fill(row, market)
-                heard.events.append(OrderFilled(order=fill.order, ts=fill.ts, fill=fill))
-            elif row.get("execType") == "Funding":
-                heard.events.append(self._funding(row, market))
-        return heard
-
-    def _order_heard(self, heard: Heard, row: Mapping[str, Any], market: Listed) -> None:
-        order = self.order(row, market)
-        heard.orders.append(order)
-        word, tell = row["orderStatus"], heard.events.append
-        if word in ("New", "Untriggered"):
-            tell(OrderAccepted(order=order.id, ts=order.ts, venue_id=order.venue_id))
-        elif word == "Triggered":
-            tell(OrderTriggered(order=order.id, ts=order.ts, price=order.stop_price))
-        elif word == "Rejected":
-            code = order.reason or "Rejected"
-            tell(OrderRejected(order=order.id, ts=order.ts, code=code, reason=f"bybit refused the order: {code}"))
-        elif order.state == "canceled":
-            tell(OrderCanceled(order=order.id, ts=order.ts, reason=order.reason, filled=order.filled))
 
 
 def _which(order: str, venue_id: str) -> dict[str, Any]:

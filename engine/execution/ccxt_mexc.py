@@ -12,7 +12,8 @@ from typing import Any
 from msgspec import structs
 
 from engine.errors import ProtocolError
-from engine.execution.ccxt_binance import DAY_MS, STATES, BinanceSpot, which
+from engine.execution.ccxt_binance import DAY_MS, BinanceSpot
+from engine.execution.ccxt_binance_rows import STATES, which
 from engine.execution.ccxt_words import (
     Ask,
     Call,
@@ -23,6 +24,7 @@ from engine.execution.ccxt_words import (
     Meaning,
     Said,
     coarse,
+    label,
     named,
     rows,
 )
@@ -162,7 +164,7 @@ class Mexc(BinanceSpot):
         ordered = sorted(once.values(), key=lambda row: (int(row["time"]), str(row["id"])))
         executions: list[Execution] = []
         for row in ordered:
-            venue_id, client_id = str(row["orderId"]), str(row.get("clientOrderId") or "")
+            venue_id, client_id = label(row["orderId"]), str(row.get("clientOrderId") or "")
             order = named(self.venue, market.symbol, client_id, venue_id) if client_id else ""
             executions.append(Execution(venue_id, structs.replace(self._fill(row, market), order=order), bool(order)))
         return executions
@@ -175,7 +177,8 @@ class Mexc(BinanceSpot):
         """Return balances."""
         told = await ask(Call("spotPrivateGetAccount", {}, 10))
         balances = {
-            row["asset"]: coarse(row["free"]) + coarse(row["locked"]) for row in rows(told["balances"], "balances")
+            label(row["asset"]): coarse(row["free"]) + coarse(row["locked"])
+            for row in rows(told["balances"], "balances")
         }
         return Holdings(balances, {})
 

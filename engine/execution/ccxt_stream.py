@@ -9,17 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.errors import FeedError, FeedUnavailable
+from engine.execution.ccxt_asking import Asked
 from engine.execution.ccxt_held import YOUNG_NS, of_mode
 from engine.execution.ccxt_words import DAMAGE, Heard, Listed, inner
 from engine.execution.venue import Sink, VenueOrder
 from engine.orders import ConditionChanged, Fill, FundingPaid, OrderEvent, OrderFilled
 from engine.types import MS, SECOND
-
-if TYPE_CHECKING:
-    from engine.execution.ccxt_venue import CcxtVenue
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ CLOSE_S = 2.0
 class Follower:
     """Hands on what a venue says of an account: by its stream, and by asking."""
 
-    def __init__(self, venue: CcxtVenue, sink: Sink, dice: Callable[[], float], unit_s: float) -> None:
+    def __init__(self, venue: Asked, sink: Sink, dice: Callable[[], float], unit_s: float) -> None:
         """`unit_s` is the length of the first pause after a loss."""
         self._venue = venue
         self._sink = sink

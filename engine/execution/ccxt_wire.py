@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import json
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -104,7 +105,7 @@ class Wire:
         async with self._opening:
             if self._client is None:
                 module = await asyncio.to_thread(importlib.import_module, f"ccxt.pro.{self.words.venue}")
-                self._client = self._made(getattr(module, self.words.venue))
+                self._client = await asyncio.to_thread(self._made, getattr(module, self.words.venue))
         return self._client
 
     def _made(self, kind: Any) -> Any:
@@ -116,6 +117,9 @@ class Wire:
         client.set_markets([])
         client.streaming = {**client.streaming, "keepAlive": PING_MS}
         client.timeout_on_exit = 0
+        # Reading the certificates takes a tenth of a second, which the loop does not have.
+        plain = self._rest.startswith("http:") and self._ws.startswith("ws:")
+        client.ssl_context = False if plain else ssl.create_default_context(cafile=client.cafile)
         client.fetch, client.milliseconds = self._fetch, self._milliseconds
         return client
 
@@ -248,7 +252,8 @@ class Wire:
 
     def _sessions(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=self._timeout)
+            connector = aiohttp.TCPConnector(ssl=self._client.ssl_context)
+            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
             # aiohttp would send a cancel again after a broken connection; the first may have arrived.
             self._session._retry_connection = False
         return self._session

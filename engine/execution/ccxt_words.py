@@ -17,9 +17,13 @@ import msgspec
 from engine.errors import FeedError, ProtocolError, SettingsInvalid
 from engine.execution.venue import Permissions, VenueOrder
 from engine.orders import UNIT, Fill, FundingPaid, OrderEvent, OrderSpec, Rules, units
+from engine.text import inert
 
 OWN = re.compile(r"[a-z0-9]{1,20}-[0-9]{1,11}")
 """Form of the client order ids of this program (`account.next_id`)."""
+
+LONGEST_LABEL = 64
+"""Characters kept of an id or a name of the venue."""
 
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
 """What reading an answer of another shape raises."""
@@ -223,6 +227,17 @@ def amount(text: Any) -> int:
         ValueError: Not a number, or finer than 1e-8.
     """
     return units(str(text)) if text not in (None, "") else 0
+
+
+def label(value: Any) -> str:
+    """Return an id or the name of an asset, as the venue wrote it, fit to be shown and kept.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if value in (None, ""):
+        raise ValueError("an id is missing")
+    return inert(str(value), LONGEST_LABEL)
 
 
 def coarse(text: Any) -> int:

@@ -67,7 +67,12 @@ class Holdings:
         elif spec.type is OrderType.MARKET:
             asset, needed = instrument.quote, sum(value_up(part.price, part.quantity) for part in parts)
         else:
-            asset, needed = instrument.quote, value_up(spec.price or spec.stop_price, quantity)
+            price = spec.price or spec.stop_price
+            if spec.type is OrderType.STOP and spec.side is Side.BUY:  # one that is passed already takes the market's
+                price = max(price, look.book.best_ask * scale(instrument.price_decimals) if look.live else 0)
+            asset, needed = instrument.quote, value_up(price, quantity)
+        if derivative and (closes := min(self.room(spec), quantity)):
+            needed = -(-needed * (quantity - closes) // quantity)  # what only closes needs none
         free = self._funds(spec)
         if free is None:
             return Refusal("balance", f"{key}: how much {asset} is free is not known, so it cannot be paid")

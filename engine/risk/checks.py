@@ -10,7 +10,7 @@ from engine.risk.limits import Limits
 from engine.risk.rules import quote_of
 from engine.risk.situation import Situation
 from engine.risk.wording import UNKNOWN, money, percent, span, time_of_day
-from engine.risk.worth import position_after, reference, share_of, up, worth
+from engine.risk.worth import adds, position_after, reference, share_of, up, worth
 from engine.types import SECOND
 
 
@@ -72,7 +72,11 @@ def _collar(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[R
         # The market will be at its stop price then: that, not today's mid, is what the limit is held against.
         if not kind.limited:
             return
-        price, mid, place = spec.price, spec.stop_price, "its stop price"
+        price, stop, place = spec.price, spec.stop_price, "its stop price"
+        if mid is not None and kind is OrderType.TAKE_PROFIT_LIMIT and (stop - mid) * spec.side.sign > 0:
+            place = "the mid"  # it is passed already, and wakes at the next trade
+        else:
+            mid = stop
     else:
         price, place = reference(situation, spec) or 0, "the mid"
     if mid is not None and mid > 0 and price > 0:
@@ -123,7 +127,7 @@ def size(limits: Limits, situation: Situation, spec: OrderSpec) -> Iterator[Refu
             "wait until there is one",
         )
         return
-    after = position_after(situation, spec.side, value)
+    after = position_after(situation, spec, value)
     exposed = max(situation.exposure - situation.position_value - situation.open_value, 0) + after
     factor = situation.size_factor
     if after > (most := share_of(equity, limits.max_position, factor)):
@@ -176,8 +180,7 @@ def _risk(limits: Limits, situation: Situation, spec: OrderSpec, equity: int) ->
             f"{money(stop)} is not: move it",
         )
         return
-    adds = max(spec.quantity - max(-situation.position * spec.side.sign, 0), 0)
-    loss = up(up(distance * adds) * situation.rate) + situation.trade_risk
+    loss = up(up(distance * adds(situation, spec)) * situation.rate) + situation.trade_risk
     most = share_of(equity, limits.risk_per_trade, situation.size_factor)
     if loss > most:
         at = f"the stop at {money(stop)}" if stop else f"an assumed stop {percent(limits.assumed_stop)} away"
@@ -193,7 +196,7 @@ def _risk(limits: Limits, situation: Situation, spec: OrderSpec, equity: int) ->
 
 def pace(limits: Limits, situation: Situation) -> Iterator[Refused]:
     """Open trades, orders a minute, and the pause after losses."""
-    opens = situation.position == 0 and situation.open_value == 0
+    opens = (situation.position == 0 or situation.dust) and situation.open_value == 0
     if opens and situation.open_trades >= limits.max_open_trades:
         yield Refused(
             reason="max_open_trades",
@@ -258,7 +261,7 @@ def balance(situation: Situation, spec: OrderSpec) -> Iterator[Refused]:
     price, free = reference(situation, spec), situation.free
     if price is None or (spec.side is Side.SELL and not situation.can_short):
         return
-    needed = up(price * spec.quantity)
+    needed = up(price * (adds(situation, spec) if situation.derivative else spec.quantity))
     if free is None or needed > free:
         asset = quote_of(spec.instrument)
         seen = UNKNOWN if free is None else money(free, asset)

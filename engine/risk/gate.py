@@ -124,7 +124,7 @@ def _too_much(situation: Situation, spec: OrderSpec) -> Refused:
         limit=held,
         observed=asked,
         text=f"a reduce-only {spec.side.value.upper()} of {asked} would do more than close the {held} of "
-        f"{spec.instrument} that can be closed: make it smaller, or cancel the exits that hold the rest",
+        f"{spec.instrument} that can be closed: make it smaller, or cancel the orders that hold the rest",
     )
 
 

@@ -38,6 +38,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     can_short: bool = False
     derivative: bool = False
     free: int | None = None
+    dust: bool = False
+    """What is held is the rest of a trade that is over, and too little to be sold."""
     closable: int = 0
     """Quantity that can still be sold or bought back: the position less what open reducing orders hold."""
     mid: int | None = None

@@ -11,7 +11,11 @@ def reference(situation: Situation, spec: OrderSpec) -> int | None:
     kind = spec.type
     if kind is OrderType.MARKET:
         return situation.book_reach
-    return spec.price if kind is OrderType.LIMIT or kind.limited else spec.stop_price
+    if kind.limited:
+        return spec.price
+    if kind is OrderType.STOP and situation.mid is not None:  # one that is passed already takes what the market gives
+        return max(spec.stop_price, situation.mid) if spec.side is Side.BUY else min(spec.stop_price, situation.mid)
+    return spec.stop_price
 
 
 def worth(situation: Situation, spec: OrderSpec) -> int | None:
@@ -37,8 +41,14 @@ def share_of(whole: int, share: float, factor: float = 1.0) -> int:
     return round(share * factor * whole)
 
 
-def position_after(situation: Situation, side: Side, value: int) -> int:
-    """Return what the position and its open orders would be worth with `value` more on `side`."""
-    same = (situation.position >= 0) is (side is Side.BUY)
-    held = situation.position_value
-    return (held + value if same else abs(held - value)) + situation.open_value
+def adds(situation: Situation, spec: OrderSpec) -> int:
+    """Return what of an order's quantity, 1e-8, does more than close what no other order closes already."""
+    against = max(-situation.position * spec.side.sign, 0)
+    return max(spec.quantity - min(against, situation.closable), 0)
+
+
+def position_after(situation: Situation, spec: OrderSpec, value: int) -> int:
+    """Return what the position and its open orders would be worth with the order's `value`, all of it, more."""
+    if situation.position * spec.side.sign > 0:
+        return situation.position_value + value + situation.open_value
+    return -(-value * adds(situation, spec) // max(spec.quantity, 1)) + situation.open_value

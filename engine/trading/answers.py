@@ -57,6 +57,7 @@ def apply(turn: Turn, event: OrderEvent) -> None:
         protecting.told(turn, order, event)
     _watch(turn, order)
     if order.state in FINAL:
+        turn.touched[order.spec.instrument] = None
         closing.go_on(turn, order.spec.instrument)
 
 

@@ -32,8 +32,8 @@ from engine.orders import (
     units,
 )
 from engine.risk.limits import Limits
-from engine.trading import closing, protecting
-from engine.trading.judging import judge, try_send
+from engine.trading import closing, protecting, yielding
+from engine.trading.judging import judge
 from engine.trading.marks import tradable
 from engine.trading.turn import Turn, state_of
 from engine.trading.wanted import order_of
@@ -86,7 +86,7 @@ def _standing(turn: Turn) -> str:
 
 def _place(turn: Turn, command: PlaceOrder) -> str:
     spec = order_of(turn, command)
-    refused = spec if isinstance(spec, Refused) else try_send(turn, spec)
+    refused = spec if isinstance(spec, Refused) else yielding.place(turn, spec)
     if refused is not None:
         raise No(refused.reason, refused.text)
     assert not isinstance(spec, Refused)
@@ -156,7 +156,8 @@ def change(turn: Turn, order: Order, *, price: int = 0, stop_price: int = 0, qua
 
 def _protect(turn: Turn, command: Protect) -> str:
     key, account = command.symbol, turn.account
-    if not account.quantity(key):
+    position = account.ledger_of(key).positions.get(key)
+    if position is None or not position.open:
         raise No("no_position", f"there is no position of {key or 'that name'}; exits belong to a position")
     try:
         return protecting.asked(turn, command)

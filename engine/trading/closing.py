@@ -155,9 +155,11 @@ def halt(turn: Turn, reason: str, *, flatten: bool, latched: bool = False) -> li
         cancel(turn, order)
     held = [key for ledger in account.ledgers.values() for key, each in ledger.positions.items() if each.open]
     done = [f"{len(opened)} open orders are being cancelled" if opened else "no order was open"]
-    if flatten and held:
-        for key in held:
+    if flatten:
+        # An order may be filled before it is cancelled: then there is a position to close where there is none yet.
+        for key in dict.fromkeys((*held, *(order.spec.instrument for order in opened))):
             begin(turn, key, reason, halting=True)
+    if flatten and held:
         done.append(f"{', '.join(held)} being closed at the market")
     elif held:
         done.append(f"positions stay open without stops: {', '.join(held)}")

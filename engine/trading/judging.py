@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import nlargest, nsmallest
 
 from engine.approval import Approved, Refused, Verdict
 from engine.execution.account import Account
+from engine.execution.lifecycle import Order
 from engine.execution.money import from_lots, from_ticks, value
 from engine.orders import Mode, OrderSpec, OrderSubmitted, OrderType, Origin, Side, SubmitOrder
 from engine.risk import gate
@@ -53,10 +55,10 @@ def situation(turn: Turn, spec: OrderSpec, *, filled: int = 0, quality: float | 
         peak=account.drawdown.peak,
         day_start=account.drawdown.day_start,
         position=position,
-        position_value=_worth(state, key, position),
+        position_value=_worth(state, account, key, position),
         open_value=_opening(state, account, key, position, beside=spec.id),
         exposure=exposure(state, account, beside=spec.id)
-        + (_worth(state, key, position) - _worth(state, key, account.quantity(key)) if filled else 0),
+        + (_worth(state, account, key, position) - _worth(state, account, key, account.quantity(key)) if filled else 0),
         open_trades=_open_trades(account, beside=spec.id),
         orders_last_minute=len(account.entries),
         losses_in_a_row=account.streak.losses,
@@ -65,7 +67,8 @@ def situation(turn: Turn, spec: OrderSpec, *, filled: int = 0, quality: float | 
         can_short=contract.derivative,
         derivative=contract.derivative,
         free=account.free(spec) + _paid(spec, filled, derivative=contract.derivative),
-        closable=account.closable(key, beside=spec.oco or spec.id) + (filled if position * spec.side.sign < 0 else 0),
+        dust=account.dust(key),
+        closable=_closable(account, spec) + (filled if position * spec.side.sign < 0 else 0),
         mid=mid,
         best_bid=bid,
         best_ask=ask,
@@ -95,6 +98,15 @@ def _paid(spec: OrderSpec, filled: int, *, derivative: bool) -> int:
     return value(spec.price or spec.stop_price, filled)
 
 
+def _closable(account: Account, spec: OrderSpec) -> int:
+    """Return what an order may close: exits give way to others, and share a position where venues let them."""
+    if spec.origin is not Origin.EXIT:
+        return account.closable(spec.instrument, beside=spec.oco or spec.id, exits=False)
+    if account.holds_both(spec.instrument):
+        return abs(account.quantity(spec.instrument))
+    return account.closable(spec.instrument, beside=spec.oco or spec.id)
+
+
 def exposure(state: EngineState, account: Account, *, beside: str = "") -> int:
     """Return the value of all positions and of the open orders that would add to them, the order `beside` left out."""
     total = 0
@@ -103,7 +115,7 @@ def exposure(state: EngineState, account: Account, *, beside: str = "") -> int:
         keys.update(key for key, each in ledger.positions.items() if each.open)
     for key in keys:
         position = account.quantity(key)
-        total += _worth(state, key, position) + _opening(state, account, key, position, beside=beside)
+        total += _worth(state, account, key, position) + _opening(state, account, key, position, beside=beside)
     return total
 
 
@@ -117,37 +129,60 @@ def _open_trades(account: Account, *, beside: str) -> int:
 
 
 def _risked(state: EngineState, account: Account, key: str, *, beside: str) -> int:
-    """Return what the open trade of a symbol and its open orders that add lose at their stops."""
+    """Return what the open trade of a symbol and its open orders that add lose at their stops, in the currency.
+
+    What was sold of the position is at risk no more.
+    """
     position = account.ledger_of(key).positions.get(key)
-    total = position.risk if position is not None and position.open else 0
     held = account.quantity(key)
-    for order in account.orders.open(key):
-        spec = order.spec
-        if spec.id == beside or spec.reduce_only or held * spec.side.sign < 0:
-            continue
-        entry = order.price or order.stop_price or mark_of(state, key) or 0
-        distance = abs(entry - spec.stop_loss) if spec.stop_loss else int(entry * account.risk.limits.assumed_stop)
-        total += value(distance, order.remaining)
-    return total
+    total = 0
+    if position is not None and position.open and position.entered:
+        total = -(-position.risk * min(abs(held), position.entered) // position.entered)
+    for order, quantity in _adding(account, key, held, beside):
+        entry, stop = _price(state, order), order.spec.stop_loss
+        distance = abs(entry - stop) if stop else int(entry * account.risk.limits.assumed_stop)
+        total += value(distance, quantity)
+    return value(_rate(state, account, key), total)
 
 
-def _worth(state: EngineState, key: str, position: int) -> int:
-    """Return a position's absolute value at its mark; at cost nothing is worth nothing, so without a mark it is 0."""
+def _worth(state: EngineState, account: Account, key: str, position: int) -> int:
+    """Return a position's absolute value in the currency at its mark, 0 without one: equity is not known then."""
     mark = mark_of(state, key) if position else None
-    return value(mark, abs(position)) if mark is not None else 0
+    return value(_rate(state, account, key), value(mark, abs(position))) if mark is not None else 0
 
 
 def _opening(state: EngineState, account: Account, key: str, position: int, *, beside: str) -> int:
-    """Return the value of what open orders would add to a position on its larger side."""
+    """Return the value, in the currency, of what open orders would add to a position on its larger side."""
     adds = {Side.BUY: 0, Side.SELL: 0}
+    for order, quantity in _adding(account, key, position, beside):
+        adds[order.spec.side] += value(_price(state, order), quantity)
+    return value(_rate(state, account, key), max(adds.values()))
+
+
+def _adding(account: Account, key: str, position: int, beside: str) -> Iterator[tuple[Order, int]]:
+    """Yield the open orders that add to a position, with how much; those against it close it first, together."""
+    against = {side: max(-position * side.sign, 0) for side in Side}
     for order in account.orders.open(key):
         spec = order.spec
         if spec.id == beside or spec.reduce_only:
             continue
-        against = max(-position * spec.side.sign, 0)
-        quantity = max(order.remaining - against, 0)
-        adds[spec.side] += value(order.price or order.stop_price or mark_of(state, key) or 0, quantity)
-    return max(adds.values())
+        closes = min(against[spec.side], order.remaining)
+        against[spec.side] -= closes
+        if order.remaining > closes:
+            yield order, order.remaining - closes
+
+
+def _price(state: EngineState, order: Order) -> int:
+    """Return what an open order may be filled at, to be counted at: one that has been passed takes the market's."""
+    price = order.price or order.stop_price
+    if order.spec.type in (OrderType.MARKET, OrderType.STOP) or order.spec.side is Side.SELL:
+        return max(price, mark_of(state, order.spec.instrument) or 0)
+    return price
+
+
+def _rate(state: EngineState, account: Account, key: str) -> int:
+    """Return the worth of one of a symbol's quote asset in the currency; 0 where equity cannot be known either."""
+    return rate_of(state, account, account.contract(key).quote) or 0
 
 
 def _reach(market: MarketState, spec: OrderSpec) -> int | None:
@@ -181,7 +216,8 @@ def examine(turn: Turn, spec: OrderSpec) -> tuple[Refused, ...]:
 def send(turn: Turn, approved: Approved[OrderSpec]) -> None:
     """Take an approved order into the book of orders, store it, and send it on its way."""
     account, spec = turn.account, approved.value
-    adds = not spec.reduce_only and account.quantity(spec.instrument) * spec.side.sign >= 0
+    held = account.quantity(spec.instrument)
+    adds = not spec.reduce_only and (held * spec.side.sign >= 0 or spec.quantity > _closable(account, spec))
     account.orders.add(spec)
     turn.journal("order", spec, spec.id)
     if adds:

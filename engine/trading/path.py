@@ -111,6 +111,7 @@ def timer(state: EngineState, account: Account, fired: TimerFired) -> Commands:
     """Do what time brings."""
     turn = Turn(state, account, fired.boundary)
     tending.tend(turn)
+    protecting.settle(turn)
     return turn.commands
 
 

@@ -92,12 +92,15 @@ def ensure(turn: Turn, key: str) -> None:
     exits = [order for order in exits if order.spec.side is not protection.side]
     stop = next((order for order in exits if order.spec.type is OrderType.STOP), None)
     target = next((order for order in exits if order.spec.type is OrderType.LIMIT), None)
-    both = account.paper is not None or account.contract(key).derivative
+    both = account.holds_both(key)
     blocked = not account.switches["exits"] or account.exits_again.get(key, 0) > turn.now
-    quantity = round_quantity(abs(position), rules)
+    quantity = round_quantity(abs(position) if both else account.closable(key, exits=False), rules)
     side = protection.side.opposite
     group = next((order.spec.oco for order in exits), "") or f"{account.prefix}-x{account.counter + 1}"
-    if not blocked and quantity:
+    if not quantity:  # other orders hold all of it
+        for order in exits:
+            closing.cancel(turn, order)
+    elif not blocked:
         stop = _held(turn, stop, key, side, OrderType.STOP, protection.stop, quantity, group)
         target = _held(turn, target, key, side, OrderType.LIMIT, protection.take_profit if both else 0, quantity, group)
     protection.stop_held = stop is not None and stop.state in OPEN

@@ -178,7 +178,8 @@ def _fold_trading(account: Account, kept: dict[str, Any]) -> None:
         _limits(account, kept["limits"])
     if "protection" in kept:
         protection = Protection.restored(kept["protection"])
-        if account.quantity(protection.instrument):
+        position = account.ledger_of(protection.instrument).positions.get(protection.instrument)
+        if position is not None and position.open:
             account.protections[protection.instrument] = protection
 
 

@@ -7,7 +7,7 @@ from engine.risk.breakers import FlashBreaker
 from engine.risk.regimes import MOST_HOURS, RegimeTracker
 from engine.state import MarketState
 from engine.timers import TENTH
-from engine.trading import answers, closing, protecting
+from engine.trading import answers, closing, protecting, yielding
 from engine.trading.marks import book_age_ms, market_of, prices_of, tradable, value_account
 from engine.trading.turn import Turn
 from engine.types import SECOND, Timeframe
@@ -33,6 +33,8 @@ def tend(turn: Turn) -> None:
     if account.closing:
         for key in list(account.closing):
             closing.go_on(turn, key)
+    if account.deferred:
+        yielding.tend(turn)
     if account.waiting:
         answers.ask_due(turn)
     if account.halted and tenth % 10 == 0:

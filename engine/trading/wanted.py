@@ -8,7 +8,7 @@ import msgspec
 
 from engine.approval import Refused
 from engine.errors import SettingsInvalid
-from engine.orders import OrderSpec, OrderType, Origin, PlaceOrder, TimeInForce, decimal, units
+from engine.orders import OrderSpec, OrderType, Origin, PlaceOrder, Side, TimeInForce, decimal, units
 from engine.risk import sizing
 from engine.risk.rules import round_price
 from engine.trading.judging import situation
@@ -31,7 +31,7 @@ def order_of(turn: Turn, asked: PlaceOrder, *, number: str = "") -> OrderSpec | 
         names = ", ".join(known) or "none yet"
         return refusal("unknown_symbol", f"{key!r} cannot be traded here; what can be is {names}")
     try:
-        account.contract(key)
+        contract = account.contract(key)
     except SettingsInvalid as error:
         return refusal("inverse", str(error))
     try:
@@ -45,7 +45,9 @@ def order_of(turn: Turn, asked: PlaceOrder, *, number: str = "") -> OrderSpec | 
     if wrong:
         return refusal("invalid_order", wrong)
     entry = price or stop or mark_of(turn.state, key) or 0
-    sign = asked.side.sign
+    sign, held = asked.side.sign, account.quantity(key)
+    # What only reduces now must not open anything later, when the position may be gone.
+    reduces = held * sign < 0 and 0 < quantity <= account.closable(key, exits=False)
     spec = OrderSpec(
         id=number or account.next_id(),
         instrument=key,
@@ -55,14 +57,14 @@ def order_of(turn: Turn, asked: PlaceOrder, *, number: str = "") -> OrderSpec | 
         price=price,
         stop_price=stop,
         time_in_force=asked.time_in_force,
-        reduce_only=asked.reduce_only,
+        reduce_only=asked.reduce_only or reduces or (asked.side is Side.SELL and not contract.derivative),
         post_only=asked.post_only,
         origin=Origin.OPERATOR,
         dust=rules_of(turn.state, account, key).step,
         mode=account.mode,
         created=turn.now,
     )
-    if not asked.reduce_only and account.quantity(key) * sign >= 0:
+    if not asked.reduce_only and (held * sign >= 0 or quantity > abs(held)):
         exits, steps = account.risk.exits, rules_of(turn.state, account, key)
         if not stop_loss and exits.stop_loss and entry:
             stop_loss = round_price(int(entry * (1 - sign * exits.stop_loss)), steps)

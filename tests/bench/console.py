@@ -5,7 +5,7 @@
 Each console has a real pty and an engine on the recorded exchange at 1x (spot, two instruments), and is measured after
 its first paint. `cpu_percent` is of one core, user and system time of the process alone. A key (the command line's) is
 pressed, and its effect on the screen waited for. The plotext desk shows the same panes of the same engine by Textual's
-own widgets and plotext 5 (`pip install -e ".[bench]"`); its figures are the ratio's other side.
+own widgets and plotext 5; its figures are the ratio's other side.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 
 Ours: raw frame to typed event in integer ticks and lots, sequence check, book, best prices. ccxt.pro: json.loads and
 its `handle_message`, which is where its socket delivers, and beside that its `handle_order_book` alone; offline, with
-a snapshot in place, nothing is awaited. Prints JSON; ccxt comes with `.[bench]`.
+a snapshot in place, nothing is awaited. Prints JSON.
 """
 
 from __future__ import annotations

@@ -99,6 +99,8 @@ def summary(outcomes: list[Outcome]) -> dict[str, object]:
         "kinds": dict(Counter(each.kind for each in outcomes)),
         "moments": dict(Counter(name for each in outcomes for name in each.kills)),
         "faults": dict(Counter(name for each in outcomes for name in each.faults)),
+        "killed_by_the_venue": sum(each.trapped for each in outcomes),
+        "orders_journaled_and_not_sent": sum(each.unsent for each in outcomes),
         "orders": sum(each.orders for each in outcomes),
         "fills": sum(each.fills for each in outcomes),
         "answers": dict(sum((Counter(each.answers) for each in outcomes), Counter())),

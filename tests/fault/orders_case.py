@@ -76,6 +76,10 @@ class Outcome(msgspec.Struct, kw_only=True):
     kind: str
     kills: list[str]
     faults: list[str]
+    trapped: int
+    """Kills by the venue itself, at a request or message."""
+    unsent: int
+    """Orders that are in the journal and never came to the venue."""
     orders: int
     fills: int
     answers: dict[str, int]
@@ -128,7 +132,8 @@ class Case:
         self.database = Path()
         self.answers: Counter[str] = Counter()
         self.outcome = Outcome(
-            seed=seed, number=number, kind=self.symbol, kills=[], faults=[], orders=0, fills=0, answers={},
+            seed=seed, number=number, kind=self.symbol, kills=[], faults=[], trapped=0, unsent=0, orders=0, fills=0,
+            answers={},
             complaints=[], recovery_s=[], seconds=0.0,
         )  # fmt: skip
         self.config = folder / "config.toml"
@@ -164,6 +169,8 @@ class Case:
             state = self.venue.state()
             self.outcome.faults = state["faults"]["done"]
             self.outcome.orders, self.outcome.fills = len(state["orders"]), len(state["trades"])
+            self.outcome.trapped = state["kills"]
+            self.outcome.unsent = len(kept(self.database).orders - state["heard"].keys())
             self.outcome.answers = dict(self.answers)
             self.outcome.seconds = round(time.monotonic() - begun, 1)
             self.venue.stop()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.fault.orders import case, market
 from tests.fault.orders_books import Kept, differences
 
 VENUE: dict[str, Any] = {
@@ -90,3 +92,19 @@ def test_every_difference_is_told(spoil: Any, said: str) -> None:
     spoil(venue, book)
     told = differences(venue, book, ORDERS, POSITIONS, BALANCES)
     assert any(said in each for each in told)
+
+
+@pytest.fixture(scope="module")
+def settings(recordings_root_path: object) -> Iterator[str]:
+    with market() as settings:
+        yield settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 3])
+def test_a_killed_engine_finds_what_the_venue_knows(settings: str, number: int) -> None:
+    outcome = case(7, number, settings, lives=2)
+    assert outcome.complaints == []
+    assert len(outcome.kills) == 2
+    assert len(outcome.recovery_s) == 3 - sum(name.startswith("start") for name in outcome.kills)
+    assert outcome.orders

@@ -96,7 +96,7 @@ class Past:
     def go(self, stamp: int) -> None:
         """Take in all messages up to a time; it only goes forward."""
         while self._place < len(self._messages) and self._messages[self._place][0] <= stamp:
-            at, message = self._messages[self._place]
+            _, message = self._messages[self._place]
             self._place += 1
             if "lastUpdateId" in message:
                 self._last = message["lastUpdateId"]

@@ -15,10 +15,16 @@ import pytest
 from engine.errors import RequestDenied, StorageFailed
 from engine.orders import Who
 from engine.server import Attributed
+from storage.interchange import staging
+from storage.interchange.batch import Hints
+from storage.interchange.recognise import read
 from storage.writer import Writer
+from tests.storage.interchange.support import bars, table
 from tradetui import audit as module
 from tradetui.audit import Audit, note_here
+from tradetui.cli.data_store import writing
 from tradetui.credentials import Secret
+from tradetui.places import places
 from tradetui.redaction import Redactor
 
 ANNA = Who(user="anna", client="console", pid=7)
@@ -179,3 +185,22 @@ async def test_in_the_database_it_is_a_record_that_stands(tmp_path: Path) -> Non
     connection.close()
     assert [(kind, mode) for kind, mode, _ in rows] == [("audit", "live")] * 2
     assert [json.loads(body)["command"] for *_, body in rows] == ["stop", "data_import"]
+
+
+def test_what_is_done_to_data_without_an_engine_is_kept_too(tmp_path: Path) -> None:
+    place = places("default", {"HOME": str(tmp_path)})
+    place.make()
+    path = table(bars(3), tmp_path / "bars.csv")
+    made = place.temporary / "import-1.db"
+    parsed = read([path], "csv", Hints(venue="binance", symbol="BTC/USDT", timeframe="1m"))
+    with writing(place) as storage:
+        staging.stage(made, parsed, source_path=str(path), size=1, sha256="s", said="{}")
+        storage.take(made)
+    connection = sqlite3.connect(place.database)
+    (body,) = [body for (body,) in connection.execute("SELECT body FROM records WHERE kind = 'audit'")]
+    connection.close()
+    row = json.loads(body)
+    assert (row["command"], row["client"], row["result"]) == (
+        "data_import", "command line", "imported: 3 new rows, 0 conflicts, 0 refused",
+    )  # fmt: skip
+    assert json.loads(row["detail"]) == {"path": str(path)}

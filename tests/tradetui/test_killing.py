@@ -468,11 +468,14 @@ def test_without_a_card_the_settings_say_what_is_traded_and_where(place: Places,
         mode = "testnet"
         [trading.addresses.binanceusdm]
         rest = "http://127.0.0.1:9"
+        [trading.priced_by]
+        "bybit:BTC/USDT" = "binance:BTC/USDT"
         """
     )
     card = card_of(load(file), place)
     assert {(venue.name, venue.url) for venue in card.venues} >= {
         ("binance", "https://testnet.binance.vision"), ("binanceusdm", "http://127.0.0.1:9"),
+        ("bybit", "https://api-testnet.bybit.com"),
     }  # fmt: skip
     assert card.database.endswith("market-testnet.db")
 

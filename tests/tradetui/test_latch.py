@@ -164,9 +164,16 @@ def test_who_arms_an_open_latch_does_not_open_what_is_closed_meanwhile(latch: La
 
 
 def test_held_in_the_process_before_it_is_on_disk(latch: Latch, tmp_path: Path) -> None:
-    latch.hold("at once")
+    assert not latch.hold("at once")
     assert "at once" in latch.closed()
     assert not (tmp_path / "killed").exists()
+    latch.close("on disk")
+    seen = latch.mark()
+    assert latch.hold("again")
+    with pytest.raises(ClosedAgain):
+        latch.open(seen)
+    latch.open()
+    assert latch.closed() == ""
 
 
 def test_what_cannot_be_looked_at_is_closed(latch: Latch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -343,6 +343,12 @@ class ConsoleApp(DeskKeys):
         assert isinstance(orders, OrdersPane)
         return orders.item if self.desk.view.pane == "orders" else None
 
+    def chosen_symbol(self) -> str:
+        """Return the instrument of the row under the cursor, while positions or orders are in focus; else the desk's."""
+        pane = self.focused_pane
+        item = pane.item if isinstance(pane, PositionsPane | OrdersPane) else None
+        return item.instrument if item is not None else self.desk.symbol
+
     def on_toggle(self, event: Toggle) -> None:
         """Turn a switch of the engine; asks."""
         self.dealing.switch(event.name, event.on)

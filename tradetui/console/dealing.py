@@ -5,22 +5,21 @@ Nothing is taken for done: what was asked stands as asked until the engine answe
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.errors import ConsoleError, EngineUnreachable, RequestDenied
+from engine.errors import EngineUnreachable, RequestDenied
 from engine.text import inert
 from tradetui.console import staging
 from tradetui.console.account import described
+from tradetui.console.hand import Hand, places
 from tradetui.console.intents import Wish, changed, sentence
-from tradetui.console.render.cells import decimals
+from tradetui.console.killing import KillSwitch
 from tradetui.console.render.instruments import pair
-from tradetui.console.screens.choosing import Choose, Moving, Way
+from tradetui.console.screens.choosing import Choose, Way
 from tradetui.console.screens.dialogs import Confirm, Told
 
 if TYPE_CHECKING:
@@ -29,14 +28,6 @@ if TYPE_CHECKING:
     from tradetui.console.app import ConsoleApp
     from tradetui.console.arguments import Value
     from tradetui.console.screens.arming import Armed
-
-TWICE_S = 2.0
-"""Seconds within which the second key of the kill switch has to come."""
-
-KILL_S = 1.0
-"""Seconds that the engine has to answer to a kill before it is killed from outside."""
-
-REASON = "the kill switch at a console"
 
 EXITS_OFF = "Stops and targets are then watched by nobody but you."
 
@@ -47,6 +38,8 @@ class Dealing:
     def __init__(self, app: ConsoleApp) -> None:
         self._app = app
         self._numbers = itertools.count(1)
+        self.hand = Hand(app, self)
+        self.kill_switch = KillSwitch(app)
 
     # What is there. -------------------------------------------------------------------------------------------------
 
@@ -63,10 +56,11 @@ class Dealing:
             why = self.account.refused or (
                 "the engine has not told of it yet" if link.attached else "no engine is attached"
             )
-            self._say(f"no trading: {why}")
+            self.say(f"no trading: {why}")
         return view
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Tell the person something, among the events."""
         self._app.desk.say(text)
         self._app.changed()
 
@@ -77,7 +71,7 @@ class Dealing:
             if yes:
                 self.send(told, name, wish)
             else:
-                self._say(f"not asked: {told}")
+                self.say(f"not asked: {told}")
 
         self._app.push_screen(Confirm(question, "\n".join(lines)), answered)
 
@@ -130,7 +124,7 @@ class Dealing:
         symbols = view.instruments or tuple(desk.symbols)
         first: Wish = {"side": side, "symbol": desk.symbol, "type": "market"}
         if desk.view.cross is not None and desk.view.cross.price is not None:
-            first |= {"type": "limit", "price": f"{desk.view.cross.price:.{self._places(desk.symbol)}f}"}
+            first |= {"type": "limit", "price": f"{desk.view.cross.price:.{places(desk, desk.symbol)}f}"}
         self._app.push_screen(Ticket(first, symbols, self.account.word, self.preview, self._ask, view.currency))
 
     def order(self, wish: Wish) -> None:
@@ -174,9 +168,9 @@ class Dealing:
         """Cancel the chosen order, those of the instrument, or all; asks."""
         if self.trading() is None:
             return
-        open_, symbol, word = self.account.open_orders, self._app.desk.symbol, self.account.word
+        open_, symbol, word = self.account.open_orders, self._app.chosen_symbol(), self.account.word
         if not open_:
-            self._say("no order is open: there is nothing to cancel")
+            self.say("no order is open: there is nothing to cancel")
             return
         if which is not None:
             told = self._cancels(which, value)
@@ -212,7 +206,7 @@ class Dealing:
         view = self.trading()
         if view is None:
             return
-        held, here = self.account.positions, symbol or self._app.desk.symbol
+        held, here = self.account.positions, symbol or self._app.chosen_symbol()
         lines = [
             f"{pair(each.instrument)}: {each.quantity} at {each.average}, open {each.unrealised or 'not known'}"
             for each in held
@@ -257,68 +251,6 @@ class Dealing:
         told = f"change {known} to {changed(wish)}"
         self._confirm(f"{self.account.word}: {told}?", [], told, "amend", wish)
 
-    # Lines of the chart. --------------------------------------------------------------------------------------------
-
-    def take(self) -> None:
-        """Take the line of an order or an exit into the hand."""
-        from tradetui.console.holdings import movable
-
-        desk, app = self._app.desk, self._app
-        if self.trading() is None:
-            return
-        found = movable(self.account, desk.symbol)
-        if not found:
-            self._say(f"no open order, stop or target of {pair(desk.symbol)} to move")
-            return
-        chosen = app.chosen_order()
-        at = next((n for n, each in enumerate(found) if chosen is not None and each.id == chosen.id), 0)
-        app.focus_pane(f"chart{desk.view.chart + 1}")
-        if not desk.laid("orders"):
-            desk.lay("orders", True)
-        desk.taken = found[at]
-
-        def move(steps: int) -> None:
-            if desk.taken is not None:
-                market = desk.market()
-                tick = market.tick if market is not None and market.tick else 10.0 ** -self._places(desk.symbol)
-                desk.taken = desk.taken._replace(price=max(round(desk.taken.price / tick + steps) * tick, tick))
-            self._hold()
-
-        def other(steps: int) -> None:
-            lines = movable(self.account, desk.symbol)
-            names = [(each.what, each.id) for each in lines]
-            now = (desk.taken.what, desk.taken.id) if desk.taken is not None else ("", "")
-            if lines:
-                desk.taken = lines[(names.index(now) + steps) % len(lines) if now in names else 0]
-            self._hold()
-
-        app.push_screen(Moving(move, other), self._moved)
-        self._hold()
-
-    def _hold(self) -> None:
-        taken, desk = self._app.desk.taken, self._app.desk
-        if taken is not None:
-            price = f"{taken.price:.{self._places(desk.symbol)}f}"
-            keys = "\u2191\u2193 step, page 10, tab next, enter asks, esc"
-            desk.hold = f"{taken.told}: {price}, was {taken.before:.10g}; {keys}"
-        self._app.changed()
-
-    def _moved(self, ask: bool | None) -> None:
-        desk = self._app.desk
-        taken, desk.taken, desk.hold = desk.taken, None, ""
-        if not ask or taken is None or taken.price == taken.before:
-            self._app.changed()
-            return
-        price = f"{taken.price:.{self._places(desk.symbol)}f}"
-        if taken.what in ("stop_loss", "take_profit"):
-            self.protect({"symbol": taken.id, taken.what: price})
-        else:
-            self.amend({"order": taken.id, "stop_price" if taken.what == "trigger" else "price": price})
-
-    def _places(self, symbol: str) -> int:
-        market = self._app.desk.market(symbol)
-        return decimals(market.tick) if market is not None and market.tick else 2
-
     # State, switches, limits. ---------------------------------------------------------------------------------------
 
     def arm(self) -> None:
@@ -334,7 +266,7 @@ class Dealing:
 
         def answered(typed: Armed | None) -> None:
             if typed is None:
-                self._say("not armed")
+                self.say("not armed")
                 return
             wish: Wish = {"word": typed.word}
             if typed.reason:
@@ -371,12 +303,12 @@ class Dealing:
         limit, desk = self.account.limit(name), self._app.desk
         if limit is None:
             known = ", ".join(each.name for each in self.account.risk.limits) if self.account.risk else "none told yet"
-            self._say(f"no limit {name!r}; there are {known}")
+            self.say(f"no limit {name!r}; there are {known}")
             return
         try:
             desk.staged[name] = staging.read(limit, text)
         except ValueError as error:
-            self._say(str(error))
+            self.say(str(error))
             return
         if desk.staged[name] == limit.value:
             del desk.staged[name]
@@ -407,60 +339,6 @@ class Dealing:
         """Have the venues asked for everything now."""
         if self.trading() is not None:
             self.send("reconcile with the venues", "reconcile", {})
-
-    # The kill switch. -----------------------------------------------------------------------------------------------
-
-    def kill_key(self) -> None:
-        """Take one key of the kill switch: the second within two seconds kills."""
-        desk, link = self._app.desk, self._app.link
-        now = link.monotonic()
-        if now < desk.kill_until:
-            desk.kill_until = 0.0
-            self.kill()
-        else:
-            desk.kill_until = now + TWICE_S
-            self._app.set_timer(TWICE_S + 0.05, self._app.changed)
-        self._app.changed()
-
-    def kill(self, *, flatten: bool = False) -> None:
-        """Halt at once: latch, cancel everything, flatten if told to (else as the settings say); asks nothing."""
-        desk, link = self._app.desk, self._app.link
-        if link.attached and not self.account.on and self.account.refused:
-            desk.say(f"nothing to kill: {self.account.refused}")
-            return
-        desk.say("KILL: asked the engine to halt")
-        self._app.acts.run(self._kill({"reason": REASON, **({"flatten": True} if flatten else {})}))
-
-    async def _kill(self, wish: Wish) -> str:
-        """Have the engine halt; one that does not answer is killed from outside, by a process of its own."""
-        link = self._app.link
-        try:
-            async with asyncio.timeout(KILL_S):
-                return f"KILL: {await link.command('kill', **wish)}"
-        except RequestDenied as denied:
-            told = f"KILL: the engine says: {denied}"
-            if self.account.trading is not None and self.account.trading.latched:
-                return told
-        except (ConsoleError, TimeoutError) as error:
-            told = f"KILL: the engine does not answer ({str(error) or 'no word for a second'})"
-        if link.replay is not None:
-            return told
-        self._app.desk.say(f"{told}; killing from outside")
-        return await self._from_outside(flatten="flatten" in wish)
-
-    async def _from_outside(self, *, flatten: bool) -> str:
-        link = self._app.link
-        given = link.arguments
-        config = next((given[at : at + 2] for at, each in enumerate(given) if each == "--config"), [])
-        arguments = ("-m", "tradetui", "kill", "--profile", link.places.profile, "--reason", REASON, *config)
-        arguments += ("--flatten",) if flatten else ()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        out, _ = await process.communicate()
-        words = inert(" ".join(out.decode("utf-8", "replace").split()), 500)
-        return f"`tradetui kill` ended with {process.returncode}: {words or 'it said nothing'}"
 
 
 def _orders(count: int) -> str:

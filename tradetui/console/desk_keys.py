@@ -124,7 +124,7 @@ class DeskKeys(App[None]):
 
     def action_amend(self) -> None:
         """Take a line of the chart into the hand."""
-        self.dealing.take()
+        self.dealing.hand.take()
 
     def action_arm(self) -> None:
         """Arm or disarm; asks."""
@@ -132,7 +132,7 @@ class DeskKeys(App[None]):
 
     def action_kill(self) -> None:
         """The first of two keys, or the second."""
-        self.dealing.kill_key()
+        self.dealing.kill_switch.press()
 
     # The desk. ------------------------------------------------------------------------------------------------------
 

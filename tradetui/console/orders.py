@@ -179,7 +179,7 @@ class Orders:
 
     def do_kill(self, flatten: str | None) -> None:
         """Halt at once, and close what is held if that is said."""
-        self._app.dealing.kill(flatten=flatten is not None)
+        self._app.dealing.kill_switch.kill(flatten=flatten is not None)
 
     def do_arm(self) -> None:
         """Arm."""

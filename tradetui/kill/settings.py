@@ -16,11 +16,11 @@ def card_of(settings: Settings, places: Places) -> KillCard:
     """
     trading = settings.trading
     mode = str(trading.mode)
-    addresses = {name: getattr(trading.addresses, name, None) for name in ADDRESSES["live"]}
+    followed = tuple(full_key(symbol) for symbol in settings.data_provider.symbols)
     return make_card(
         mode,
-        tuple(full_key(symbol) for symbol in (*settings.data_provider.symbols, *trading.priced_by)),
-        urls={name: each.rest for name, each in addresses.items() if each is not None and each.rest},
+        (*followed, *trading.priced_by),
+        urls={name: rest for name in ADDRESSES["live"] if (rest := getattr(trading.addresses, name).rest)},
         credentials=settings.credentials.file,
         database=places.of_mode(mode).database,
         flatten=settings.risk.kill_flattens,

@@ -10,6 +10,7 @@ from engine.errors import FeedError, ProtocolError
 from engine.execution.ccxt_binance import BinanceSpot
 from engine.execution.ccxt_binanceusdm import ALGO, BinanceUsdm
 from engine.execution.ccxt_bybit import WINDOW_MS, Bybit
+from engine.execution.ccxt_bybit_rows import order_of
 from engine.execution.ccxt_mexc import Mexc
 from engine.execution.ccxt_words import Call, Meaning, Said
 from engine.orders import (
@@ -282,7 +283,7 @@ async def test_bybit_orders_and_where_they_are_looked_for() -> None:
     assert found is not None
     assert (found.type, found.state, found.reason) == ("take_profit", "rejected", "EC_PerCancelRequest")
     with pytest.raises(ProtocolError, match="unknown status"):
-        words.order(row | {"orderStatus": "Invented"}, market)
+        order_of(row | {"orderStatus": "Invented"}, market)
 
 
 async def test_mexc_fills_go_back_page_by_page() -> None:

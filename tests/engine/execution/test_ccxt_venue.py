@@ -379,6 +379,29 @@ async def test_an_order_of_others_is_cancelled_by_the_venues_id() -> None:
             assert not (await at.ours.account()).open_orders
 
 
+async def test_without_a_stream_the_venue_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at MEXC, whose stream is not read."""
+    monkeypatch.setattr("engine.execution.ccxt_stream.ASK_OFTEN_S", 0.05)
+    async with desk("binance") as at:
+        at.ours.words.watched = ()
+        await at.follow()
+        spec, other = at.spec(), at.spec()
+        for each in (spec, other):
+            await at.submit(each)
+        at.control("fill", order=spec.id, quantity="0.004")
+        await at.until(lambda: at.of(OrderFilled))
+        assert at.ours.held.open.keys() == {spec.id, other.id}
+        at.control("cancel", order=other.id)
+        at.control("fill", order=spec.id, quantity="0.006")
+        await at.until(lambda: len(at.of(OrderFilled)) == 2)
+        assert sum(event.fill.quantity for event in at.of(OrderFilled)) == spec.quantity
+        for held in at.ours.held.open.values():
+            held.since = 0  # they are old enough to be missed
+        await at.until(lambda: not at.ours.held.open)
+        over = {event.order: event.state for event in at.of(OrderReported)}
+        assert over == {spec.id: "filled", other.id: "canceled"}
+
+
 async def test_funding_is_heard() -> None:
     async with desk("binanceusdm") as at:
         await at.follow()

@@ -14,8 +14,8 @@ from textual.widgets import Static
 from tests.tradetui import account_rows as rows
 from tests.tradetui.console.consoles import SIZES, Shown, console
 from tests.tradetui.fake_engine import FakeEngine, alert, market
-from tradetui.console.dealing import Dealing
 from tradetui.console.keymap import ACTS, KEYS
+from tradetui.console.killing import KillSwitch
 from tradetui.console.layout import TRADING
 from tradetui.console.view import View
 from tradetui.places import Places, places
@@ -186,6 +186,13 @@ async def test_flattening_asks_what(here: Places) -> None:
         await shown.press("F", "s")
         await until(shown, engine, 2)
         assert asked(engine)[1] == ("flatten", {"symbol": ETH})
+        engine.states["positions"] = [rows.position(instrument=BTC)]
+        engine.say("positions")
+        await shown.press("f2")
+        await shown.sees("BTC")
+        await shown.press("F", "s")
+        await until(shown, engine, 3)
+        assert asked(engine)[2] == ("flatten", {"symbol": BTC}), "that of the row, not of the desk"
 
 
 async def test_arming_takes_the_word_and_nothing_else(here: Places) -> None:
@@ -333,6 +340,15 @@ async def test_a_line_is_moved_by_keys(here: Places, lines: int, told: str, comm
         assert shown.app.desk.taken is None
 
 
+async def test_the_chosen_order_comes_into_the_hand(here: Places) -> None:
+    async with trading(here) as (_engine, shown):
+        await shown.press("f3", "down", "down", "A")
+        assert shown.app.desk.taken is not None
+        assert shown.app.desk.taken.what == "stop_loss", "the stop order is that of the position"
+        assert shown.app.desk.view.pane == "chart2"
+        await shown.sees("stop 0.5 \u25bc-0.28: 2681.95, was 2681.95")
+
+
 async def test_a_line_is_let_go(here: Places) -> None:
     async with trading(here) as (engine, shown):
         await shown.press("A", "up", "escape")
@@ -378,13 +394,13 @@ async def test_an_engine_that_does_not_answer_is_killed_from_outside(
 ) -> None:
     outside: list[int] = []
 
-    async def from_outside(_: Dealing, *, flatten: bool) -> str:
+    async def from_outside(_: KillSwitch, *, flatten: bool) -> str:
         assert not flatten
         outside.append(1)
         return "killed"
 
-    monkeypatch.setattr(Dealing, "_from_outside", from_outside)
-    monkeypatch.setattr("tradetui.console.dealing.KILL_S", 0.1)
+    monkeypatch.setattr(KillSwitch, "_from_outside", from_outside)
+    monkeypatch.setattr("tradetui.console.killing.KILL_S", 0.1)
     async with trading(here) as (engine, shown):
         engine.slow.add("kill")
         if how == "gone":

@@ -30,7 +30,13 @@ QUIET = pen(FAINT, BAR)
 PAST = pen(TEXT, BAR, OLD)
 
 LEAST = 24
-"""Cells that the reason gets before figures do."""
+"""Cells that an active account's reason gets before figures do."""
+
+WEIGHTY = 66
+"""Cells that figures get before the reason of any other state."""
+
+SENTENCE = 90
+"""Cells that are enough for a reason."""
 
 
 class Figure(NamedTuple):
@@ -83,7 +89,8 @@ def draw(frame: Frame, view: TradingView, *, fresh: bool) -> None:
     word = f" {state(view)} "
     x = frame.text(1, 0, word, with_back(STATES.get(view.state, pen(BAD)), BAR) if fresh else PAST) + 1
     said = reason(view)
-    room = frame.width - x - 1 - min(len(said), LEAST)
+    least = LEAST if view.state == "active" else min(max(LEAST, frame.width - WEIGHTY), SENTENCE)
+    room = frame.width - x - 1 - min(len(said), least)
     kept = []
     for each in figures(view):
         size = len(each.name) + each.width + 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.tradingviews import EquityView
 from tests.tradetui import account_rows as rows
 from tests.tradetui.console.panes.test_tables_panes import on_screen
 from tests.tradetui.console.told import EVIL, NOW, Told
@@ -117,11 +118,11 @@ async def test_the_curve_is_drawn_once_a_second_at_most() -> None:
         before = pane.drawn
         points = rows.equity().points
         for number in range(1, 4):
-            told.state("equity", rows.EquityView(points=(*points, (points[-1][0] + 60 * number, 10_000.0, 0.02))))
+            told.state("equity", EquityView(points=(*points, (points[-1][0] + 60 * number, 10_000.0, 0.02))))
             app.tick()
         assert pane.drawn == before or "10,000.00 USDT" in pane.plain[0]
         version = pane.version()
-        told.state("equity", rows.EquityView(points=points[:-1]))
+        told.state("equity", EquityView(points=points[:-1]))
         assert pane.version() == version
         told.seconds += 1.1
         assert pane.version() != version
@@ -131,7 +132,7 @@ async def test_the_curve_is_drawn_once_a_second_at_most() -> None:
 async def test_a_curve_of_a_month_is_quick() -> None:
     points = tuple((1_722_859_200 + 60 * minute, 10_000.0 + minute % 700, 0.01) for minute in range(43_200))
     assert len(thinned(points, 200)) <= 210
-    told = traded(equity=rows.EquityView(points=points))
+    told = traded(equity=EquityView(points=points))
     async with on_screen(told, EquityPane, size=(200, 40)) as (app, _):
         began = time.process_time()
         app.panes[0].frame(200, 40)

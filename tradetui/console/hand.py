@@ -1,0 +1,86 @@
+"""A line of the chart in the hand: an order, a stop or a target, moved by keys, and asked for where it is put."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tradetui.console.holdings import movable
+from tradetui.console.render.cells import decimals
+from tradetui.console.render.instruments import pair
+from tradetui.console.render.sums import number
+from tradetui.console.screens.choosing import Moving
+
+if TYPE_CHECKING:
+    from tradetui.console.app import ConsoleApp
+    from tradetui.console.dealing import Dealing
+    from tradetui.console.desk import Desk
+
+
+def places(desk: Desk, symbol: str) -> int:
+    """Return the decimals of an instrument's prices."""
+    market = desk.market(symbol)
+    return decimals(market.tick) if market is not None and market.tick else 2
+
+
+class Hand:
+    """Takes a line, moves it, and lets it go. The engine is asked only for where it is put down."""
+
+    def __init__(self, app: ConsoleApp, dealing: Dealing) -> None:
+        self._app = app
+        self._dealing = dealing
+
+    def take(self) -> None:
+        """Take the line of an order or an exit into the hand."""
+        desk, app = self._app.desk, self._app
+        if self._dealing.trading() is None:
+            return
+        desk.show(app.chosen_symbol())
+        found = movable(self._dealing.account, desk.symbol)
+        if not found:
+            self._dealing.say(f"no open order, stop or target of {pair(desk.symbol)} to move")
+            return
+        chosen = app.chosen_order()
+        waits = number(chosen.stop_price or chosen.price) if chosen is not None else None
+        at = next((n for n, each in enumerate(found) if each.before == waits), 0)
+        app.focus_pane(f"chart{desk.view.chart + 1}")
+        if not desk.laid("orders"):
+            desk.lay("orders", True)
+        desk.taken = found[at]
+
+        def move(steps: int) -> None:
+            if desk.taken is not None:
+                market = desk.market()
+                tick = market.tick if market is not None and market.tick else 10.0 ** -places(desk, desk.symbol)
+                desk.taken = desk.taken._replace(price=max(round(desk.taken.price / tick + steps) * tick, tick))
+            self._hold()
+
+        def other(steps: int) -> None:
+            lines = movable(self._dealing.account, desk.symbol)
+            names = [(each.what, each.id) for each in lines]
+            now = (desk.taken.what, desk.taken.id) if desk.taken is not None else ("", "")
+            if lines:
+                desk.taken = lines[(names.index(now) + steps) % len(lines) if now in names else 0]
+            self._hold()
+
+        app.push_screen(Moving(move, other), self._moved)
+        self._hold()
+
+    def _hold(self) -> None:
+        taken, desk = self._app.desk.taken, self._app.desk
+        if taken is not None:
+            price = f"{taken.price:.{places(desk, desk.symbol)}f}"
+            keys = "\u2191\u2193 step, page 10, tab next, enter asks, esc"
+            desk.hold = f"{taken.told}: {price}, was {taken.before:.10g}; {keys}"
+        self._app.changed()
+
+    def _moved(self, ask: bool | None) -> None:
+        desk = self._app.desk
+        taken, desk.taken, desk.hold = desk.taken, None, ""
+        if not ask or taken is None or taken.price == taken.before:
+            self._app.changed()
+            return
+        price = f"{taken.price:.{places(desk, desk.symbol)}f}"
+        if taken.what in ("stop_loss", "take_profit"):
+            self._dealing.protect({"symbol": taken.id, taken.what: price})
+        else:
+            self._dealing.amend({"order": taken.id, "stop_price" if taken.what == "trigger" else "price": price})
