@@ -196,6 +196,9 @@ CATALOGUE: dict[str, Kind] = {
     "KILLED": Kind(
         Severity.CRITICAL, "the kill switch was used",
         "see that no order and no unwanted position is left at the venue; only a person arms again"),
+    "KILL_UNREADY": Kind(
+        Severity.ERROR, "the kill switch could not be made ready on disk",
+        "mend what the text says (disk, folder, owner), then restart the engine"),
     "FLASH_MOVE": Kind(
         Severity.WARNING, "a price moved further in seconds than it may; no new risk there during the pause",
         "nothing; it ends by itself"),

@@ -107,6 +107,7 @@ class Service:
         self.playback = playback
         self.engine: Engine | None = None
         self.stored = Stored(places, settings.storage)
+        self.trading: Trading | None = None
         self.stopping = asyncio.Event()
         self._temporary = tempfile.tempdir
         self.started = time.time_ns()
@@ -180,7 +181,7 @@ class Service:
         stored, playback = self.stored, self.playback
         trading = None
         if playback is None and self.settings.parts.trading:
-            trading = Trading(self.settings, self.places, stored, self._credentials, self.started)
+            trading = self.trading = Trading(self.settings, self.places, stored, self._credentials, self.started)
         journal = EventJournal(stored.writer, old=self.places.journal)
         if playback is not None:
             engine = playback.engine
@@ -343,6 +344,8 @@ class Service:
 
         def others() -> Iterator[Cause]:
             yield from self.stored.troubles()
+            if self.trading is not None and self.trading.trouble:
+                yield Cause("KILL_UNREADY", "kill switch", self.trading.trouble, "it still closes in this engine")
             if journal.error and not self.stored.writer.error:
                 yield Cause("JOURNAL_FAILED", "journal", journal.error, "tried again five times a second")
             for cause, times in self.stored.news():

@@ -78,6 +78,8 @@ class Trading:
         self.venues: dict[str, Venue] = {}
         self.keepers: list[Keeper] = []
         self.recalled = False
+        self.trouble = ""
+        """What the kill switch lacks, "" if nothing."""
         self._images = 0
 
     def _instruments(self) -> tuple[str, ...]:
@@ -164,8 +166,8 @@ class Trading:
         Raises:
             StorageFailed: It is there and cannot be read: whoever begins at nothing would trade on a wrong account.
         """
-        self.latch.prepare()
-        write_card(self.places.kill_card, self._card())
+        unready = [each for each in (self.latch.prepare(), write_card(self.places.kill_card, self._card())) if each]
+        self.trouble = "; ".join(unready)
 
         def read() -> int:
             begun, records = self.records.since_image()

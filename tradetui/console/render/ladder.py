@@ -174,13 +174,15 @@ class Ladder:
             _head(frame.part(0, 0, width, 1), widths, size)
         least = max(above - len(asks.prices), 0)
         self._rows(frame.part(0, head + least, width, above - least), asks, widths, ask=True)
-        self._mine(frame.part(0, head + least, width, above - least), asks, widths)
+        self._mine(frame.part(0, head + least, width, above - least), asks, widths, above=middle.mid)
         _middle(frame.part(0, head + above, width, 1), middle, self.direction if live else "")
         self._rows(frame.part(0, head + above + 1, width, min(below, len(bids.prices))), bids, widths, ask=False)
-        self._mine(frame.part(0, head + above + 1, width, min(below, len(bids.prices))), bids, widths)
+        self._mine(frame.part(0, head + above + 1, width, min(below, len(bids.prices))), bids, widths, below=middle.mid)
 
-    def _mine(self, frame: Frame, side: Side, widths: Widths) -> None:
-        """Mark the rows in which orders of one's own wait; a row reaches up to the one above it."""
+    def _mine(
+        self, frame: Frame, side: Side, widths: Widths, *, above: float = 0.0, below: float = float("inf")
+    ) -> None:
+        """Mark the rows in which orders of one's own wait at prices from `above` to `below` the mid."""
         prices = side.prices[: frame.height]
         if not self.own or not len(prices):
             return
@@ -188,7 +190,7 @@ class Ladder:
         step = float(np.diff(order).min()) if len(order) > 1 else 0.0
         for price, colour in self.own:
             at = int(np.searchsorted(order, price + EDGE * step, side="right")) - 1
-            if at < 0 or price >= order[at] + max(step, 1e-12) * (1 - EDGE):
+            if at < 0 or not above <= price < below or price >= order[at] + max(step, 1e-12) * (1 - EDGE):
                 continue
             row = len(order) - 1 - at
             frame.text(widths.price, row, MINE, pen(colour, attributes=BOLD))

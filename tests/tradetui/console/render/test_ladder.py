@@ -16,7 +16,7 @@ from engine.types import SECOND
 from tests.support.desk_data import COIN_BTC, FUTURES_ETH, SPOT_ETH, playback
 from tradetui.console.render.frame import Frame
 from tradetui.console.render.instruments import inverse
-from tradetui.console.render.ladder import Ladder, sides
+from tradetui.console.render.ladder import MINE, Ladder, sides
 from tradetui.console.render.pens import ASK, BID, fore_of
 
 
@@ -115,6 +115,21 @@ def test_sides_differ_without_colour_and_lower_bounds_are_marked(books: dict[str
     unknown = [line for line in lines if line.split()[1:] == ["·", "·"]]
     assert unknown
     assert not any("█" in line or "▓" in line or "╱" in line for line in unknown)
+
+
+def test_orders_of_ones_own_are_marked_once(books: dict[str, CobView]) -> None:
+    cob = books[SPOT_ETH]
+    assert cob.mid is not None
+    assert cob.bucket_size is not None
+    ladder, frame = Ladder(), Frame.blank(40, 21)
+    prices = (cob.mid + 0.005, cob.mid - 0.005, cob.mid + 3 * cob.bucket_size, cob.mid - 9000.0)
+    ladder.own = tuple((price, BID if price < cob.mid else ASK) for price in prices)
+    assert ladder.draw(frame, cob, 1, 0.01, live=True)
+    marked = [(float(line.split(MINE)[0]), row) for row, line in enumerate(frame.lines()) if MINE in line]
+    assert len(marked) == 3, "one of them is far below all rows"
+    middle = next(row for row, line in enumerate(frame.lines()) if "bp" in line)
+    for price, row in marked:
+        assert any(price <= own < price + cob.bucket_size and (own > cob.mid) == (row < middle) for own in prices)
 
 
 def test_a_mid_that_is_not_the_present_says_so(books: dict[str, CobView]) -> None:
