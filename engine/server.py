@@ -102,7 +102,6 @@ class Attributed(NamedTuple):
     act: Callable[[Args, Who], Awaitable[str]]
 
 
-
 class Server:
     """Serves an engine's topics and commands on a unix socket."""
 

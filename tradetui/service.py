@@ -344,8 +344,8 @@ class Service:
 
         def others() -> Iterator[Cause]:
             yield from self.stored.troubles()
-            if self.trading is not None and self.trading.trouble:
-                yield Cause("KILL_UNREADY", "kill switch", self.trading.trouble, "it still closes in this engine")
+            if self.trading is not None:
+                yield from self.trading.troubles()
             if journal.error and not self.stored.writer.error:
                 yield Cause("JOURNAL_FAILED", "journal", journal.error, "tried again five times a second")
             for cause, times in self.stored.news():

@@ -188,6 +188,11 @@ class Trading:
         text = f"what was traded before cannot be read ({error}); mend the database and restart the engine"
         engine.tell(ConditionChanged(name="recall", text=text, ts=engine.now()))
 
+    def troubles(self) -> Iterator[Cause]:
+        """Yield what is wrong outside the core."""
+        if self.trouble:
+            yield Cause("KILL_UNREADY", "kill switch", self.trouble, "it still closes inside this engine")
+
     def _card(self) -> KillCard:
         addresses = self.settings.trading.addresses
         urls = {name: each.rest for name in self.account.venues if (each := getattr(addresses, name)).rest}

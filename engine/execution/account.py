@@ -32,6 +32,9 @@ KEPT_FILLS = 500
 KEPT_POINTS = 1440
 """Points of the equity curve in memory: a day of minutes."""
 
+WITHOUT_STOPS = frozenset({"mexc"})
+"""Venues that take no stop orders through their API."""
+
 SWITCHES = ("trading", "entries", "exits")
 
 
@@ -242,6 +245,10 @@ class Account:
         So it is on paper and on derivatives; a spot venue locks what an order is to sell.
         """
         return self.paper is not None or self.contract(instrument).derivative
+
+    def rests(self, instrument: str) -> bool:
+        """Whether stops of an instrument can rest where it is traded; else the engine watches them."""
+        return self.paper is not None or instrument.partition(":")[0] not in WITHOUT_STOPS
 
     def closable(self, instrument: str, *, beside: str = "", exits: bool = True) -> int:
         """Return how much of the position no open reducing order holds, those of one OCO group counted once.

@@ -101,7 +101,8 @@ def ensure(turn: Turn, key: str) -> None:
         for order in exits:
             closing.cancel(turn, order)
     elif not blocked:
-        stop = _held(turn, stop, key, side, OrderType.STOP, protection.stop, quantity, group)
+        resting = protection.stop if account.rests(key) else 0
+        stop = _held(turn, stop, key, side, OrderType.STOP, resting, quantity, group)
         target = _held(turn, target, key, side, OrderType.LIMIT, protection.take_profit if both else 0, quantity, group)
     protection.stop_held = stop is not None and stop.state in OPEN
     protection.target_held = target is not None and target.state in OPEN

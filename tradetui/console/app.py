@@ -344,7 +344,7 @@ class ConsoleApp(DeskKeys):
         return orders.item if self.desk.view.pane == "orders" else None
 
     def chosen_symbol(self) -> str:
-        """Return the instrument of the row under the cursor, while positions or orders are in focus; else the desk's."""
+        """Return the instrument of the row under the cursor of positions or orders in focus; else the desk's."""
         pane = self.focused_pane
         item = pane.item if isinstance(pane, PositionsPane | OrdersPane) else None
         return item.instrument if item is not None else self.desk.symbol

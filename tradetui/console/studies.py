@@ -76,12 +76,12 @@ ORDERS = "orders"
 OF_PIVOTS = frozenset((*PIVOTS, LEVELS, FLOOR, TREND))
 
 MARKS = {
-    ORDERS: "open orders, stops, targets and the average price of the position",
     **{name: f"confirmed pivots of level {level}" for level, name in enumerate(PIVOTS, 1)},
     LEVELS: "nearest support and resistance of each level",
     FLOOR: "floor pivots of the last closed day: P, R1-3, S1-3",
     TREND: "trend of each level, in words",
     PROFILE: "volume by price since 00:00 UTC, with its value area",
+    ORDERS: "open orders, stops, targets and the average price of the position",
 }
 """What else is laid over candles, by name."""
 
