@@ -12,7 +12,7 @@ from engine.core import Commands
 from engine.errors import RecordingUnusable, RequestDenied
 from engine.execution.account import Account
 from engine.keep import Keep
-from engine.orders import TradingEvent
+from engine.operator import TradingEvent
 from engine.player import Player
 from engine.replay import Recording, Replay, iso
 from engine.runtime import Engine

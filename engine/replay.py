@@ -21,7 +21,7 @@ from engine.ingestion.binance import PREFIX, Codec
 from engine.ingestion.markets import MARKETS, Market
 from engine.ingestion.survey import Contents
 from engine.ingestion.tape import Line, TapeFile, files_of, merge
-from engine.orders import TradingEvent
+from engine.operator import TradingEvent
 from engine.settings import MarketSettings
 from engine.state import EngineState
 from engine.timers import Timers

@@ -25,7 +25,7 @@ from engine.ingestion.recorder import Recorder
 from engine.keep import Keep
 from engine.latency import Latency
 from engine.market.price import Price
-from engine.orders import Kill, OperatorAsked, TradingEvent, Who
+from engine.operator import Kill, OperatorAsked, TradingEvent, Who
 from engine.replay import Observer, Refusals
 from engine.settings import MarketSettings
 from engine.snapshot import cob_view

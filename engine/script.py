@@ -11,7 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from engine.errors import SettingsInvalid
-from engine.orders import OperatorAsked, OperatorCommand, Who
+from engine.operator import OperatorAsked, OperatorCommand, Who
 from engine.replay import Asked
 from engine.types import MS
 

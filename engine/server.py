@@ -20,7 +20,7 @@ from engine.errors import ConsoleError, ProtocolError, RequestDenied
 from engine.health import ConsoleView
 from engine.listening import Listening
 from engine.monitor import Monitor
-from engine.orders import Who
+from engine.operator import Who
 from engine.peer import HELLO_S, Peer, Refusal, read_frame
 from engine.protocol import (
     PROTOCOL,

@@ -7,19 +7,16 @@ from collections.abc import Callable
 
 from engine.execution.outbox import Outbox
 from engine.keep import Keep
+from engine.operator import OperatorAsked, OperatorCommand, TradingEvent, Who
 from engine.orders import (
     Answered,
     CancelOrder,
     ChangeOrder,
     Journaled,
     Noticed,
-    OperatorAsked,
-    OperatorCommand,
     QueryOrder,
     ReconcileVenues,
     SubmitOrder,
-    TradingEvent,
-    Who,
 )
 from engine.types import Command
 

@@ -11,7 +11,8 @@ from typing import NewType, TypeAlias
 
 import msgspec
 
-from engine.orders import Rules, TradingCommand, TradingEvent
+from engine.operator import TradingEvent
+from engine.orders import Rules, TradingCommand
 
 Ticks = NewType("Ticks", int)
 Lots = NewType("Lots", int)

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from engine.errors import ConsoleError, StorageFailed
-from engine.orders import Who
+from engine.operator import Who
 from engine.server import Action, Args, Attributed
 from engine.text import inert
 from engine.tradingviews import AuditView

@@ -14,7 +14,8 @@ from engine.errors import SettingsInvalid, StorageFailed
 from engine.execution.outbox import Outbox
 from engine.execution.venue import Venue
 from engine.ingestion.symbols import full_key
-from engine.orders import BlindTime, ConditionChanged, Journaled, Mode, Noticed, PlaceOrder, Who
+from engine.operator import PlaceOrder, Who
+from engine.orders import BlindTime, ConditionChanged, Journaled, Mode, Noticed
 from engine.playback import Playback
 from engine.runtime import Engine
 from engine.server import Action, Attributed

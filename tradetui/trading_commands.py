@@ -19,24 +19,22 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from engine.errors import RequestDenied
-from engine.orders import (
+from engine.operator import (
     AmendOrder,
-    Answered,
     Arm,
     CancelOrders,
     Disarm,
     Flatten,
     Kill,
     OperatorCommand,
-    OrderType,
     PlaceOrder,
     Protect,
     Reconcile,
     SetLimits,
     Switch,
     Who,
-    units,
 )
+from engine.orders import Answered, OrderType, units
 from engine.server import Args, Attributed
 from engine.text import inert
 from engine.tradingviews import PreviewView

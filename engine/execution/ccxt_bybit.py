@@ -27,14 +27,7 @@ from engine.execution.ccxt_words import (
     split,
 )
 from engine.execution.venue import Permissions, VenueOrder
-from engine.orders import (
-    FundingPaid,
-    OrderSpec,
-    OrderType,
-    Rules,
-    Side,
-    decimal,
-)
+from engine.orders import FundingPaid, OrderSpec, OrderType, Rules, Side, decimal
 
 WINDOW_MS = 7 * 86_400_000 - 1
 """Longest time between the bounds of a request for executions."""

@@ -124,7 +124,7 @@ class EquityWatch:
             self.day_start += amount
 
     def rebase(self) -> None:
-        """A person has armed again: a fall beyond the limit begins a new peak, a smaller one still counts from the old."""
+        """A person has armed again: a fall beyond the limit begins a new peak, a smaller one counts from the old."""
         fallen = self.drawdown
         if fallen is not None and self.equity is not None and fallen >= self.limits.drawdown:
             self.peak = self.equity

@@ -11,26 +11,22 @@ import msgspec
 from engine.approval import Refused
 from engine.execution.account import SWITCHES, Account
 from engine.execution.lifecycle import Order, OrderState
-from engine.orders import (
+from engine.operator import (
     AmendOrder,
     Arm,
     CancelOrders,
     Disarm,
     Flatten,
     Kill,
-    Mode,
     OperatorAsked,
     OperatorCommand,
     PlaceOrder,
     Protect,
     Reconcile,
-    ReconcileVenues,
     SetLimits,
     Switch,
-    TradingState,
-    decimal,
-    units,
 )
+from engine.orders import Mode, ReconcileVenues, TradingState, decimal, units
 from engine.risk.limits import Limits
 from engine.trading import closing, protecting, yielding
 from engine.trading.judging import judge

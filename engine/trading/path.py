@@ -9,6 +9,7 @@ from engine.execution.account import Account
 from engine.execution.money import from_ticks
 from engine.execution.paper import Look
 from engine.keep import Keep
+from engine.operator import OperatorAsked, TradingEvent
 from engine.orders import (
     Adopted,
     BalancesReported,
@@ -16,10 +17,8 @@ from engine.orders import (
     ConditionChanged,
     FundingPaid,
     KeyChecked,
-    OperatorAsked,
     OrderEvent,
     Reconciled,
-    TradingEvent,
 )
 from engine.risk.rules import assumed
 from engine.state import EngineState, MarketState

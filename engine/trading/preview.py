@@ -6,7 +6,8 @@ from engine.approval import Refused
 from engine.execution.account import Account
 from engine.execution.costs import fees_of
 from engine.execution.money import from_lots, from_ticks, half_even, value
-from engine.orders import Liquidity, OrderSpec, OrderType, PlaceOrder, Side, TimeInForce, decimal
+from engine.operator import PlaceOrder
+from engine.orders import Liquidity, OrderSpec, OrderType, Side, TimeInForce, decimal
 from engine.state import EngineState, MarketState
 from engine.trading.judging import REACH, examine, exposure
 from engine.trading.marks import mark_of, market_of, prices_of, rate_of, value_account

@@ -10,7 +10,8 @@ import msgspec
 
 from engine.approval import Refused
 from engine.execution.lifecycle import OPEN, Order, OrderState
-from engine.orders import AmendRefused, Fill, OrderEvent, OrderSpec, OrderType, Origin, Protect, Side, decimal, units
+from engine.operator import Protect
+from engine.orders import AmendRefused, Fill, OrderEvent, OrderSpec, OrderType, Origin, Side, decimal, units
 from engine.risk.exits import Protection
 from engine.risk.rules import round_price, round_quantity
 from engine.trading import closing

@@ -8,7 +8,8 @@ import msgspec
 
 from engine.approval import Refused
 from engine.errors import SettingsInvalid
-from engine.orders import OrderSpec, OrderType, Origin, PlaceOrder, Side, TimeInForce, decimal, units
+from engine.operator import PlaceOrder
+from engine.orders import OrderSpec, OrderType, Origin, Side, TimeInForce, decimal, units
 from engine.risk import sizing
 from engine.risk.rules import round_price
 from engine.trading.judging import situation

@@ -27,7 +27,8 @@ from engine.core import CONTROL
 from engine.execution.ccxt_venue import CcxtVenue
 from engine.execution.lifecycle import OrderState
 from engine.execution.outbox import Outbox
-from engine.orders import Mode, OrderType, PlaceOrder, Reconciled, Side, Who
+from engine.operator import PlaceOrder, Who
+from engine.orders import Mode, OrderType, Reconciled, Side
 from engine.risk.limits import Limits, RiskSettings
 from engine.runtime import Engine
 from engine.trader import Trader
@@ -123,7 +124,8 @@ async def alone(venue: VenueProcess, count: int) -> list[float]:
         for number in range(count):
             body = (
                 f"symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=0.001&price={59_000 - number % 50}"
-                f"&newClientOrderId=alone-{number}&newOrderRespType=ACK&recvWindow=5000&timestamp={time.time_ns() // 10**6}"
+                f"&newClientOrderId=alone-{number}&newOrderRespType=ACK&recvWindow=5000"
+                f"&timestamp={time.time_ns() // 10**6}"
             )
             body += "&signature=" + hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
             began = time.perf_counter()

@@ -33,7 +33,8 @@ from engine.latency import LatencyView
 from engine.market.cob import Averages
 from engine.market.price import PriceSource
 from engine.market.sync import SyncState
-from engine.orders import Liquidity, OperatorCommand, OrderType, Origin, TimeInForce, TradingState
+from engine.operator import OperatorCommand
+from engine.orders import Liquidity, OrderType, Origin, TimeInForce, TradingState
 from engine.ports import Entry
 from engine.supervisor import PartState
 from engine.types import Timeframe

@@ -18,7 +18,7 @@ import pytest
 from engine import server as served
 from engine.digest import state_hash
 from engine.errors import EngineRunning, RequestDenied, SettingsInvalid
-from engine.orders import Who
+from engine.operator import Who
 from engine.peer import HELLO_S, RATE, Peer
 from engine.protocol import REQUEST_MOST
 from engine.server import CLIENTS, SEND_MOST, SLOW_S, SUBSCRIPTIONS, Attributed

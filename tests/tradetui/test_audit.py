@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engine.errors import RequestDenied, StorageFailed
-from engine.orders import Who
+from engine.operator import Who
 from engine.server import Attributed
 from storage.interchange import staging
 from storage.interchange.batch import Hints

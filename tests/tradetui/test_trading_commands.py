@@ -15,24 +15,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import RequestDenied
-from engine.orders import (
+from engine.operator import (
     AmendOrder,
-    Answered,
     Arm,
     CancelOrders,
     Disarm,
     Flatten,
     Kill,
     OperatorCommand,
-    OrderType,
     PlaceOrder,
     Protect,
     Reconcile,
     SetLimits,
-    Side,
     Switch,
     Who,
 )
+from engine.orders import Answered, OrderType, Side
 from engine.server import Attributed
 from engine.text import inert
 from engine.tradingviews import PreviewView

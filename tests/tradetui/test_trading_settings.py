@@ -14,7 +14,8 @@ import pytest
 from engine.approval import Refused
 from engine.execution.account import Account
 from engine.execution.costs import costs_of, fees_of
-from engine.orders import Answered, Flatten, Kill, Mode, OrderSpec, OrderType, Origin, Side, TradingState
+from engine.operator import Flatten, Kill
+from engine.orders import Answered, Mode, OrderSpec, OrderType, Origin, Side, TradingState
 from engine.risk import checks, sizing
 from engine.risk.regimes import RegimeTracker
 from engine.risk.rules import assumed

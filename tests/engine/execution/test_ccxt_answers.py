@@ -13,15 +13,7 @@ from engine.execution.ccxt_bybit import WINDOW_MS, Bybit
 from engine.execution.ccxt_bybit_rows import order_of
 from engine.execution.ccxt_mexc import Mexc
 from engine.execution.ccxt_words import Call, Meaning, Said
-from engine.orders import (
-    OrderAccepted,
-    OrderAmended,
-    OrderCanceled,
-    OrderFilled,
-    OrderRejected,
-    OrderTriggered,
-    units,
-)
+from engine.orders import OrderAccepted, OrderAmended, OrderCanceled, OrderFilled, OrderRejected, OrderTriggered, units
 
 NOW_MS = 1_760_000_000_000
 

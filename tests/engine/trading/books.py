@@ -8,18 +8,8 @@ import msgspec
 
 from engine.execution.account import Account
 from engine.execution.settings import TradingSettings
-from engine.orders import (
-    Answered,
-    CancelOrders,
-    Journaled,
-    Noticed,
-    OperatorAsked,
-    OperatorCommand,
-    OrderType,
-    PlaceOrder,
-    Side,
-    Who,
-)
+from engine.operator import CancelOrders, OperatorAsked, OperatorCommand, PlaceOrder, Who
+from engine.orders import Answered, Journaled, Noticed, OrderType, Side
 from engine.ports import Record
 from engine.risk.limits import Limits, RiskSettings
 from engine.types import SECOND

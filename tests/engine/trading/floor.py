@@ -14,21 +14,8 @@ import msgspec
 from engine.execution.account import Account
 from engine.execution.paper import NEVER
 from engine.execution.settings import PaperSettings, TradingSettings
-from engine.orders import (
-    Answered,
-    Fill,
-    FundingPaid,
-    Journaled,
-    Noticed,
-    OperatorAsked,
-    OperatorCommand,
-    OrderFilled,
-    OrderSpec,
-    Origin,
-    Side,
-    Who,
-    units,
-)
+from engine.operator import OperatorAsked, OperatorCommand, Who
+from engine.orders import Answered, Fill, FundingPaid, Journaled, Noticed, OrderFilled, OrderSpec, Origin, Side, units
 from engine.ports import Record
 from engine.risk.limits import Limits, RiskSettings
 from engine.state import EngineState
@@ -271,3 +258,18 @@ class Floor:
         again = self.opened("u", armed=False)
         recall(EngineState(), again, begun, self.records if records is None else records, self.now)
         return again
+
+
+def lasting(account: Account) -> dict[str, Any]:
+    """What of an account has to outlive its engine; not what an exit is doing at the moment."""
+    passing = {"best", "closing", "stop_held", "target_held"}
+    exits = [each.image() for _, each in sorted(account.protections.items())]
+    return {
+        "orders": account.orders.image(),
+        "ledgers": {name: ledger.image() for name, ledger in account.ledgers.items()},
+        "exits": [{name: value for name, value in each.items() if name not in passing} for each in exits],
+        "streak": account.streak.image(),
+        "limits": account.risk.limits,
+        "switches": account.switches,
+        "halted": (account.halted, account.latched),
+    }

@@ -6,10 +6,9 @@ import pytest
 
 from engine.alerts import CATALOGUE
 from engine.execution.account import VenueStatus
+from engine.operator import Arm, Flatten, TradingEvent
 from engine.orders import (
-    Arm,
     Fill,
-    Flatten,
     Liquidity,
     Mode,
     Noticed,
@@ -19,7 +18,6 @@ from engine.orders import (
     OrderRejected,
     Reconciled,
     Side,
-    TradingEvent,
 )
 from engine.risk.limits import Limits, RiskSettings
 from engine.trading import path

@@ -6,7 +6,8 @@ import pytest
 
 from engine.alerts import CATALOGUE, Cause
 from engine.execution.account import VenueStatus
-from engine.orders import Disarm, Kill, Mode, OrderUnresolved, Switch
+from engine.operator import Disarm, Kill, Switch
+from engine.orders import Mode, OrderUnresolved
 from engine.risk.breakers import VenueBreaker
 from engine.risk.limits import Breakers
 from engine.trading import troubles

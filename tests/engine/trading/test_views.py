@@ -11,7 +11,8 @@ import pytest
 
 from engine.errors import StorageFailed
 from engine.market.sync import BookSync
-from engine.orders import Disarm, Kill, Protect, SetLimits, Switch, decimal, units
+from engine.operator import Disarm, Kill, Protect, SetLimits, Switch
+from engine.orders import decimal, units
 from engine.ports import Record
 from engine.protocol import raw
 from engine.risk.limits import Limits, RiskSettings

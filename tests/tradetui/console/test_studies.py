@@ -95,7 +95,7 @@ def test_layers_are_switched_and_kept_in_order() -> None:
     chart = desk.chart
     assert chart.lines == ("ema9", "vwap")
     assert chart.study == "macd", "one at a time"
-    assert chart.marks == ("pivots3", "profile")
+    assert chart.marks == ("pivots3", "profile", "orders")
     assert all(map(desk.laid, ("ema9", "vwap", "macd", "pivots3", "profile")))
     assert not desk.laid("rsi")
     desk.lay("ema9")
