@@ -83,7 +83,7 @@ def situation(turn: Turn, spec: OrderSpec, *, filled: int = 0, quality: float | 
         regime=regime.regime if regime is not None else "unknown",
         size_factor=factor,
         max_spread_bps=regime.parameters.max_spread_bps if regime is not None else None,
-        trade_risk=_risked(state, account, key, beside=spec.id),
+        trade_risk=_risked(state, account, key, spec.side, beside=spec.id),
         rate=rate_of(state, account, contract.settle),
         currency=account.trading.currency,
         latched=account.latched,
@@ -128,15 +128,15 @@ def _open_trades(account: Account, *, beside: str) -> int:
     return len(keys)
 
 
-def _risked(state: EngineState, account: Account, key: str, *, beside: str) -> int:
+def _risked(state: EngineState, account: Account, key: str, side: Side, *, beside: str) -> int:
     """Return what the open trade of a symbol and its open orders that add lose at their stops, in the currency.
 
-    What was sold of the position is at risk no more.
+    What was sold of the position is at risk no more, and nothing of it is once an order of the other side opened more.
     """
     position = account.ledger_of(key).positions.get(key)
     held = account.quantity(key)
     total = 0
-    if position is not None and position.open and position.entered:
+    if position is not None and position.open and position.entered and held * side.sign > 0:
         total = -(-position.risk * min(abs(held), position.entered) // position.entered)
     for order, quantity in _adding(account, key, held, beside):
         entry, stop = _price(state, order), order.spec.stop_loss

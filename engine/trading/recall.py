@@ -154,7 +154,7 @@ def _fold_account(turn: Turn, event: BalancesReported | FundingPaid | Adopted | 
     account = turn.account
     match event:
         case BalancesReported():
-            account.ledgers.setdefault(event.venue, Ledger(account.trading.currency, {})).report(event)
+            account.ledger_of(f"{event.venue}:").report(event)
         case FundingPaid():
             account.ledger_of(event.instrument).fund(account.contract(event.instrument), event)
         case Adopted() if event.spec.id not in account.orders.by_id:

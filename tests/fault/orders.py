@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -27,15 +27,12 @@ from tests.fault.orders_case import LIVES, Case, Outcome
 from tests.support.exchange import recordings_root
 from tests.support.exchange.process import exchange_process
 
-CONFIG = """
-[venues.binance]
-rest = ["{exchange}/spot"]
-ws = ["{exchange_ws}/spot"]
-[venues.binanceusdm]
-rest = ["{exchange}/usdm"]
-ws = ["{exchange_ws}/usdm"]
+VENUE = """
+[venues.{name}]
+rest = ["{address}/{folder}"]
+ws = ["{ws}/{folder}"]
 """
-"""Where the market is; what trading needs is added for each account."""
+"""Where a market is."""
 
 TRADING = """
 data_provider.stand_ins = []
@@ -69,13 +66,20 @@ venue_failures = 100
 
 @contextmanager
 def market() -> Iterator[str]:
-    """The recorded exchange, for all cases; gives the settings that point there."""
+    """The recorded exchange, for all cases; gives the settings that point there.
+
+    Each market has a process of its own: of two tapes that are played as one the shorter waits for the longer.
+    """
     root = recordings_root()
     if root is None:
         sys.exit("no recordings: set TRADETUI_RECORDINGS")
-    tapes = root / "hftbacktest-binance-ws"
-    with exchange_process(tapes / "spot", tapes / "usdm", symbols="BTCUSDT") as (_, address):
-        yield CONFIG.format(exchange=address, exchange_ws=address.replace("http", "ws", 1))
+    with ExitStack() as stack:
+        settings = ""
+        for name, folder in (("binance", "spot"), ("binanceusdm", "usdm")):
+            tape = root / "hftbacktest-binance-ws" / folder
+            _, address = stack.enter_context(exchange_process(tape, symbols="BTCUSDT"))
+            settings += VENUE.format(name=name, folder=folder, address=address, ws=address.replace("http", "ws", 1))
+        yield settings
 
 
 def case(seed: int, number: int, settings: str, keep: Path | None = None, lives: int = LIVES) -> Outcome:

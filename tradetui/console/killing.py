@@ -65,7 +65,7 @@ class KillSwitch:
                 return told
         except (ConsoleError, TimeoutError) as error:
             told = f"KILL: the engine does not answer ({str(error) or 'no word for a second'})"
-        if link.replay is not None:
+        if link.replay is not None or link.places.replay:
             return told
         self._app.desk.say(f"{told}; killing from outside")
         return await self._from_outside(flatten="flatten" in wish)

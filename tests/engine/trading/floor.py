@@ -48,30 +48,43 @@ _filled = msgspec.json.Decoder(OrderFilled)
 class Floor:
     """Prices are in whole units of the quote asset's tenth, sizes in thousandths of the base asset."""
 
-    def __init__(self, limits: Limits = WIDE, *instruments: Instrument, risk: RiskSettings | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits = WIDE,
+        *instruments: Instrument,
+        risk: RiskSettings | None = None,
+        start: int = START,
+        account: Account | None = None,
+        fills: Sequence[Fill] = (),
+    ) -> None:
         self.instruments = instruments or (BTC, BTC_USDM)
         self.risk = risk or RiskSettings(limits=limits)
         self.driver = Driver(*self.instruments)
-        self.account = self.opened("t")
-        self.driver.state.account = self.account
-        self.now = START
+        self.account = account or self.opened("t")
+        self.now = start
         self.ids = dict.fromkeys((each.key for each in self.instruments), 100)
+        self.trades = dict.fromkeys(self.ids, 0)
         self.funded = 0
         self.records: list[Record] = []
         self.notices: list[Noticed] = []
         self.answers: list[Answered] = []
-        self.fills: list[Fill] = []
+        self.fills = list(fills)
         self.paid = 0
         self.halted = ""
         self.flattens = False
         self._seen = 0
+        self._standing = account is None
         for each in self.instruments:
             market = self.market(each.key)
-            self.driver.up(START, market.book_source)
+            self.driver.up(start, market.book_source)
             if market.trade_source != market.book_source:
-                self.driver.up(START, market.trade_source)
+                self.driver.up(start, market.trade_source)
             self.load(each.key, 600_000)
             self.trade(each.key, 600_000)
+            assert market.sync.live
+        self.driver.state.account = self.account
+        if account is None:
+            self.wait(1.1)  # until equity is known
 
     def opened(self, prefix: str, armed: bool = True) -> Account:
         cash = {"USDT": str(CASH // 10**8)}
@@ -124,9 +137,9 @@ class Floor:
         """A trade happens."""
         self.now += SECOND // 50
         ticks, lots = self.scales(key)
-        self.ids[key] += 1
+        self.trades[key] += 1
         aggregate = self.market(key).aggregate
-        each = trade(self.ids[key], price * ticks, size * lots, self.now, sell=sell, key=key, aggregate=aggregate)
+        each = trade(self.trades[key], price * ticks, size * lots, self.now, sell=sell, key=key, aggregate=aggregate)
         self.driver.at(self.now, each, self.market(key).trade_source)
         self.take()
 
@@ -182,6 +195,7 @@ class Floor:
 
     def tell(self, event: Any) -> None:
         """Something becomes known of the account."""
+        self._standing = self._standing or isinstance(event, BlindTime)
         self.driver.apply(self.now, "control", event)
         self.take()
 
@@ -233,7 +247,9 @@ class Floor:
         equity = ledger.equity(lambda _: None, lambda key: mark_of(state, key))
         assert equity.total is not None
         gained = ledger.realised.get("USDT", 0) + equity.unrealised
-        assert equity.total - CASH == gained - ledger.fees.get("USDT", 0) + ledger.funding.get("USDT", 0)
+        assert equity.total - CASH == gained - ledger.fees.get("USDT", 0) + ledger.funding.get(
+            "USDT", 0
+        ) + ledger.transfers.get("USDT", 0)
         assert ledger.funding.get("USDT", 0) == self.paid
         assert all(amount >= 0 for amount in ledger.balances.values()), ledger.balances
         for order in account.orders.by_id.values():
@@ -244,7 +260,7 @@ class Floor:
         """Once nothing is on its way, what is open stands at the venue, and nothing else does."""
         paper = self.account.paper
         assert paper is not None
-        if paper.due == NEVER:
+        if paper.due == NEVER and self._standing:
             assert set(paper._matching.of) == {order.id for order in self.account.orders.open()}
 
     def free(self, key: str, side: Side) -> int:

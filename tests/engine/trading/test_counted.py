@@ -1,0 +1,170 @@
+"""What an order counts for when others are under way, when it is passed already, and in which money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+import pytest
+
+from engine.execution.account import Account
+from engine.execution.settings import PaperSettings, TradingSettings
+from engine.ingestion.markets import SPOT
+from engine.ingestion.symbols import guess
+from engine.operator import Flatten, Kill, OperatorAsked, PlaceOrder, Who
+from engine.orders import Answered, OrderType, Side, TradingState, units
+from engine.risk.limits import Exits, Limits, RiskSettings
+from engine.trading.turn import state_of
+from engine.types import SECOND
+from tests.engine.support import BTC, BTC_USDM, Driver, delta, snapshot
+from tests.engine.trading.floor import START, Floor
+
+PERPETUAL = BTC_USDM.key
+LIMITS = Limits(orders_per_minute=10)
+
+
+@dataclass
+class Asked:
+    """An order, in short."""
+
+    side: str
+    quantity: str
+    kind: str = "market"
+    price: str = ""
+    stop: str = ""
+    loss: str = ""
+
+
+def send(floor: Floor, key: str, asked: Asked) -> str:
+    """Ask for it; return the code of the refusal, or ""."""
+    command = PlaceOrder(
+        symbol=key,
+        side=Side(asked.side),
+        type=OrderType(asked.kind),
+        quantity=asked.quantity,
+        price=asked.price,
+        stop_price=asked.stop,
+        stop_loss=asked.loss,
+    )
+    return floor.ask(command).code
+
+
+@pytest.mark.parametrize("kind", ["market", "limit"])
+def test_orders_against_a_position_close_it_once(kind: str):
+    """Each of them alone would only close it; together they are a short, and count as one."""
+    floor = Floor(LIMITS)
+    price = "60010" if kind == "limit" else ""
+    assert send(floor, PERPETUAL, Asked("buy", "0.03")) == ""
+    floor.wait()
+    codes = [send(floor, PERPETUAL, Asked("sell", "0.03", kind, price)) for _ in range(4)]
+    assert codes == ["", "", "max_position", "max_position"]
+    floor.trade(PERPETUAL, 600_200, 500, sell=False)
+    floor.wait()
+    assert floor.account.quantity(PERPETUAL) == -units("0.03")
+    assert len(floor.account.entries) == 2  # the one that opened, and the one that turned it round
+
+
+def test_what_only_reduces_opens_nothing_later():
+    floor = Floor(LIMITS)
+    assert send(floor, PERPETUAL, Asked("buy", "0.03")) == ""
+    floor.wait()
+    assert send(floor, PERPETUAL, Asked("sell", "0.03", "limit", "60020")) == ""
+    assert send(floor, PERPETUAL, Asked("sell", "0.03")) == ""
+    floor.wait()
+    assert floor.account.quantity(PERPETUAL) == 0
+    floor.trade(PERPETUAL, 600_400, 500, sell=False)
+    floor.wait()
+    assert floor.account.quantity(PERPETUAL) == 0
+
+
+@pytest.mark.parametrize("key", [BTC.key, PERPETUAL])
+def test_a_stop_that_is_passed_counts_at_the_market(key: str):
+    floor = Floor(LIMITS)
+    assert send(floor, key, Asked("buy", "0.5", "stop", stop="10000")) == "max_position"
+    codes = [send(floor, key, Asked("buy", "0.02", "stop", stop="10000")) for _ in range(3)]
+    assert codes == ["", "max_position", "max_position"]
+
+
+def test_a_target_that_is_passed_is_held_against_the_market():
+    floor = Floor(LIMITS)
+    passed = Asked("buy", "0.01", "take_profit_limit", "65100", "65000")
+    assert send(floor, PERPETUAL, passed) == "price_collar"
+    waits = Asked("buy", "0.01", "take_profit_limit", "59100", "59000")
+    assert send(floor, PERPETUAL, waits) == ""
+
+
+def test_closing_needs_no_margin():
+    wide = Limits(max_position=1.0, max_exposure=1.0, risk_per_trade=0.1)
+    floor = Floor(wide)
+    for side in ("buy", "sell"):
+        assert send(floor, PERPETUAL, Asked(side, "0.1")) == ""
+        floor.wait()
+    assert floor.account.quantity(PERPETUAL) == 0
+    assert len(floor.fills) == 2
+
+
+def test_a_kill_flattens_what_is_filled_before_it_could_be_cancelled():
+    floor = Floor(LIMITS)
+    floor.flattens = True
+    assert send(floor, PERPETUAL, Asked("buy", "0.03")) == ""
+    floor.ask(Kill(flatten=True))
+    floor.wait(1.5)
+    assert state_of(floor.account)[0] is TradingState.HALTED
+    assert [fill.side for fill in floor.fills] == [Side.BUY, Side.SELL]
+    assert floor.account.quantity(PERPETUAL) == 0
+
+
+def test_the_rest_of_an_old_trade_does_not_hide_a_new_one():
+    floor = Floor(msgspec.structs.replace(LIMITS, max_open_trades=1))
+    assert send(floor, BTC.key, Asked("buy", "0.01001")) == ""
+    floor.wait()
+    floor.ask(Flatten(symbol=BTC.key))
+    floor.wait()
+    assert 0 < floor.account.quantity(BTC.key) < units("0.00001")
+    assert send(floor, PERPETUAL, Asked("buy", "0.01")) == ""
+    floor.wait()
+    assert send(floor, BTC.key, Asked("buy", "0.01")) == "max_open_trades"
+
+
+def test_what_was_sold_is_at_risk_no_more():
+    floor = Floor(LIMITS)
+    for _ in range(3):  # 1,200 USDT, 24 of 50 that may be lost
+        assert send(floor, PERPETUAL, Asked("buy", "0.02")) == ""
+        floor.wait()
+        assert send(floor, PERPETUAL, Asked("sell", "0.019")) == ""
+        floor.wait()
+    assert floor.account.quantity(PERPETUAL) == units("0.003")
+
+
+def test_turning_a_position_round_gives_the_new_one_its_exits():
+    floor = Floor(LIMITS, risk=RiskSettings(limits=LIMITS, exits=Exits(stop_loss=0.01)))
+    assert send(floor, PERPETUAL, Asked("buy", "0.01")) == ""
+    floor.wait()
+    assert send(floor, PERPETUAL, Asked("sell", "0.02", loss="61000")) == ""
+    floor.wait()
+    protection = floor.account.protections[PERPETUAL]
+    assert (protection.side, protection.stop) == (Side.SELL, units("61000"))
+    [stop] = floor.account.orders.open(PERPETUAL)
+    assert (stop.spec.side, stop.stop_price, stop.quantity) == (Side.BUY, units("61000"), units("0.01"))
+
+
+def test_a_symbol_that_is_paid_in_another_asset_counts_in_the_currency():
+    """ETH/BTC at 0.05 BTC: 0.6 ETH are 0.03 BTC, 1,800 of the 2,000 USDT that one symbol may be."""
+    cross = guess(SPOT, "ETHBTC", 5, 4)
+    cash = {"USDT": "7000", "BTC": "0.05"}
+    account = Account(TradingSettings(paper=PaperSettings(balances=cash)), RiskSettings(), prefix="t", armed=True)
+    driver, now = Driver(BTC, cross), START
+    driver.state.account = account
+    driver.up(now)
+    for key, mid in ((BTC.key, 6_000_000), (cross.key, 5_000)):
+        driver.at(now, snapshot(100, [(mid - 1, 10**6)], [(mid + 1, 10**6)], key))
+    answers = []
+    for number in range(1, 4):
+        now += 2 * SECOND
+        for key in (BTC.key, cross.key):
+            driver.at(now, delta(100 + number, key=key, ts=now))
+        asked = PlaceOrder(symbol=cross.key, side=Side.BUY, quantity="0.3", stop_loss="0.049")
+        driver.apply(now, "control", OperatorAsked(id=number, who=Who(), command=asked))
+        answers.append([each.code for each in driver.commands if isinstance(each, Answered)][-1])
+    assert account.quantity(cross.key) == 2 * units("0.2997")
+    assert answers == ["", "", "max_position"]
