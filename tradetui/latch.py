@@ -85,6 +85,11 @@ class Latch:
         except (OSError, ValueError, msgspec.MsgspecError, RecursionError):
             return None
 
+    def closed_since(self, then: int) -> bool:
+        """Tell whether another process has closed it after `then` (UTC ns), as far as is known."""
+        note = self.note()
+        return note is not None and note.pid != os.getpid() and note.at > then
+
     def unheeded(self) -> str:
         """Return as `closed`, but "" while arming is under way: the engine that has just said yes halts not again."""
         return "" if self._arming else self.closed()

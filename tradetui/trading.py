@@ -15,7 +15,7 @@ from engine.execution.outbox import Outbox
 from engine.execution.venue import Venue
 from engine.ingestion.symbols import full_key
 from engine.operator import PlaceOrder, Who
-from engine.orders import BlindTime, ConditionChanged, Journaled, Mode, Noticed
+from engine.orders import BlindTime, ConditionChanged, Journaled, Mode, Noticed, OrderSpec, Origin
 from engine.playback import Playback
 from engine.runtime import Engine
 from engine.server import Action, Attributed
@@ -111,7 +111,7 @@ class Trading:
         """Put it between an engine's core and the outside."""
         if self.mode is not Mode.PAPER:
             self._open_venues(engine)
-        outbox = Outbox(self.mode, self.stored.writer, self.venues, engine.tell, engine.now, self.latch.closed)
+        outbox = Outbox(self.mode, self.stored.writer, self.venues, engine.tell, engine.now, self._held)
 
         def reconcile() -> None:
             for keeper in self.keepers:
@@ -159,6 +159,7 @@ class Trading:
                 rest=address.rest,
                 ws=address.ws,
                 now=engine.now,
+                latch=self._held,
             )
 
     async def recover(self, engine: Engine) -> None:
@@ -193,6 +194,18 @@ class Trading:
         """Yield what is wrong outside the core."""
         if self.trouble:
             yield Cause("KILL_UNREADY", "kill switch", self.trouble, "it still closes inside this engine")
+
+    def _held(self, spec: OrderSpec) -> str:
+        """Return why the kill switch holds an order back; it does not hold the closing that belongs to the halt.
+
+        Unless somebody has killed again meanwhile, and may be closing himself.
+        """
+        account = self.account
+        if spec.origin is Origin.FLATTEN and account.latched:
+            closing = account.closing.get(spec.instrument)
+            if closing is not None and closing.halting and not self.latch.closed_since(spec.created):
+                return ""
+        return self.latch.closed()
 
     def _card(self) -> KillCard:
         addresses = self.settings.trading.addresses

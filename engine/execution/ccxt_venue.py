@@ -74,8 +74,12 @@ class CcxtVenue(Asked):
         now: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
+        latch: Callable[[OrderSpec], str] = lambda _: "",
     ) -> None:
         """`budget` is shared with the data tasks of the same address. `rest` and `ws` replace scheme and host.
+
+        `latch` tells why the kill switch holds an order back, "" where it does not: it is looked at before a byte of
+        it is written.
 
         Raises:
             SettingsInvalid: No such venue, no testnet there, or an instrument that it does not trade.
@@ -91,6 +95,7 @@ class CcxtVenue(Asked):
         )  # fmt: skip
         super().__init__(words, wire, instruments, mode, now=now, monotonic=monotonic)
         self._follower = Follower(self, sink, dice, retry_s)
+        self._latch = latch
 
     async def run(self) -> None:
         """Keep the private stream and hand what it says to the sink, until cancelled."""
@@ -109,7 +114,7 @@ class CcxtVenue(Asked):
             return self._denied(spec, call)
         self.held.sent(spec, market, self.now())
         try:
-            venue_id = self.words.submitted(await self.wire.order(call))
+            venue_id = self.words.submitted(await self.wire.order(call, lambda: self._latch(spec)))
         except NotSent as error:
             self.held.gone(spec.id)
             return self._denied(spec, str(error))
@@ -178,7 +183,7 @@ class CcxtVenue(Asked):
         if isinstance(call, str):
             return self._unchanged(spec, call)
         try:
-            await self.wire.order(call)
+            await self.wire.order(call, lambda: self._latch(spec))
             for pause in CONFIRM_S:
                 await asyncio.sleep(pause)
                 found = await self.words.find(self.wire.ask, market, spec.id, venue_id)

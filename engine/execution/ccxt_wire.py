@@ -13,6 +13,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -52,6 +53,10 @@ PING_MS = 10_000
 
 class NotSent(FeedUnavailable):
     """A request did not leave: no connection, or no room in the budget. It has changed nothing."""
+
+
+_HELD: ContextVar[Callable[[], str]] = ContextVar("held", default=str)
+"""What holds back the order that is being sent; "" nothing."""
 
 
 class NotAnswered(FeedUnavailable):
@@ -152,8 +157,11 @@ class Wire:
         await self._room(call.weight, 0.5)
         return await self._send(call)
 
-    async def order(self, call: Call) -> Any:
+    async def order(self, call: Call, held: Callable[[], str] = str) -> Any:
         """Send an order or a change, if there is room for it at once.
+
+        `held` tells what holds it back, "" for nothing. It is asked when the connection is there, which may take
+        seconds, and nothing is written yet.
 
         Raises:
             NotSent: It did not leave.
@@ -164,7 +172,11 @@ class Wire:
         if wait > WAIT_S:
             raise NotSent(f"the requests that {self.words.venue} allows are used up for {wait:.1f} s")
         await asyncio.sleep(wait)
-        return await self._send(call)
+        token = _HELD.set(held)
+        try:
+            return await self._send(call)
+        finally:
+            _HELD.reset(token)
 
     async def urgent(self, call: Call) -> Any:
         """Send a cancel: only the venue's own word holds it back.
@@ -253,7 +265,9 @@ class Wire:
     def _sessions(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(ssl=self._client.ssl_context)
-            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
+            tracing = aiohttp.TraceConfig()
+            tracing.on_request_headers_sent.append(_last_look)
+            self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector, trace_configs=[tracing])
             # aiohttp would send a cancel again after a broken connection; the first may have arrived.
             self._session._retry_connection = False
         return self._session
@@ -265,6 +279,12 @@ class Wire:
             await session.close()
         if self._client is not None:
             await self._client.close()
+
+
+async def _last_look(*_: object) -> None:
+    """Hold an order back at the last moment: aiohttp calls this before it writes (`http_writer.write_headers`)."""
+    if closed := _HELD.get()():
+        raise NotSent(f"the kill switch holds: {closed}")
 
 
 def _moved(urls: Any, hostname: str, rest: str, ws: str) -> Any:

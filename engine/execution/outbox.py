@@ -25,6 +25,7 @@ from engine.orders import (
     Mode,
     OrderDenied,
     OrderEvent,
+    OrderSpec,
     OrderUnresolved,
     QueryOrder,
     SubmitOrder,
@@ -67,8 +68,9 @@ class Outbox:
         venues: dict[str, Venue],
         tell: Callable[[OrderEvent | AccountEvent], None],
         now: Callable[[], int],
-        latch: Callable[[], str],
+        latch: Callable[[OrderSpec], str],
     ) -> None:
+        """`latch` tells why the kill switch holds an order back, "" where it does not."""
         self.mode = mode
         self.venues = venues
         self._recorder = recorder
@@ -224,12 +226,12 @@ class Outbox:
         venue = self.venues.get(instrument.partition(":")[0])
         match item:
             case SubmitOrder():
-                closed = self._latch()
+                closed = self._latch(item.order.value)
                 if closed or venue is None:
                     self._deny(item, f"the kill switch holds: {closed}" if closed else f"no venue trades {instrument}")
                     return
                 self._tell(await venue.submit(item.order))
-            case ChangeOrder() if closed := self._latch():
+            case ChangeOrder() if closed := self._latch(item.order.value):
                 text = f"the kill switch holds: {closed}"
                 self._tell(AmendRefused(order=item.order.value.id, ts=self._now(), reason=text))
             case ChangeOrder() if venue is not None:

@@ -42,6 +42,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """What is held is the rest of a trade that is over, and too little to be sold."""
     closable: int = 0
     """Quantity that can still be sold or bought back: the position less what open reducing orders hold."""
+    left: int | None = None
+    """What of that no exit may close before the order does, which waits; None: all."""
     mid: int | None = None
     best_bid: int | None = None
     best_ask: int | None = None

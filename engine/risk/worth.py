@@ -44,7 +44,8 @@ def share_of(whole: int, share: float, factor: float = 1.0) -> int:
 def adds(situation: Situation, spec: OrderSpec) -> int:
     """Return what of an order's quantity, 1e-8, does more than close what no other order closes already."""
     against = max(-situation.position * spec.side.sign, 0)
-    return max(spec.quantity - min(against, situation.closable), 0)
+    closes = situation.closable if situation.left is None else min(situation.left, situation.closable)
+    return max(spec.quantity - min(against, closes), 0)
 
 
 def position_after(situation: Situation, spec: OrderSpec, value: int) -> int:

@@ -74,7 +74,7 @@ def go_on(turn: Turn, instrument: str) -> None:
         if order.spec.origin is not Origin.FLATTEN and turn.now >= closing.asked.get(order.id, 0):
             closing.asked[order.id] = turn.now + (LONG_PAUSE if order.state is OrderState.UNRESOLVED else PAUSE)
             cancel(turn, order)
-    if opened or turn.now < closing.since:
+    if opened:
         return
     position = account.quantity(instrument)
     if not position:
@@ -87,14 +87,14 @@ def go_on(turn: Turn, instrument: str) -> None:
             turn, instrument, f"{decimal(abs(position))} of {instrument} are held, which is not followed here: {done}"
         )
         return
-    market = market_of(turn.state, account, instrument)
-    if account.paper is not None and (market is None or prices_of(market) is None):
-        return  # the paper venue has nothing to fill it from until the book is there again
     most = min(filter(None, (rules.max_quantity, rules.max_market_quantity)), default=abs(position))
     quantity = round_quantity(min(abs(position), most), rules)
     if not quantity:
         _over(turn, instrument, "")
         return
+    market = market_of(turn.state, account, instrument)
+    if turn.now < closing.since or (account.paper is not None and (market is None or prices_of(market) is None)):
+        return  # too soon; on paper there is nothing to fill it from until the book is there again
     if closing.tries >= TRIES:
         left = (
             f"{decimal(abs(position))} of {instrument} are left after {TRIES} orders; look at its book and the alerts"

@@ -68,6 +68,8 @@ def situation(turn: Turn, spec: OrderSpec, *, filled: int = 0, quality: float | 
         derivative=contract.derivative,
         free=account.free(spec) + _paid(spec, filled, derivative=contract.derivative),
         dust=account.dust(key),
+        left=account.closable(key, beside=spec.oco or spec.id, exits=spec.type is not OrderType.MARKET)
+        + (filled if position * spec.side.sign < 0 else 0),
         closable=_closable(account, spec) + (filled if position * spec.side.sign < 0 else 0),
         mid=mid,
         best_bid=bid,
@@ -160,14 +162,23 @@ def _opening(state: EngineState, account: Account, key: str, position: int, *, b
 
 
 def _adding(account: Account, key: str, position: int, beside: str) -> Iterator[tuple[Order, int]]:
-    """Yield the open orders that add to a position, with how much; those against it close it first, together."""
-    against = {side: max(-position * side.sign, 0) for side in Side}
-    for order in account.orders.open(key):
+    """Yield the open orders that add to a position, with how much; those against it close it together.
+
+    Orders that only reduce, of a group one, may close it before others do.
+    """
+    opened = [order for order in account.orders.open(key) if order.id != beside]
+    groups: dict[str, int] = {}
+    for order in opened:
         spec = order.spec
-        if spec.id == beside or spec.reduce_only:
+        if spec.reduce_only and spec.side.sign * position < 0:
+            groups[spec.oco or spec.id] = max(groups.get(spec.oco or spec.id, 0), order.remaining)
+    left = max(abs(position) - sum(groups.values()), 0)
+    for order in opened:
+        spec = order.spec
+        if spec.reduce_only:
             continue
-        closes = min(against[spec.side], order.remaining)
-        against[spec.side] -= closes
+        closes = min(left, order.remaining) if spec.side.sign * position < 0 else 0
+        left -= closes
         if order.remaining > closes:
             yield order, order.remaining - closes
 

@@ -225,12 +225,12 @@ def asked(turn: Turn, command: Protect) -> str:
         if price and mark is not None and (mark - price) * sign <= 0:
             where = "below" if sign > 0 else "above"
             raise ValueError(f"the {name} has to be {where} the price of {decimal(mark)}, and {decimal(price)} is not")
-    protection = account.protections.get(key)
-    if protection is None or protection.side is not side:
-        protection = account.protections[key] = Protection(key, side)
     trailing, seconds = command.trailing_bps, command.time_stop_s
     if not trailing <= TRAILING_MOST or not seconds <= TIME_STOP_MOST:
         raise ValueError("a trailing distance is at most 5000 bps, a time stop at most 31,536,000 s; negative is off")
+    protection = account.protections.get(key)
+    if protection is None or protection.side is not side:
+        protection = account.protections[key] = Protection(key, side)
     protection.set(
         stop_loss=stop,
         take_profit=target,

@@ -62,7 +62,7 @@ async def ours(venue: VenueProcess, folder: Path, count: int) -> list[float]:
             rest=venue.rest,
             ws=venue.ws,
         )
-        outbox = Outbox(Mode.LIVE, writer, {"binance": adapter}, engine.tell, engine.now, str)
+        outbox = Outbox(Mode.LIVE, writer, {"binance": adapter}, engine.tell, engine.now, lambda _: "")
         trader = engine.trader = Trader(engine.tell, outbox=outbox)
         await adapter.check()
         stop = asyncio.Event()

@@ -146,7 +146,7 @@ KEYS = (
         "mark the alert as seen; its cause stays until it heals"),
     Key("severity", "s", "s", "alerts", "severity", "severity", "least severity that is listed"),
     Key("less", "left", "\u2190", "risk", "stage(-1)", "limit", "stage the limit one step lower"),
-    Key("more", "right", "\u2192", "risk", "stage(1)", "", "stage the limit one step higher; enter asks for all that is staged"),
+    Key("more", "right", "\u2192", "risk", "stage(1)", "", "one step higher; enter asks for all that is staged"),
     Key("much-less", "ctrl+left", "^\u2190", "risk", "stage(-10)", "", "ten steps lower"),
     Key("much-more", "ctrl+right", "^\u2192", "risk", "stage(10)", "", "ten steps higher"),
     Key("limit-value", "equals_sign", "=", "risk", "type", "type it", "type the value of the limit"),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import pytest
 
 from engine.approval import _SEAL, Approved
@@ -276,6 +277,34 @@ async def test_what_did_not_leave_is_denied(kind: str) -> None:
         # a cancel finds room all the same
         assert isinstance(await at.ours.cancel(at.key, "e1-1", ""), CancelRefused)
         assert at.venue.asked["cancel"] >= 1
+
+
+@ALL
+async def test_the_kill_switch_is_looked_at_when_the_connection_is_there(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    connect = aiohttp.TCPConnector._create_connection
+
+    async def connected(*given: Any) -> Any:
+        found = await connect(*given)
+        closed.append("killed by anna")
+        return found
+
+    async with desk(kind, latch=lambda _: "".join(closed)) as at:
+        await at.ours.wire.close()
+        with monkeypatch.context() as patched:
+            patched.setattr(aiohttp.TCPConnector, "_create_connection", connected)
+            denied = await at.submit(at.spec())
+        assert isinstance(denied, OrderDenied)
+        assert denied.reason == "the kill switch holds: killed by anna"
+        assert at.venue.heard == {}
+        closed.clear()
+        assert isinstance(await at.submit(at.spec()), OrderAccepted)
+        closed.append("again")
+        assert isinstance(await at.submit(at.spec()), OrderDenied)
+        assert isinstance(await at.ours.cancel(at.key, "e1-2", ""), OrderCanceled)
+        assert dict(at.venue.heard) == {"e1-2": 1}
 
 
 async def test_no_connection_is_no_doubt() -> None:

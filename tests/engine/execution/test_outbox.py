@@ -114,7 +114,7 @@ class Way:
         self.disk = Disk(self.log)
         self.desk = Desk(self.log)
         venues: Any = {"binance": self.desk}
-        self.box = Outbox(Mode.LIVE, self.disk, venues, self.told.append, lambda: 7, lambda: self.latched)
+        self.box = Outbox(Mode.LIVE, self.disk, venues, self.told.append, lambda: 7, lambda _: self.latched)
 
     def put(self, *items: Any) -> None:
         for item in items:

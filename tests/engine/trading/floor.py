@@ -15,7 +15,19 @@ from engine.execution.account import Account
 from engine.execution.paper import NEVER
 from engine.execution.settings import PaperSettings, TradingSettings
 from engine.operator import OperatorAsked, OperatorCommand, Who
-from engine.orders import Answered, Fill, FundingPaid, Journaled, Noticed, OrderFilled, OrderSpec, Origin, Side, units
+from engine.orders import (
+    Answered,
+    BlindTime,
+    Fill,
+    FundingPaid,
+    Journaled,
+    Noticed,
+    OrderFilled,
+    OrderSpec,
+    Origin,
+    Side,
+    units,
+)
 from engine.ports import Record
 from engine.risk.limits import Limits, RiskSettings
 from engine.state import EngineState
@@ -73,6 +85,7 @@ class Floor:
         self.halted = ""
         self.flattens = False
         self._seen = 0
+        self.checks = True
         self._standing = account is None
         for each in self.instruments:
             market = self.market(each.key)
@@ -130,6 +143,15 @@ class Floor:
         asks |= dict(self.levels(key, [(mid + 1 + place, size) for place, size in enumerate(sizes)]))
         self.ids[key] += 1
         told = delta(self.ids[key], tuple(bids.items()), tuple(asks.items()), key=key, ts=self.now)
+        self.driver.at(self.now, told, self.market(key).book_source)
+        self.take()
+
+    def lose_far(self, key: str) -> None:
+        """Levels far from the mid go away: what is near is all there is."""
+        self.now += SECOND // 100
+        self.ids[key] += 1
+        gone = [self.levels(key, [(price, 0)]) for price in (100_000, 2_000_000)]
+        told = delta(self.ids[key], gone[0], gone[1], key=key, ts=self.now)
         self.driver.at(self.now, told, self.market(key).book_source)
         self.take()
 
@@ -226,7 +248,8 @@ class Floor:
                     assert _spec.decode(command.body).origin is Origin.FLATTEN
                     assert self.flattens, "nobody chose to flatten"
         self._seen = len(self.driver.commands)
-        self.check()
+        if self.checks:
+            self.check()
 
     def told(self, code: str) -> list[Noticed]:
         return [notice for notice in self.notices if notice.code == code]
@@ -286,6 +309,6 @@ def lasting(account: Account) -> dict[str, Any]:
         "exits": [{name: value for name, value in each.items() if name not in passing} for each in exits],
         "streak": account.streak.image(),
         "limits": account.risk.limits,
-        "switches": account.switches,
+        "switches": dict(account.switches),
         "halted": (account.halted, account.latched),
     }

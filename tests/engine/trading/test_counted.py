@@ -58,6 +58,7 @@ def test_orders_against_a_position_close_it_once(kind: str):
     floor.wait()
     codes = [send(floor, PERPETUAL, Asked("sell", "0.03", kind, price)) for _ in range(4)]
     assert codes == ["", "", "max_position", "max_position"]
+    floor.wait()
     floor.trade(PERPETUAL, 600_200, 500, sell=False)
     floor.wait()
     assert floor.account.quantity(PERPETUAL) == -units("0.03")
