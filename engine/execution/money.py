@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from engine.orders import UNIT
-from engine.types import Lots, Ticks
 
 PLACES = 8
 """Decimals that 1e-8 has."""
@@ -55,15 +54,6 @@ def from_ticks(ticks: int, decimals: int) -> int:
     return _rescaled(ticks, decimals, PLACES, "price")
 
 
-def to_ticks(price: int, decimals: int) -> Ticks:
-    """Return a price in the instrument's ticks.
-
-    Raises:
-        ValueError: It is finer than the instrument's prices are.
-    """
-    return Ticks(_rescaled(price, PLACES, decimals, "price"))
-
-
 def from_lots(lots: int, decimals: int) -> int:
     """Return a quantity in 1e-8 of the base asset.
 
@@ -71,15 +61,6 @@ def from_lots(lots: int, decimals: int) -> int:
         ValueError: It is finer than 1e-8.
     """
     return _rescaled(lots, decimals, PLACES, "quantity")
-
-
-def to_lots(quantity: int, decimals: int) -> Lots:
-    """Return a quantity in the instrument's lots.
-
-    Raises:
-        ValueError: It is finer than the instrument's quantities are.
-    """
-    return Lots(_rescaled(quantity, PLACES, decimals, "quantity"))
 
 
 def _rescaled(number: int, decimals: int, wanted: int, what: str) -> int:

@@ -11,8 +11,6 @@ from typing import Any
 import msgspec
 
 from engine.orders import Side
-from engine.risk.limits import Exits
-from engine.types import SECOND
 
 LEAST_MOVE_BPS = 2
 """Bps that a trailing stop has to gain before its order is changed: a venue is not flooded with amendments."""
@@ -137,15 +135,3 @@ class Protection:
         """Take what `image` gave."""
         for name in self.__slots__:
             setattr(self, name, Side(image[name]) if name == "side" else image[name])
-
-
-def defaults(exits: Exits, side: Side, entry: int, now: int) -> dict[str, Any]:
-    """Return what a new trade gets where its order names nothing, as arguments of `Protection.set`."""
-    sign = side.sign
-    return {
-        "stop_loss": entry - sign * int(exits.stop_loss * entry) if exits.stop_loss else 0,
-        "take_profit": max(entry + sign * int(exits.take_profit * entry), 0) if exits.take_profit else 0,
-        "trailing_bps": exits.trailing_bps,
-        "closes_at": now + int(exits.time_stop_s * SECOND) if exits.time_stop_s else 0,
-        "price": entry,
-    }

@@ -88,16 +88,6 @@ def student_80(freedom: int) -> float:
     )
 
 
-def max_drawdown(curve: Iterable[float]) -> float | None:
-    """Return the largest fall of an equity curve from a peak before it, share of that peak; None without points."""
-    peak, most = None, 0.0
-    for equity in curve:
-        peak = equity if peak is None else max(peak, equity)
-        if peak > 0:
-            most = max(most, (peak - equity) / peak)
-    return None if peak is None else most
-
-
 def exposure(values: Iterable[int]) -> int:
     """Return the sum of positions' values, long and short alike."""
     return sum(abs(value) for value in values)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from engine.approval import Refused
@@ -15,8 +13,6 @@ from engine.risk.rules import round_price
 from engine.trading.judging import situation
 from engine.trading.marks import mark_of, rules_of, tradable
 from engine.trading.turn import Turn
-
-Sizing = Literal["fraction", "volatility", "kelly"]
 
 
 def refusal(reason: str, text: str, limit: str = "", observed: str = "") -> Refused:

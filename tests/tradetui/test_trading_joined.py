@@ -53,7 +53,7 @@ async def test_a_latch_that_was_closed_before_the_start_holds_from_the_start(tmp
 
 
 async def test_the_latch_lets_nothing_pass_but_the_closing_that_belongs_to_the_halt(tmp_path: Path) -> None:
-    trading, engine = made(tmp_path)
+    trading, _ = made(tmp_path)
     account, key = trading.account, "binance:BTC/USDT"
     closing = OrderSpec(
         id="e-1", instrument=key, side=Side.SELL, type=OrderType.MARKET, quantity=10**6, origin=Origin.FLATTEN,

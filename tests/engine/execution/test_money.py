@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.execution.money import fee, from_lots, from_ticks, half_even, share, to_lots, to_ticks, value, value_up
+from engine.execution.money import fee, from_ticks, half_even, share, value, value_up
 from engine.orders import UNIT, units
 
 prices = st.integers(0, 10**15)
@@ -61,17 +61,11 @@ def test_a_fee_is_never_less_than_its_rate_and_less_than_one_unit_more(worth, te
 
 
 @given(st.integers(0, 10**12), st.integers(0, 8))
-def test_ticks_and_lots_come_back(number, decimals):
-    assert to_ticks(from_ticks(number, decimals), decimals) == number
-    assert to_lots(from_lots(number, decimals), decimals) == number
+def test_ticks_are_counted_in_units(number, decimals):
     assert from_ticks(number, decimals) * 10**decimals == number * UNIT
 
 
 def test_what_is_finer_than_the_scale_is_refused_with_its_number():
-    with pytest.raises(ValueError, match="a price of 12345 times 1e-8 is finer than 1e-2"):
-        to_ticks(12345, 2)
-    with pytest.raises(ValueError, match="a quantity of 5 times 1e-8 is finer than 1e-5"):
-        to_lots(5, 5)
     with pytest.raises(ValueError, match="finer than 1e-8"):
         from_ticks(15, 9)
     assert from_ticks(150, 9) == 15

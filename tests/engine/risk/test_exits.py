@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.orders import UNIT, Side
-from engine.risk.exits import Due, Protection, defaults
-from engine.risk.limits import Exits
+from engine.risk.exits import Due, Protection
 from engine.types import SECOND
 
 PRICE = 60_000 * UNIT
@@ -101,16 +100,6 @@ def test_exits_are_changed_one_by_one_and_taken_away_by_nought():
     held.set(stop_loss=0, take_profit=0, trailing_bps=0, closes_at=0)
     assert held.empty
     assert held.price(1, 10**18) is None
-
-
-def test_a_trade_gets_the_exits_of_the_settings():
-    exits = Exits(stop_loss=0.01, take_profit=0.02, trailing_bps=50.0, time_stop_s=60.0)
-    long, short = (protect(side, **defaults(exits, side, PRICE, SECOND)) for side in Side)
-    assert (long.stop, long.take_profit) == (59_400 * UNIT, 61_200 * UNIT)
-    assert (short.stop, short.take_profit) == (60_600 * UNIT, 58_800 * UNIT)
-    assert long.closes_at == 61 * SECOND
-    assert long.best == PRICE
-    assert protect(**defaults(Exits(), Side.BUY, PRICE, SECOND)).empty
 
 
 @given(

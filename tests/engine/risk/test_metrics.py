@@ -120,9 +120,6 @@ def test_figures_of_trades():
 
 
 def test_figures_of_the_account():
-    assert metrics.max_drawdown([100, 120, 90, 130, 110]) == 0.25
-    assert metrics.max_drawdown([1, 2, 3]) == 0.0
-    assert metrics.max_drawdown([]) is None
     assert metrics.exposure([5 * UNIT, -3 * UNIT]) == 8 * UNIT
     assert metrics.leverage(8 * UNIT, 4 * UNIT) == 2.0
     assert metrics.leverage(1, 0) is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -18,6 +20,16 @@ offsets = st.integers(-30, 30)
 """Tenths of the quote asset, from the mid."""
 
 maybe = st.one_of(st.none(), offsets)
+
+
+Exits = tuple[int | None, int | None, float, float]
+exits: st.SearchStrategy[Exits] = st.tuples(
+    st.one_of(st.none(), st.integers(20, 300)),
+    st.one_of(st.none(), st.integers(20, 300)),
+    st.sampled_from([0.0, 0.0, 3.0]),
+    st.sampled_from([0.0, 0.0, 5.0]),
+)
+"""Distances of stop and target (tenths), trailing (bps), and time stop (s)."""
 
 
 def price(mid: int, offset: int | None) -> str:
@@ -68,15 +80,12 @@ class Trading(RuleBasedStateMachine):
         key=keys,
         side=st.sampled_from(Side),
         kind=st.sampled_from(OrderType),
-        quantity=st.integers(1, 60),
+        quantity=st.integers(1, 50),
         at=offsets,
         wakes=offsets,
-        flags=st.tuples(st.booleans(), st.booleans()),
+        post_only=st.booleans(),
         term=st.sampled_from(TimeInForce),
-        stop_loss=maybe,
-        take_profit=maybe,
-        trailing=st.sampled_from([0.0, 0.0, 3.0]),
-        ends=st.sampled_from([0.0, 0.0, 5.0]),
+        ends=exits,
     )
     def order(
         self,
@@ -86,14 +95,15 @@ class Trading(RuleBasedStateMachine):
         quantity: int,
         at: int,
         wakes: int,
-        flags: tuple[bool, bool],
+        post_only: bool,
         term: TimeInForce,
-        stop_loss: int | None,
-        take_profit: int | None,
-        trailing: float,
-        ends: float,
+        ends: Exits,
     ) -> None:
-        mid, less = self.mid[key], flags[0] and flags[1]
+        mid, held = self.mid[key], self.floor.account.quantity(key)
+        if not held and key == BTC.key:
+            side = Side.BUY
+        less = held * side.sign < 0
+        rests = kind is OrderType.LIMIT and post_only
         self.floor.ask(
             PlaceOrder(
                 symbol=key,
@@ -102,28 +112,44 @@ class Trading(RuleBasedStateMachine):
                 quantity=f"{quantity / 1000:.3f}",
                 price=price(mid, at) if kind.limited else "",
                 stop_price=price(mid, wakes) if kind.conditional else "",
-                time_in_force=term,
-                reduce_only=less,
-                post_only=flags[1] and kind is OrderType.LIMIT,
-                stop_loss="" if less else price(mid, stop_loss),
-                take_profit="" if less else price(mid, take_profit),
-                trailing_bps=0.0 if less else trailing,
-                time_stop_s=0.0 if less else ends,
+                time_in_force=TimeInForce.GTC if rests else term,
+                reduce_only=less and post_only,
+                post_only=rests,
+                **({} if less else self._exits(mid, side, ends)),
             )
         )
 
-    @rule(key=keys, quantity=st.integers(5, 60), stop=st.integers(-20, -1), gain=st.integers(2, 20))
-    def bracket(self, key: str, quantity: int, stop: int, gain: int) -> None:
-        mid = self.mid[key]
-        self.floor.ask(
-            PlaceOrder(
-                symbol=key,
-                side=Side.BUY,
-                quantity=f"{quantity / 1000:.3f}",
-                stop_loss=price(mid, stop),
-                take_profit=price(mid, gain),
+    def _exits(self, mid: int, side: Side, ends: Exits) -> dict[str, Any]:
+        stop, target, trailing, seconds = ends
+        return {
+            "stop_loss": "" if stop is None else price(mid, -stop * side.sign),
+            "take_profit": "" if target is None else price(mid, target * side.sign),
+            "trailing_bps": trailing,
+            "time_stop_s": seconds,
+        }
+
+    @rule(key=keys, side=st.sampled_from(Side), quantity=st.integers(2, 50), ends=exits)
+    def enter(self, key: str, side: Side, quantity: int, ends: Exits) -> None:
+        side = Side.BUY if key == BTC.key else side
+        more = self._exits(self.mid[key], side, ends) if self.floor.account.quantity(key) * side.sign >= 0 else {}
+        self.floor.ask(PlaceOrder(symbol=key, side=side, quantity=f"{quantity / 1000:.3f}", **more))
+        self.floor.wait(0.2)
+
+    @rule(key=keys, share=st.sampled_from([1, 2, 3]), at=maybe)
+    def reduce(self, key: str, share: int, at: int | None) -> None:
+        held = self.floor.account.quantity(key)
+        quantity = abs(held) // 10**5 // share
+        if quantity:
+            self.floor.ask(
+                PlaceOrder(
+                    symbol=key,
+                    side=Side.SELL if held > 0 else Side.BUY,
+                    type=OrderType.MARKET if at is None else OrderType.LIMIT,
+                    quantity=f"{quantity / 1000:.3f}",
+                    price=price(self.mid[key], at),
+                    reduce_only=True,
+                )
             )
-        )
 
     @rule(place=st.integers(0, 5), at=maybe, wakes=maybe, quantity=st.one_of(st.none(), st.integers(1, 60)))
     def amend(self, place: int, at: int | None, wakes: int | None, quantity: int | None) -> None:
@@ -175,25 +201,32 @@ class Trading(RuleBasedStateMachine):
         self.floor.flattens = True
         self.floor.ask(Flatten(symbol=key))
 
-    @rule(flatten=st.booleans())
-    def kill(self, flatten: bool) -> None:
+    @rule(flatten=st.booleans(), seconds=st.sampled_from([None, 0.0, 0.3, 2.0]))
+    def kill(self, flatten: bool, seconds: float | None) -> None:
         self.floor.flattens = flatten
         self.floor.ask(Kill(flatten=flatten))
         assert self.floor.account.halted
+        if seconds is not None:
+            self.floor.wait(seconds)
+            self.arm("on")
 
     @rule(reason=st.sampled_from(["", "again", "again"]))
     def arm(self, reason: str) -> None:
         self.floor.ask(Arm(word="PAPER", reason=reason))
 
-    @rule()
-    def disarm(self) -> None:
+    @rule(again=st.booleans())
+    def disarm(self, again: bool) -> None:
         self.floor.ask(Disarm())
+        if again:
+            self.arm("")
 
-    @rule(name=st.sampled_from(["trading", "entries", "exits", BTC.key]), on=st.booleans())
+    @rule(name=st.sampled_from(["trading", "entries", "exits", BTC.key]), on=st.sampled_from([False, True, True]))
     def switch(self, name: str, on: bool) -> None:
+        self.floor.ask(Switch(name=name, on=False))
+        self.floor.wait(0.3)
         self.floor.ask(Switch(name=name, on=on))
 
-    @rule(share=st.sampled_from([0.05, 0.5, 1.0]), pace=st.sampled_from([2, 1000]))
+    @rule(share=st.sampled_from([0.3, 1.0, 1.0]), pace=st.sampled_from([5, 1000, 1000]))
     def limits(self, share: float, pace: int) -> None:
         self.floor.ask(SetLimits(values={"max_position": share, "orders_per_minute": pace}))
 

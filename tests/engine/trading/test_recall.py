@@ -52,7 +52,7 @@ from engine.trading import recall as recalling
 from engine.trading.recall import image, recall
 from engine.trading.turn import state_of
 from engine.trading.views import trading_view
-from engine.types import SECOND
+from engine.types import SECOND, Trade
 from tests.engine.support import BTC, Driver
 from tests.engine.trading.floor import START, WIDE, Floor, lasting
 
@@ -349,8 +349,8 @@ def test_a_stop_that_was_passed_unseen_acts_on_the_first_trade_at_its_price(tape
     view = trading_view(second.state, account, wakes)
     assert view.blind_s == account.blind_s
 
-    trades = []
-    second.observer = lambda record, _: trades.append(record.event) if type(record.event).__name__ == "Trade" else None
+    trades: list[Trade] = []
+    second.observer = lambda record, _: trades.append(record.event) if isinstance(record.event, Trade) else None
     while not trades:
         second.run(limit=1)
     (fill, _), *others = list(account.fills)[-1:]
