@@ -6,6 +6,7 @@ What must survive is journaled as it happens, and folded again at the start (`tr
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from engine.errors import SettingsInvalid
 from engine.execution.ledger import Contract, Ledger
@@ -54,6 +55,14 @@ class VenueStatus:
         self.trouble = ""
 
 
+class Announced(NamedTuple):
+    """Funding that a venue has announced: due at `at` (UTC ns), at this mark price and rate."""
+
+    at: int
+    mark: float
+    rate: float
+
+
 class Closing:
     """A position that is being closed: orders first, then what is left of it, at the market.
 
@@ -75,6 +84,7 @@ class Account:
     """Orders, money and risk of one engine, in one mode."""
 
     __slots__ = (
+        "announced",
         "armed",
         "blind_from",
         "blind_s",
@@ -166,6 +176,7 @@ class Account:
         self.latched = False
         self.conditions: dict[str, str] = {}
         self.mismatched: set[str] = set()
+        self.announced: dict[str, Announced] = {}
         self.equity: int | None = None
         self.unvalued: tuple[str, ...] = ()
         self.equity_points: deque[tuple[int, int, float]] = deque(maxlen=KEPT_POINTS)
@@ -265,9 +276,9 @@ class Account:
             if spec.id == beside or (spec.oco and spec.oco == beside) or spec.side.sign * position >= 0:
                 continue
             if spec.oco:
-                groups[spec.oco] = max(groups.get(spec.oco, 0), order.remaining)
+                groups[spec.oco] = max(groups.get(spec.oco, 0), order.most)
             else:
-                held += order.remaining
+                held += order.most
         return max(abs(position) - held - sum(groups.values()), 0)
 
     def free(self, spec: OrderSpec) -> int:
@@ -309,7 +320,7 @@ class Account:
             if position.contract.derivative and position.contract.settle == contract.settle and position.quantity
         )
         used += sum(
-            value(order.price or order.stop_price, order.remaining)
+            value(order.dearest, order.most)
             for order in self.orders.open()
             if order.spec.id != spec.id
             and not order.spec.reduce_only
@@ -324,5 +335,5 @@ class Account:
 def _locks(order: Order) -> int:
     """Return what an open order holds of the asset that it pays with; a market order that is under way: nothing yet."""
     if order.spec.side is Side.SELL:
-        return order.remaining
-    return value(order.price or order.stop_price, order.remaining)
+        return order.most
+    return value(order.dearest, order.most)

@@ -128,10 +128,14 @@ def _cancel_refused(order: Order, event: CancelRefused) -> Outcome:
     return Outcome.APPLIED
 
 
-def _amend_sent(order: Order, _: AmendSent) -> Outcome:
+def _amend_sent(order: Order, event: AmendSent) -> Outcome:
     if order.state is OrderState.AMENDING:
         return Outcome.DUPLICATE
-    return Outcome.LATE if TRANSITIONS[order.state][AmendSent] is None else Outcome.APPLIED
+    if TRANSITIONS[order.state][AmendSent] is None:
+        return Outcome.LATE
+    order.asked_price = event.price or (0 if order.price else event.stop_price)
+    order.asked_quantity = event.quantity
+    return Outcome.APPLIED
 
 
 def _amended(order: Order, event: OrderAmended) -> Outcome:
@@ -145,6 +149,7 @@ def _amended(order: Order, event: OrderAmended) -> Outcome:
     if after == before and order.doing != "amend":
         return Outcome.DUPLICATE
     order.price, order.stop_price, order.quantity, order.venue_id = after
+    order.asked_price = order.asked_quantity = 0
     order.accepted = True
     return Outcome.APPLIED
 
@@ -152,6 +157,7 @@ def _amended(order: Order, event: OrderAmended) -> Outcome:
 def _amend_refused(order: Order, event: AmendRefused) -> Outcome:
     if order.doing != "amend":
         return Outcome.LATE
+    order.asked_price = order.asked_quantity = 0
     order.reason = event.reason
     return Outcome.APPLIED
 

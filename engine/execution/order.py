@@ -18,11 +18,14 @@ class Order:
     Units: `quantity`, `filled` 1e-8 base; `cost` what was filled at its prices, and `price`, `stop_price` 1e-8 quote;
     `fees` 1e-8 by asset. `quantity`, `price` and `stop_price` are as amended. `doing` is what the venue is to answer:
     `submit`, `cancel`, `amend`, `fills` (those that it spoke of are not here yet), `query` (what it said cannot be), or
-    "". `awaited` is what the venue says was filled in all, as far as it said so.
+    "". `awaited` is what the venue says was filled in all, as far as it said so. `asked_price` and `asked_quantity` are
+    what a change that is under way is to make of it, 0 without one.
     """
 
     __slots__ = (
         "accepted",
+        "asked_price",
+        "asked_quantity",
         "awaited",
         "cost",
         "created",
@@ -61,6 +64,7 @@ class Order:
         self.reason = ""
         self.doing = ""
         self.awaited = 0
+        self.asked_price = self.asked_quantity = 0
         self.ending: OrderState | None = None
         self.fills: set[str] = set()
 
@@ -78,6 +82,17 @@ class Order:
     def remaining(self) -> int:
         """What can still be filled, 1e-8 base; 0 when it is over."""
         return max(self.quantity - self.filled, 0) if self.open and self.ending is None else 0
+
+    @property
+    def most(self) -> int:
+        """What can still be filled, also where a change that is under way makes it more, 1e-8 base."""
+        more = max(self.asked_quantity - self.quantity, 0) if self.remaining else 0
+        return self.remaining + more
+
+    @property
+    def dearest(self) -> int:
+        """Its limit, or else its stop price, or what a change that is under way makes of it, if that is higher."""
+        return max(self.price or self.stop_price, self.asked_price)
 
     @property
     def missing(self) -> int:
@@ -130,7 +145,7 @@ class Order:
         """
         order = cls(msgspec.convert(image["spec"], OrderSpec))
         for name in cls.__slots__:
-            if name != "spec":
+            if name != "spec" and name in image:
                 setattr(order, name, image[name])
         order.state = OrderState(image["state"])
         order.ending = None if image["ending"] is None else OrderState(image["ending"])

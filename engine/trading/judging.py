@@ -171,21 +171,21 @@ def _adding(account: Account, key: str, position: int, beside: str) -> Iterator[
     for order in opened:
         spec = order.spec
         if spec.reduce_only and spec.side.sign * position < 0:
-            groups[spec.oco or spec.id] = max(groups.get(spec.oco or spec.id, 0), order.remaining)
+            groups[spec.oco or spec.id] = max(groups.get(spec.oco or spec.id, 0), order.most)
     left = max(abs(position) - sum(groups.values()), 0)
     for order in opened:
         spec = order.spec
         if spec.reduce_only:
             continue
-        closes = min(left, order.remaining) if spec.side.sign * position < 0 else 0
+        closes = min(left, order.most) if spec.side.sign * position < 0 else 0
         left -= closes
-        if order.remaining > closes:
-            yield order, order.remaining - closes
+        if order.most > closes:
+            yield order, order.most - closes
 
 
 def _price(state: EngineState, order: Order) -> int:
     """Return what an open order may be filled at, to be counted at: one that has been passed takes the market's."""
-    price = order.price or order.stop_price
+    price = order.dearest
     if order.spec.type in (OrderType.MARKET, OrderType.STOP) or order.spec.side is Side.SELL:
         return max(price, mark_of(state, order.spec.instrument) or 0)
     return price

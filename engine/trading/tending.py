@@ -7,7 +7,7 @@ from engine.risk.breakers import FlashBreaker
 from engine.risk.regimes import MOST_HOURS, RegimeTracker
 from engine.state import MarketState
 from engine.timers import TENTH
-from engine.trading import answers, closing, protecting, yielding
+from engine.trading import answers, closing, funding, protecting, yielding
 from engine.trading.marks import book_age_ms, market_of, prices_of, tradable, value_account
 from engine.trading.turn import Turn
 from engine.types import SECOND, Timeframe
@@ -76,6 +76,8 @@ def _condition_of(turn: Turn, key: str, second: int) -> None:
         if second % CLOSES_S == 0 or tracker.percentile is None:
             tracker.closes(_closes(market))
         account.version += tracker.regime != before
+    if market.mark is not None:
+        funding.tend(turn, key, market)
     text = ""
     if account.quantity(key) or account.orders.open(key):
         age = book_age_ms(market, turn.now)

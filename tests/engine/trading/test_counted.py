@@ -11,7 +11,7 @@ from engine.execution.account import Account
 from engine.execution.settings import PaperSettings, TradingSettings
 from engine.ingestion.markets import SPOT
 from engine.ingestion.symbols import guess
-from engine.operator import Flatten, Kill, OperatorAsked, PlaceOrder, Who
+from engine.operator import AmendOrder, Flatten, Kill, OperatorAsked, PlaceOrder, Who
 from engine.orders import Answered, OrderType, Side, TradingState, units
 from engine.risk.limits import Exits, Limits, RiskSettings
 from engine.trading.turn import state_of
@@ -63,6 +63,22 @@ def test_orders_against_a_position_close_it_once(kind: str):
     floor.wait()
     assert floor.account.quantity(PERPETUAL) == -units("0.03")
     assert len(floor.account.entries) == 2  # the one that opened, and the one that turned it round
+
+
+def test_a_change_that_is_under_way_counts_as_what_it_asks_for():
+    floor = Floor(LIMITS)
+    for price in ("59900", "59910"):
+        assert send(floor, PERPETUAL, Asked("buy", "0.005", "limit", price)) == ""
+    floor.wait()
+    first, second = floor.account.orders.open(PERPETUAL)
+    assert floor.ask(AmendOrder(order=first.id, quantity="0.02")).code == ""
+    assert floor.ask(AmendOrder(order=second.id, quantity="0.02")).code == "max_position"
+    assert send(floor, PERPETUAL, Asked("buy", "0.02")) == "max_position"
+    floor.wait()
+    assert [order.quantity for order in (first, second)] == [units("0.02"), units("0.005")]
+    assert floor.ask(AmendOrder(order=first.id, quantity="0.005")).code == ""
+    floor.wait()
+    assert send(floor, PERPETUAL, Asked("buy", "0.02")) == ""
 
 
 def test_what_only_reduces_opens_nothing_later():
