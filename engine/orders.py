@@ -449,12 +449,13 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Noticed(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to alert people of, once; `code` is one of the alert catalogue."""
+    """Something to alert people of, once; `code` is one of the alert catalogue. `detail` is for the log alone."""
 
     code: str
     component: str
     text: str
     doing: str = ""
+    detail: str = ""
 
 
 TradingCommand: TypeAlias = (

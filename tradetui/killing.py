@@ -25,7 +25,7 @@ from tradetui.kill.bybit import Bybit
 from tradetui.kill.card import KillCard, VenueCard, read_card
 from tradetui.kill.holdings import holdings
 from tradetui.kill.venues import Account, Ours, VenueReport, work
-from tradetui.latch import Latch
+from tradetui.latch import Latch, told
 from tradetui.lock import Holder
 from tradetui.places import Places
 from tradetui.redaction import redactor
@@ -87,6 +87,7 @@ def kill(
         environment: Where keys are looked for first.
     """
     began = time.monotonic()
+    reason = told(_without_keys(reason, environment))
     report = KillReport(profile=places.profile, mode="", reason=reason, flatten=bool(flatten))
     try:
         places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -115,6 +116,14 @@ def kill(
     report.ms = (time.monotonic() - began) * 1000
     _keep(places, report)
     return report
+
+
+def _without_keys(reason: str, environment: Mapping[str, str]) -> str:
+    """Return a reason without keys that were pasted into it: it is kept and shown."""
+    try:
+        return redactor(load_credentials(None, environment))(reason)
+    except SettingsInvalid:
+        return redactor({})(reason)
 
 
 def _card(places: Places, made: Callable[[], KillCard] | None, report: KillReport) -> KillCard:

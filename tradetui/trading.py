@@ -32,6 +32,7 @@ from tradetui.credentials import Credentials
 from tradetui.kill.card import KillCard, make_card, write_card
 from tradetui.latch import Latch
 from tradetui.places import Places
+from tradetui.redaction import redactor
 from tradetui.stored import Stored
 from tradetui.trading_commands import KillSignal, trading_commands
 
@@ -72,6 +73,7 @@ class Trading:
         self.mode = settings.trading.mode
         self.latch = Latch(places.latch)
         self.credentials = credentials
+        self.clean = redactor(credentials)
         self.instruments = self._instruments()
         names = tuple(dict.fromkeys(key.partition(":")[0] for key in self.instruments))
         self.account = account_of(settings, prefix=_base36(started // 1_000_000), venues=names)
@@ -160,6 +162,7 @@ class Trading:
                 ws=address.ws,
                 now=engine.now,
                 latch=self._held,
+                clean=self.clean,
             )
 
     async def recover(self, engine: Engine) -> None:
@@ -227,7 +230,7 @@ class Trading:
         def shown(asked: PlaceOrder) -> PreviewView:
             return preview(engine.state, self.account, asked, engine.now())
 
-        return dict(trading_commands(trader.ask, self.latch, shown))
+        return dict(trading_commands(trader.ask, self.latch, shown, self.clean))
 
     def parts(self, engine: Engine, trader: Trader) -> Iterator[Part]:
         """Yield what runs beside the engine."""
@@ -309,6 +312,8 @@ def _notifier(engine: Engine, alerts: Alerts) -> Callable[[Noticed], None]:
     def notice(noticed: Noticed) -> None:
         cause = Cause(noticed.code, noticed.component, noticed.text, noticed.doing)
         alerts.passing(cause, engine.now(), hold=HELD)
+        if noticed.detail:
+            log.error("%s: %s", noticed.code, noticed.detail)
 
     return notice
 

@@ -61,8 +61,13 @@ KEEP_RUNNING = "do not restart this engine"
 _JSON = msgspec.json.Encoder()
 
 
-def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attributed]:
-    """Return the commands about trading by name; `ask` answers each, `latch` is the profile's."""
+def trading_commands(
+    ask: Ask, latch: Latch, preview: Preview, clean: Callable[[str], str] = str
+) -> dict[str, Attributed]:
+    """Return the commands about trading by name; `ask` answers each, `latch` is the profile's.
+
+    `clean` takes secrets out of what people write: their words are kept and shown.
+    """
 
     async def done(command: OperatorCommand, who: Who) -> str:
         answered = await ask(command, who)
@@ -134,7 +139,7 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
         for name, value in arguments.items():
             if isinstance(value, str) or not _finite(value):
                 raise _wrong(f"{inert(name, 40)} {_shown(value)}: expected a number")
-            values[name] = float(value)
+            values[inert(name, 40)] = float(value)
         if not values:
             raise _wrong("expected limits with their new values, as in daily_loss=0.01")
         return await done(SetLimits(values=values), who)
@@ -142,20 +147,28 @@ def trading_commands(ask: Ask, latch: Latch, preview: Preview) -> dict[str, Attr
     async def reconcile(arguments: Args, who: Who) -> str:
         return await done(_command(Reconcile, arguments, WORDS["reconcile"]), who)
 
-    return {
-        "order": Attributed(order),
-        "preview": Attributed(show),
-        "cancel": Attributed(cancel),
-        "amend": Attributed(amend),
-        "protect": Attributed(protect),
-        "flatten": Attributed(flatten),
-        "kill": Attributed(kill),
-        "arm": Attributed(arm),
-        "disarm": Attributed(disarm),
-        "switch": Attributed(switch),
-        "limits": Attributed(limits),
-        "reconcile": Attributed(reconcile),
+    def told_clean(act: Callable[[Args, Who], Awaitable[str]]) -> Attributed:
+        async def acting(arguments: Args, who: Who) -> str:
+            said = {clean(name): clean(value) if isinstance(value, str) else value for name, value in arguments.items()}
+            return await act(said, who)
+
+        return Attributed(acting)
+
+    acts = {
+        "order": order,
+        "preview": show,
+        "cancel": cancel,
+        "amend": amend,
+        "protect": protect,
+        "flatten": flatten,
+        "kill": kill,
+        "arm": arm,
+        "disarm": disarm,
+        "switch": switch,
+        "limits": limits,
+        "reconcile": reconcile,
     }
+    return {name: told_clean(act) for name, act in acts.items()}
 
 
 # The latch. -----------------------------------------------------------------------------------------------------------

@@ -40,9 +40,22 @@ SWITCHES = ("trading", "entries", "exits")
 
 
 class VenueStatus:
-    """A real venue as the core knows it; `clock_ms` is its clock less ours."""
+    """A real venue as the core knows it; `clock_ms` is its clock less ours.
 
-    __slots__ = ("clock_ms", "connected", "differences", "name", "reconciled", "trade", "trouble", "withdraw")
+    `complete` is when it was last asked for all fills, also by earlier engines (UTC ns); `reconciled` by this one.
+    """
+
+    __slots__ = (
+        "clock_ms",
+        "complete",
+        "connected",
+        "differences",
+        "name",
+        "reconciled",
+        "trade",
+        "trouble",
+        "withdraw",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -50,7 +63,7 @@ class VenueStatus:
         self.clock_ms: float | None = None
         self.trade: bool | None = None
         self.withdraw: bool | None = None
-        self.reconciled = 0
+        self.reconciled = self.complete = 0
         self.differences: tuple[str, ...] = ()
         self.trouble = ""
 

@@ -75,11 +75,12 @@ class CcxtVenue(Asked):
         monotonic: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
         latch: Callable[[OrderSpec], str] = lambda _: "",
+        clean: Callable[[str], str] = str,
     ) -> None:
         """`budget` is shared with the data tasks of the same address. `rest` and `ws` replace scheme and host.
 
         `latch` tells why the kill switch holds an order back, "" where it does not: it is looked at before a byte of
-        it is written.
+        it is written. `clean` takes secrets out of what the venue says.
 
         Raises:
             SettingsInvalid: No such venue, no testnet there, or an instrument that it does not trade.
@@ -91,7 +92,7 @@ class CcxtVenue(Asked):
         words = DIALECTS[name]()
         wire = Wire(
             words, key, secret, budget or Budget(name, words.weight_limit), mode=mode, rest=rest, ws=ws,
-            timeout_s=timeout_s, now=now, monotonic=monotonic,
+            timeout_s=timeout_s, clean=clean, now=now, monotonic=monotonic,
         )  # fmt: skip
         super().__init__(words, wire, instruments, mode, now=now, monotonic=monotonic)
         self._follower = Follower(self, sink, dice, retry_s)

@@ -77,10 +77,14 @@ class Wire:
         rest: str = "",
         ws: str = "",
         timeout_s: float = TIMEOUT_S,
+        clean: Callable[[str], str] = str,
         now: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`rest` and `ws` (scheme and host) take the place of ccxt's addresses; the paths stay."""
+        """`rest` and `ws` (scheme and host) take the place of ccxt's addresses; the paths stay.
+
+        `clean` takes secrets, in whatever form they travel, out of what the venue says.
+        """
         self.words = words
         self.budget = budget
         self.testnet = mode is Mode.TESTNET
@@ -89,6 +93,7 @@ class Wire:
         self._rest = rest
         self._ws = ws
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s))
+        self._clean = clean
         self._now = now
         self._ahead_ms = 0.0
         self._monotonic = monotonic
@@ -260,7 +265,7 @@ class Wire:
         for hidden in (self._key(), self._secret()):
             if hidden:
                 text = text.replace(hidden, "***")
-        return inert(text, LONGEST)
+        return inert(self._clean(text), LONGEST)
 
     def _sessions(self) -> aiohttp.ClientSession:
         if self._session is None:

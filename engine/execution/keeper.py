@@ -26,10 +26,10 @@ AGAIN_S = 2.0
 """Pause before one that failed is tried again; it doubles up to `EVERY_S`."""
 
 BACK = 24 * 3600 * SECOND
-"""How far back fills are asked for where none is known yet, ns."""
+"""How far back fills are asked for where they were never asked for, ns."""
 
 OVERLAP = 60 * SECOND
-"""Fills are asked for from so long before the last one that is known, ns: stamps of a venue may be late."""
+"""Fills are asked for from so long before, ns: stamps of a venue may be late."""
 
 
 class Keeper:
@@ -94,7 +94,7 @@ class Keeper:
 
     async def _reconcile(self) -> None:
         """Ask for everything, compare, and put right what differs; the core does each step by itself."""
-        venue, account = self.venue, self._account
+        venue, account, began = self.venue, self._account, self._now()
         fills: dict[str, tuple[Fill, ...]] = {}
         for instrument in self._instruments:
             fills[instrument] = await venue.fills(instrument, self._since(instrument))
@@ -115,15 +115,15 @@ class Keeper:
         self._tell(
             Reconciled(
                 venue=venue.name,
-                ts=self._now(),
+                ts=began,
                 differences=found.differences,
                 position_mismatch=found.mismatches,
             )
         )
 
     def _since(self, instrument: str) -> int:
-        """Return from when on fills are asked for: before the last one known, and before every open order."""
-        last = max((fill.ts for fill, _ in self._account.fills if fill.instrument == instrument), default=0)
-        opened = min((order.spec.created for order in self._account.orders.open(instrument)), default=last)
-        since = min(last, opened) if last else opened
-        return (since or self._now() - BACK) - OVERLAP
+        """Return from when on fills are asked for: before all were last asked for, and before every open order."""
+        status = self._account.venues.get(self.venue.name)
+        since = [order.spec.created for order in self._account.orders.open(instrument)]
+        since.append((status.complete if status is not None else 0) or self._now() - BACK)
+        return min(since) - OVERLAP

@@ -86,6 +86,8 @@ def _move(order: Order, target: OrderState | None, event: OrderEvent) -> None:
     order.state = target
     if target is not OrderState.UNRESOLVED:
         order.doing = _ASKED.get(target, "")
+        if not order.doing:
+            order.asked_price = order.asked_quantity = 0
     elif order.missing:
         order.doing = "fills"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.execution.costs import fees_of
 from engine.execution.fills import BookFills, Execution, FillModel, TradeFills
 from engine.execution.paper_book import Look, OwnBook, Resting
@@ -15,6 +17,7 @@ from engine.orders import (
     OrderEvent,
     OrderFilled,
     OrderTriggered,
+    OrderType,
     Side,
     TimeInForce,
     decimal,
@@ -118,7 +121,15 @@ class Matching:
         self.events.append(OrderTriggered(order=spec.id, ts=now, price=fills.price))
         book = own.against(look, trade) if look.live and not own.blind else None
         model: FillModel = fills if book is None else book
-        self.enter(own, order, model.take(spec.side, order.remaining, order.price), look, now, book)
+        parts = model.take(spec.side, order.remaining, order.price)
+        refused = None
+        if not spec.type.limited and not spec.reduce_only:  # the market may have gone beyond what was held for it
+            paid = msgspec.structs.replace(spec, type=OrderType.MARKET)
+            refused = self.holdings.lacks(paid, order.remaining, parts, look)
+        if refused is None:
+            self.enter(own, order, parts, look, now, book)
+        else:
+            self.end(order, refused.reason, now)
         self._others(own, order, now, f"{spec.id} of the same group was triggered")
 
     # Fills. -------------------------------------------------------------------------------------------------------

@@ -251,7 +251,8 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
     account = turn.account
     status = account.venues.get(event.venue)
     if status is not None:
-        status.reconciled, status.differences = event.ts, event.differences
+        status.reconciled = status.complete = event.ts
+        status.differences = event.differences
     account.mismatched = {key for key in account.mismatched if not key.startswith(f"{event.venue}:")}
     account.mismatched.update(event.position_mismatch)
     account.conditions.pop(f"reconcile {event.venue}", None)

@@ -26,7 +26,7 @@ from engine.operator import (
     SetLimits,
     Switch,
 )
-from engine.orders import Mode, ReconcileVenues, TradingState, decimal, units
+from engine.orders import Mode, Origin, ReconcileVenues, TradingState, decimal, units
 from engine.risk.limits import Limits
 from engine.trading import closing, protecting, yielding
 from engine.trading.judging import judge
@@ -96,17 +96,31 @@ def _cancel(turn: Turn, command: CancelOrders) -> str:
     given = sum((bool(command.order), bool(command.symbol), command.all))
     if given != 1:
         raise No("invalid_argument", "say which: an order, a symbol, or all")
+    withdrawn = yielding.withdraw(turn, instrument=command.symbol, order=command.order)
+    if withdrawn and command.order:
+        return f"{command.order} had not been sent, and is not any more"
     if command.order:
         found = account.orders.by_id.get(command.order)
         if found is None or not found.open:
             said = f"it is {found.state}" if found is not None else "no such order is known"
             raise No("not_open", f"{command.order} is not open: {said}")
+        _not_set_again(account, found)
         chosen = [found]
     else:
         chosen = account.orders.open(command.symbol)
     for order in chosen:
         closing.cancel(turn, order)
-    return f"{len(chosen)} order{'' if len(chosen) == 1 else 's'} being cancelled" if chosen else "no order is open"
+    count = len(chosen) + withdrawn
+    return f"{count} order{'' if count == 1 else 's'} being cancelled" if count else "no order is open"
+
+
+def _not_set_again(account: Account, order: Order) -> None:
+    """Refuse to cancel an exit that would be there again at once."""
+    key, acts = order.spec.instrument, account.switches["exits"] and not account.halted
+    if order.spec.origin is Origin.EXIT and acts and key in account.protections:
+        name = "stop-loss" if order.stop_price else "target"
+        text = f"{order.id} holds the {name} of {key}, which would be set again at once"
+        raise No("exit", f"{text}: take the {name} away (protect), or flatten")
 
 
 def _amend(turn: Turn, command: AmendOrder) -> str:
@@ -126,6 +140,11 @@ def _amend(turn: Turn, command: AmendOrder) -> str:
         raise No("invalid_argument", f"a {order.spec.type} order has no such price")
     if order.state in (OrderState.CANCELING, OrderState.AMENDING):
         raise No("busy", f"{command.order} is {order.state} already; wait for the venue's answer")
+    if order.spec.origin is Origin.EXIT and order.spec.instrument in account.protections:
+        if quantity:
+            raise No("exit", f"{command.order} is an exit of {order.spec.instrument}: its size is that of the position")
+        wanted = Protect(symbol=order.spec.instrument, stop_loss=command.stop_price, take_profit=command.price)
+        return _protect(turn, wanted)
     if quantity and quantity <= order.filled:
         raise No("invalid_argument", f"{decimal(order.filled)} of it are filled already; cancel the rest instead")
     change(turn, order, price=price, stop_price=stop, quantity=quantity)

@@ -7,6 +7,7 @@ from engine.execution.account import Closing
 from engine.execution.lifecycle import Order, OrderState
 from engine.orders import AmendSent, CancelOrder, CancelSent, ChangeOrder, OrderSpec, OrderType, Origin, Side, decimal
 from engine.risk.rules import round_quantity
+from engine.trading import yielding
 from engine.trading.judging import try_send
 from engine.trading.marks import market_of, prices_of, rules_known
 from engine.trading.turn import Turn
@@ -58,6 +59,7 @@ def change(
 
 def begin(turn: Turn, instrument: str, reason: str, *, halting: bool = False) -> None:
     """Close a position: its orders first, then what is left, at the market."""
+    yielding.withdraw(turn, instrument=instrument)
     turn.account.closing[instrument] = Closing(reason, turn.now, halting=halting)
     turn.account.version += 1
     go_on(turn, instrument)
@@ -150,6 +152,7 @@ def halt(turn: Turn, reason: str, *, flatten: bool, latched: bool = False) -> li
     account.version += 1
     account.closing.clear()
     turn.journal("trading", {"halted": reason, "latched": account.latched, "flatten": flatten})
+    yielding.withdraw(turn)
     opened = account.orders.open()
     for order in opened:
         cancel(turn, order)

@@ -134,12 +134,16 @@ def _risked(state: EngineState, account: Account, key: str, side: Side, *, besid
     """Return what the open trade of a symbol and its open orders that add lose at their stops, in the currency.
 
     What was sold of the position is at risk no more, and nothing of it is once an order of the other side opened more.
+    A stop that was moved away makes the risk larger; one that was moved nearer does not make room for more.
     """
     position = account.ledger_of(key).positions.get(key)
     held = account.quantity(key)
     total = 0
     if position is not None and position.open and position.entered and held * side.sign > 0:
-        total = -(-position.risk * min(abs(held), position.entered) // position.entered)
+        protection = account.protections.get(key)
+        stop, cost = protection.stop if protection is not None else 0, abs(position.cost)
+        lost = (cost - value(stop, abs(held))) * side.sign if stop else int(cost * account.risk.limits.assumed_stop)
+        total = max(-(-position.risk * min(abs(held), position.entered) // position.entered), lost)
     for order, quantity in _adding(account, key, held, beside):
         entry, stop = _price(state, order), order.spec.stop_loss
         distance = abs(entry - stop) if stop else int(entry * account.risk.limits.assumed_stop)

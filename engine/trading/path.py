@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -17,6 +18,7 @@ from engine.orders import (
     ConditionChanged,
     FundingPaid,
     KeyChecked,
+    Noticed,
     OrderEvent,
     Reconciled,
 )
@@ -92,7 +94,15 @@ def failed(state: EngineState, account: Account, record: Record, error: Exceptio
         f"trading failed by a fault of ours ({what}); look at the log, then restart the engine"
     )
     account.version += 1
-    turn.notice("TRADING_FAILED", "trading", f"{type(record.event).__name__}: {what}", "no new risk is taken")
+    turn.commands.append(
+        Noticed(
+            code="TRADING_FAILED",
+            component="trading",
+            text=f"{type(record.event).__name__}: {what}",
+            doing="no new risk is taken",
+            detail="".join(traceback.format_exception(error)),
+        )
+    )
     if isinstance(record.event, OperatorAsked):
         turn.answer(record.event.id, f"not done: trading failed by a fault of ours ({what})", code="failed")
     return turn.commands

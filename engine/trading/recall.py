@@ -49,6 +49,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     halted: str
     latched: bool
     points: list[tuple[int, int, float]]
+    complete: dict[str, int] = {}
 
 
 _UNANSWERED = {
@@ -76,6 +77,7 @@ def image(account: Account) -> Image:
         halted=account.halted,
         latched=account.latched,
         points=list(account.equity_points),
+        complete={name: status.complete for name, status in account.venues.items()},
     )
 
 
@@ -120,6 +122,9 @@ def _restore(account: Account, kept: Image) -> None:
     account.switches.update(kept.switches)
     account.halted, account.latched = kept.halted, kept.latched
     account.equity_points.extend(kept.points)
+    for name, ts in kept.complete.items():
+        if name in account.venues:
+            account.venues[name].complete = ts
 
 
 def _fold(turn: Turn, record: Record) -> None:
@@ -159,6 +164,8 @@ def _fold_account(turn: Turn, event: BalancesReported | FundingPaid | Adopted | 
             account.ledger_of(event.instrument).fund(account.contract(event.instrument), event)
         case Adopted() if event.spec.id not in account.orders.by_id:
             account.orders.adopt(event)
+        case Reconciled() if event.venue in account.venues:
+            account.venues[event.venue].complete = event.ts
         case _:
             pass
 

@@ -8,22 +8,27 @@ from typing import Any
 import msgspec
 
 from engine.execution.account import Account
+from engine.execution.ledger import ClosedTrade
+from engine.execution.lifecycle import Order, apply
 from engine.execution.money import value
 from engine.keep import Keep
-from engine.orders import Answered, Fill, Journaled, Noticed, OrderFilled, OrderSpec, decimal
+from engine.orders import Answered, Fill, Journaled, Noticed, OrderEvent, OrderFilled, OrderSpec, decimal
 from engine.state import EngineState
 from engine.trading.marks import mark_of, rate_of, value_account
 from engine.types import MS, Command
 
 _spec = msgspec.json.Decoder(OrderSpec)
 _filled = msgspec.json.Decoder(OrderFilled)
+_event: msgspec.json.Decoder[OrderEvent] = msgspec.json.Decoder(OrderEvent)
+_closed = msgspec.json.Decoder(ClosedTrade)
 
 
 class Statement:
     """Hears the commands of a run; `build` tells what they came to. Amounts are decimals as text, exact."""
 
     def __init__(self) -> None:
-        self._orders: list[OrderSpec] = []
+        self._orders: dict[str, Order] = {}
+        self._trades: list[ClosedTrade] = []
         self._fills: list[Fill] = []
         self._answers: list[Answered] = []
         self._notices: list[Noticed] = []
@@ -33,9 +38,16 @@ class Statement:
         for command in commands:
             match command:
                 case Journaled(kind="order"):
-                    self._orders.append(_spec.decode(command.body))
+                    spec = _spec.decode(command.body)
+                    self._orders[spec.id] = Order(spec)
+                case Journaled(kind="order_event"):
+                    self._apply(_event.decode(command.body))
                 case Journaled(kind="fill"):
-                    self._fills.append(_filled.decode(command.body).fill)
+                    filled = _filled.decode(command.body)
+                    self._fills.append(filled.fill)
+                    self._apply(filled)
+                case Journaled(kind="trade"):
+                    self._trades.append(_closed.decode(command.body))
                 case Answered():
                     self._answers.append(command)
                 case Noticed():
@@ -43,16 +55,22 @@ class Statement:
                 case _:
                     pass
 
+    def _apply(self, event: OrderEvent) -> None:
+        """Follow an order beyond the time for which the account remembers it."""
+        order = self._orders.get(event.order)
+        if order is not None:
+            apply(order, event)
+
     def build(self, state: EngineState, account: Account, start: int | None) -> dict[str, Any]:
         """Return the ledger; `start` is what the account was worth at the beginning (1e-8 of its currency)."""
         value_account(state, account)
         return {
             "mode": str(account.mode),
             "currency": account.trading.currency,
-            "orders": [self._order(account, spec) for spec in self._orders],
+            "orders": [_order(account.orders.by_id.get(each.id, each)) for each in self._orders.values()],
             "fills": [_fill(fill) for fill in self._fills],
             "positions": _positions(state, account),
-            "trades": [_trade(each) for ledger in account.ledgers.values() for each in ledger.closed],
+            "trades": [_trade(each) for each in self._trades],
             "balances": {
                 asset: decimal(amount)
                 for ledger in account.ledgers.values()
@@ -74,27 +92,26 @@ class Statement:
             "notices": [{"code": each.code, "component": each.component, "text": each.text} for each in self._notices],
         }
 
-    def _order(self, account: Account, spec: OrderSpec) -> dict[str, Any]:
-        order = account.orders.by_id.get(spec.id)
-        return {
-            "id": spec.id,
-            "at_ms": spec.created // MS,
-            "symbol": spec.instrument,
-            "side": str(spec.side),
-            "type": str(spec.type),
-            "quantity": decimal(order.quantity if order is not None else spec.quantity),
-            "price": decimal(order.price if order is not None else spec.price) if spec.price else None,
-            "stop_price": decimal(order.stop_price if order is not None else spec.stop_price)
-            if spec.stop_price
-            else None,
-            "filled": decimal(order.filled) if order is not None else None,
-            "average": decimal(order.average) if order is not None and order.filled else None,
-            "state": str(order.state) if order is not None else None,
-            "reason": order.reason if order is not None else "",
-            "origin": str(spec.origin),
-            "reduce_only": spec.reduce_only,
-            "oco": spec.oco,
-        }
+
+def _order(order: Order) -> dict[str, Any]:
+    spec = order.spec
+    return {
+        "id": spec.id,
+        "at_ms": spec.created // MS,
+        "symbol": spec.instrument,
+        "side": str(spec.side),
+        "type": str(spec.type),
+        "quantity": decimal(order.quantity),
+        "price": decimal(order.price) if spec.price else None,
+        "stop_price": decimal(order.stop_price) if spec.stop_price else None,
+        "filled": decimal(order.filled),
+        "average": decimal(order.average) if order.filled else None,
+        "state": str(order.state),
+        "reason": order.reason,
+        "origin": str(spec.origin),
+        "reduce_only": spec.reduce_only,
+        "oco": spec.oco,
+    }
 
 
 def _fill(fill: Fill) -> dict[str, Any]:

@@ -47,6 +47,22 @@ def tend(turn: Turn) -> None:
             del account.deferred[key]
 
 
+def withdraw(turn: Turn, *, instrument: str = "", order: str = "") -> int:
+    """Drop what waits, of an instrument, or one order, or all; return how many. Nothing of it was sent."""
+    account, count = turn.account, 0
+    for key, waiting in list(account.deferred.items()):
+        dropped = [spec for spec in waiting if instrument in ("", key) and order in ("", spec.id)]
+        count += len(dropped)
+        for spec in dropped:
+            waiting.remove(spec)
+            turn.touched[key] = None
+            text = f"{spec.side} {decimal(spec.quantity)} {key} was not sent: it was withdrawn before"
+            turn.notice("ORDER_DENIED", key, text, "it is over")
+        if not waiting:
+            del account.deferred[key]
+    return count
+
+
 def _is_held(turn: Turn, spec: OrderSpec) -> bool:
     account = turn.account
     if account.holds_both(spec.instrument) or spec.side is Side.BUY or account.free(spec) >= spec.quantity:

@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from engine.digest import state_hash
-from engine.errors import SettingsInvalid
+from engine.errors import RequestDenied, SettingsInvalid
 from engine.execution.account import Account
 from engine.execution.settings import PaperSettings, TradingSettings
+from engine.playback import Playback
 from engine.player import Player
 from engine.replay import Asked, Recording, Replay
 from engine.risk.limits import RiskSettings
@@ -272,16 +273,27 @@ def test_what_is_asked_by_hand_is_asked_again_at_the_same_moment(recordings_root
     """Also between two lines, where timers have passed since the last one."""
     event = read_script(script)[0].event
     run = Run(recordings_root_path, (BTC,), ())
-    moment = run.replay.recording.start + 10 * SECOND + 999_999_999
+    moment = (run.replay.recording.start // SECOND + 10) * SECOND + 1
+    stamps: list[int] = []
+    run.replay.observer = lambda record, _: stamps.append(record.ts_recv)
     run.replay.run(until=moment)
     run.replay.ask(event)
     run.replay.run(until=moment + 20 * SECOND)
+    assert stamps == sorted(stamps)
     first = run.hash
     run.replay.seek(run.replay.recording.start + SECOND)
     run.replay.run(until=moment + 20 * SECOND)
     assert run.hash == first
     assert run.replay.state.account is not None
     assert run.replay.state.account.quantity(BTC)
+
+
+def test_on_the_way_to_another_place_nothing_is_asked(recordings_root_path: Path, script: Path) -> None:
+    """Where a replay goes back there is another account on the way; what is asked of this one would be lost."""
+    playback = Playback(Recording([recordings_root_path / "hftbacktest-binance-ws" / FILES[BTC]]), account=opened)
+    playback.player.seek(playback.recording.start + 20 * SECOND)
+    with pytest.raises(RequestDenied, match="ask again when it is there"):
+        playback.tell(read_script(script)[0].event)
 
 
 def test_the_command_reports_the_same(

@@ -7,7 +7,12 @@ from datetime import UTC, datetime
 
 import typer
 
+from engine.text import inert
+
 SECOND = 1_000_000_000
+
+CELL_MOST = 1000
+"""Characters of one cell of a table."""
 
 
 def show_json(value: object) -> None:
@@ -26,7 +31,7 @@ def json_line(value: object) -> None:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: str = "") -> None:
     """Print rows under their heads; columns named in `right` (their places as digits) are aligned right."""
-    everything = [list(head), *[list(row) for row in rows]]
+    everything = [list(head), *[[inert(cell, CELL_MOST) for cell in row] for row in rows]]
     widths = [max(len(row[i]) for row in everything) for i in range(len(head))]
     for row in everything:
         cells = [

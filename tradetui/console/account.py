@@ -96,6 +96,16 @@ class Account(msgspec.Struct, kw_only=True):
         """Orders that are not over."""
         return tuple(order for order in self.orders if order.open)
 
+    @property
+    def exits_act(self) -> bool:
+        """Whether stops and targets act: not after a halt, which cancels them, and not while they are switched off."""
+        view = self.trading
+        return view is None or (
+            view.state != "halted"
+            and not view.latched
+            and all(each.on for each in view.switches if each.name == "exits")
+        )
+
     def position(self, instrument: str) -> PositionView | None:
         """Return the open position of an instrument."""
         return next((each for each in self.positions if each.instrument == instrument), None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ from tradetui.console.screens.choosing import Choose, Way
 from tradetui.console.screens.dialogs import Confirm, Told
 
 if TYPE_CHECKING:
+    from textual.screen import Screen
+
     from engine.tradingviews import PreviewView, TradingView
     from tradetui.console.account import Account
     from tradetui.console.app import ConsoleApp
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 
 EXITS_OFF = "Stops and targets are then watched by nobody but you."
 
+Answer = TypeVar("Answer")
+
+AGAIN = "The stop and target of a position are set again while it is held: move them, or flatten."
+
+ANOTHER = "another engine is attached than the one that was looked at"
+
 
 class Dealing:
     """Acts of one console about trading."""
@@ -38,6 +46,9 @@ class Dealing:
     def __init__(self, app: ConsoleApp) -> None:
         self._app = app
         self._numbers = itertools.count(1)
+        self._asking: tuple[Screen[Any], tuple[int, int]] | None = None
+        """The lowest dialog about trading that is open, and the engine that it is about."""
+        self._untold: list[Told] = []
         self.hand = Hand(app, self)
         self.kill_switch = KillSwitch(app)
 
@@ -64,6 +75,41 @@ class Dealing:
         self._app.desk.say(text)
         self._app.changed()
 
+    def tell(self, title: str, lines: list[str]) -> None:
+        """Tell something whole: now, or when no dialog is open any more."""
+        self._untold.append(Told(title, lines))
+        self.look()
+
+    def ask(self, screen: Screen[Answer], answered: Callable[[Answer | None], None]) -> None:
+        """Show a dialog about trading; what is answered is about the engine of now, or is not asked of any."""
+        link, app = self._app.link, self._app
+        about = link.pid, link.started
+
+        def answer(given: Answer | None) -> None:
+            if given and (link.pid, link.started) != about:
+                self.say(f"not asked: {ANOTHER}")
+            else:
+                answered(given)
+
+        if self._asking is None or self._asking[0] not in app.screen_stack:
+            self._asking = screen, about
+        app.push_screen(screen, answer)
+
+    def look(self) -> None:
+        """Close what is asked about an engine that is another one by now; tell what waited for a dialog to end."""
+        app = self._app
+        if self._asking is not None:
+            screen, about = self._asking
+            if screen not in app.screen_stack:
+                self._asking = None
+            elif (app.link.pid, app.link.started) != about:
+                while len(app.screen_stack) > 1:
+                    app.pop_screen()
+                self._asking, app.desk.taken, app.desk.hold = None, None, ""
+                self.say(f"what was asked is closed: {ANOTHER}")
+        if self._untold and len(app.screen_stack) == 1:
+            app.push_screen(self._untold.pop(0))
+
     def _confirm(self, question: str, lines: list[str], told: str, name: str, wish: Wish) -> None:
         """Ask, and on yes have the engine do it."""
 
@@ -73,7 +119,7 @@ class Dealing:
             else:
                 self.say(f"not asked: {told}")
 
-        self._app.push_screen(Confirm(question, "\n".join(lines)), answered)
+        self.ask(Confirm(question, "\n".join(lines)), answered)
 
     def send(self, told: str, name: str, wish: Wish, refused: Callable[[], None] = lambda: None) -> None:
         """Have the engine do something; `told` is what, in words; `refused` is called if it will not."""
@@ -89,8 +135,7 @@ class Dealing:
         except RequestDenied as denied:
             reason = inert(str(denied), 2000)
             refused()
-            if len(self._app.screen_stack) == 1:
-                self._app.push_screen(Told("refused", [f"{told[0].upper()}{told[1:]}:", reason]))
+            self.tell("refused", [f"{told[0].upper()}{told[1:]}:", reason])
             return f"refused: {told}: {reason}"
         except EngineUnreachable as error:
             return f"{told}: {error}; whether it was done is not known, the orders will tell"
@@ -121,11 +166,18 @@ class Dealing:
         if view is None:
             return
         desk = self._app.desk
-        symbols = view.instruments or tuple(desk.symbols)
+        symbols = tuple(dict.fromkeys((desk.symbol, *(view.instruments or desk.symbols))))
         first: Wish = {"side": side, "symbol": desk.symbol, "type": "market"}
         if desk.view.cross is not None and desk.view.cross.price is not None:
             first |= {"type": "limit", "price": f"{desk.view.cross.price:.{places(desk, desk.symbol)}f}"}
-        self._app.push_screen(Ticket(first, symbols, self.account.word, self.preview, self._ask, view.currency))
+        ticket = Ticket(first, symbols, self.heading, self.preview, self._ask, view.currency)
+        self.ask(ticket, lambda _: None)
+
+    def heading(self) -> str:
+        """Return whose money an order would be about, and what may be done."""
+        account, attached = self.account, self._app.link.attached
+        state = account.trading.state.upper() if account.trading is not None and attached else "NO ENGINE"
+        return f"{account.word} {state}"
 
     def order(self, wish: Wish) -> None:
         """Ask for an order that was typed, with what the engine thinks of it."""
@@ -152,7 +204,7 @@ class Dealing:
         currency = trading.currency if trading is not None else ""
         lines = preview_told(view, currency) if view is not None else ["What it costs and risks is not known yet."]
         if view is not None and view.refusals:
-            lines.append("As it stands the engine will refuse it.")
+            lines.insert(0, "As it stands the engine will refuse it.")
 
         def answered(yes: bool | None) -> None:
             if not yes:
@@ -162,7 +214,7 @@ class Dealing:
             words = sentence(wish)
             self.send(f"{words[0].lower()}{words[1:]} ({self.account.word})", "order", wish)
 
-        app.push_screen(Confirm(f"{self.account.word}: {sentence(wish)}?", "\n".join(lines)), answered)
+        self.ask(Confirm(f"{self.account.word}: {sentence(wish)}?", "\n".join(lines)), answered)
 
     def cancel(self, which: str | None = None, value: Value = None) -> None:
         """Cancel the chosen order, those of the instrument, or all; asks."""
@@ -175,22 +227,24 @@ class Dealing:
         if which is not None:
             told = self._cancels(which, value)
             wish: Wish = {which: value if value is not None else True}
-            self._confirm(f"{word}: {told}?", [], told, "cancel", wish)
+            lines = [AGAIN] if any(each.origin == "exit" for each in open_) else []
+            self._confirm(f"{word}: {told}?", lines, told, "cancel", wish)
             return
         ways, chosen = [], self._app.chosen_order()
         if chosen is not None and chosen.open:
             ways.append(Way("o", f"the chosen one: {described(chosen)}", f"order {chosen.id}"))
         here = sum(each.instrument == symbol for each in open_)
         if here:
-            ways.append(Way("s", f"{_orders(here)} of {pair(symbol)}, exits too", f"symbol {symbol}"))
-        ways.append(Way("a", f"all {_orders(len(open_))} of every symbol, exits too", "all"))
+            ways.append(Way("s", f"{_orders(here)} of {pair(symbol)}", f"symbol {symbol}"))
+        ways.append(Way("a", f"all {_orders(len(open_))} of every symbol", "all"))
+        lines = [AGAIN] if any(each.origin == "exit" for each in open_) else []
 
         def answered(answer: str | None) -> None:
             if answer is not None:
                 name, _, value = answer.partition(" ")
                 self.send(self._cancels(name, value), "cancel", {name: value or True})
 
-        self._app.push_screen(Choose(f"{word}: cancel which of {_orders(len(open_))}?", [], ways), answered)
+        self.ask(Choose(f"{word}: cancel which of {_orders(len(open_))}?", lines, ways), answered)
 
     def _cancels(self, which: str, value: Value) -> str:
         """Return in words what is to be cancelled."""
@@ -228,7 +282,7 @@ class Dealing:
             elif answer == "all":
                 self.send("flatten everything", "flatten", {})
 
-        self._app.push_screen(Choose(f"{self.account.word}: flatten what?", lines, ways), answered)
+        self.ask(Choose(f"{self.account.word}: flatten what?", lines, ways), answered)
 
     def protect(self, wish: Wish) -> None:
         """Change the exits of a position; asks."""
@@ -275,7 +329,7 @@ class Dealing:
                 wish["unknown_withdrawal"] = True
             self.send(f"arm {self.account.word}", "arm", wish)
 
-        self._app.push_screen(Arming(view), answered)
+        self.ask(Arming(view), answered)
 
     def disarm(self) -> None:
         """Take no new risk until somebody arms; asks."""
@@ -333,7 +387,7 @@ class Dealing:
                 self.send(f"change {several} ({'; '.join(lines)})", "limits", wish, lambda: desk.staged.update(before))
             self._app.changed()
 
-        self._app.push_screen(Confirm(f"{self.account.word}: change {several}?", "\n".join(lines)), answered)
+        self.ask(Confirm(f"{self.account.word}: change {several}?", "\n".join(lines)), answered)
 
     def reconcile(self) -> None:
         """Have the venues asked for everything now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import TYPE_CHECKING
 
 from tradetui.console.holdings import movable
@@ -13,13 +14,27 @@ from tradetui.console.screens.choosing import Moving
 if TYPE_CHECKING:
     from tradetui.console.app import ConsoleApp
     from tradetui.console.dealing import Dealing
-    from tradetui.console.desk import Desk
+    from tradetui.console.desk import Desk, Taken
 
 
 def places(desk: Desk, symbol: str) -> int:
     """Return the decimals of an instrument's prices."""
     market = desk.market(symbol)
     return decimals(market.tick) if market is not None and market.tick else 2
+
+
+def tick(desk: Desk, symbol: str) -> float:
+    """Return the price step of an instrument."""
+    market = desk.market(symbol)
+    return market.tick if market is not None and market.tick else 10.0 ** -places(desk, symbol)
+
+
+def step_of(price: float, least: float) -> float:
+    """Return how far one key moves a line: about a hundredth of a per cent, a round number of price steps."""
+    wanted = max(price * 1e-4, least)
+    size = 10.0 ** floor(log10(wanted))
+    round_ = next(size * each for each in (5, 2, 1) if wanted >= size * each * (1 - 1e-9))
+    return max(round(round_ / least), 1) * least
 
 
 class Hand:
@@ -49,10 +64,11 @@ class Hand:
 
         def move(steps: int) -> None:
             if desk.taken is not None:
-                market = desk.market()
-                tick = market.tick if market is not None and market.tick else 10.0 ** -places(desk, desk.symbol)
-                desk.taken = desk.taken._replace(price=max(round(desk.taken.price / tick + steps) * tick, tick))
-            self._hold()
+                self._to(desk.taken, steps, step_of(desk.taken.before, tick(desk, desk.symbol)))
+
+        def whole(ticks: int) -> None:
+            if desk.taken is not None:
+                self._to(desk.taken, ticks, tick(desk, desk.symbol))
 
         def other(steps: int) -> None:
             lines = movable(self._dealing.account, desk.symbol)
@@ -62,14 +78,22 @@ class Hand:
                 desk.taken = lines[(names.index(now) + steps) % len(lines) if now in names else 0]
             self._hold()
 
-        app.push_screen(Moving(move, other), self._moved)
+        self._dealing.ask(Moving(move, other, whole), self._moved)
+        self._hold()
+
+    def _to(self, taken: Taken, steps: int, step: float) -> None:
+        """Hold a line some steps away from where it is held."""
+        least = tick(self._app.desk, self._app.desk.symbol)
+        price = max(round((taken.price + steps * step) / least), 1) * least
+        self._app.desk.taken = taken._replace(price=price)
         self._hold()
 
     def _hold(self) -> None:
         taken, desk = self._app.desk.taken, self._app.desk
         if taken is not None:
             price = f"{taken.price:.{places(desk, desk.symbol)}f}"
-            keys = "\u2191\u2193 step, page 10, tab next, enter asks, esc"
+            step = step_of(taken.before, tick(desk, desk.symbol))
+            keys = f"\u2191\u2193 {step:.10g}, page 10 of it, \u2190\u2192 a tick, tab next, enter asks, esc"
             desk.hold = f"{taken.told}: {price}, was {taken.before:.10g}; {keys}"
         self._app.changed()
 
@@ -78,6 +102,9 @@ class Hand:
         taken, desk.taken, desk.hold = desk.taken, None, ""
         if not ask or taken is None or taken.price == taken.before:
             self._app.changed()
+            return
+        if (taken.what, taken.id) not in [(each.what, each.id) for each in movable(self._dealing.account, desk.symbol)]:
+            self._dealing.say(f"{taken.label} is not there any more: nothing is asked")
             return
         price = f"{taken.price:.{places(desk, desk.symbol)}f}"
         if taken.what in ("stop_loss", "take_profit"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tradetui.console.account import kind
 from tradetui.console.desk import Taken
-from tradetui.console.render.pens import ASK, BAD, BID, GOOD, OWN
+from tradetui.console.render.pens import ASK, BAD, BID, FAINT, GOOD, OWN
 from tradetui.console.render.sums import gain, number, plain
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ def held(account: Account, instrument: str) -> list[Held]:
     Orders that are exits of the position are told once, as its stop and its target.
     """
     position = account.position(instrument)
-    found = _of_position(position) if position is not None else []
+    found = _of_position(position, acts=account.exits_act) if position is not None else []
     for order in account.open_orders:
         if order.instrument == instrument and not (order.origin == "exit" and position is not None):
             found += _of_order(order)
     return found
 
 
-def _of_position(view: PositionView) -> list[Held]:
+def _of_position(view: PositionView, *, acts: bool) -> list[Held]:
     average, size = number(view.average), number(view.quantity) or 0.0
     if average is None:
         return []
@@ -57,7 +57,8 @@ def _of_position(view: PositionView) -> list[Held]:
     ):  # fmt: skip
         at = number(text)
         if at is not None:
-            found.append(Held(what, view.instrument, f"{word} {much}", at, colour, average=average, size=size))
+            label, own = (f"{word} {much}", colour) if acts else (f"{word} OFF {much}", FAINT)
+            found.append(Held(what, view.instrument, label, at, own, average=average, size=size))
     return found
 
 
@@ -84,4 +85,6 @@ def movable(account: Account, instrument: str) -> list[Taken]:
 
 def marks(account: Account, instrument: str) -> tuple[tuple[float, int], ...]:
     """Return prices of an instrument's own open orders with their colours, for the ladder."""
-    return tuple((each.price, each.colour) for each in held(account, instrument) if each.movable)
+    return tuple(
+        (each.price, each.colour) for each in held(account, instrument) if each.movable and each.colour != FAINT
+    )

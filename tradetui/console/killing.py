@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from engine.errors import ConsoleError, RequestDenied
 from engine.text import inert
 from tradetui.console.intents import Wish
-from tradetui.console.screens.dialogs import Told
 
 if TYPE_CHECKING:
     from tradetui.console.app import ConsoleApp
@@ -82,6 +81,5 @@ class KillSwitch:
         )  # fmt: skip
         out, _ = await process.communicate()
         lines = [inert(line, 2000) for line in out.decode("utf-8", "replace").splitlines() if line.strip()][:KILL_LINES]
-        if len(self._app.screen_stack) == 1:
-            self._app.push_screen(Told("`tradetui kill` says", lines or ["nothing"]))
+        self._app.dealing.tell("`tradetui kill` says", lines or ["nothing"])
         return f"`tradetui kill` ended with {process.returncode}: {' '.join(lines) or 'it said nothing'}"

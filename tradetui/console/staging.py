@@ -67,7 +67,7 @@ def told(limit: LimitView, value: float | None) -> str:
         return "-"
     if limit.unit in SHARES:
         return f"{value * 100:.6g} %"
-    return f"{value:,.10g} {limit.unit}".rstrip()
+    return f"{value:,.10g} {limit.unit.removeprefix('1')}".rstrip()
 
 
 def part(limit: LimitView, value: float) -> float:

@@ -11,13 +11,13 @@ from engine.execution.account import Account
 from engine.execution.settings import PaperSettings, TradingSettings
 from engine.ingestion.markets import SPOT
 from engine.ingestion.symbols import guess
-from engine.operator import AmendOrder, Flatten, Kill, OperatorAsked, PlaceOrder, Who
+from engine.operator import AmendOrder, CancelOrders, Flatten, Kill, OperatorAsked, PlaceOrder, Protect, Who
 from engine.orders import Answered, OrderType, Side, TradingState, units
 from engine.risk.limits import Exits, Limits, RiskSettings
 from engine.trading.turn import state_of
 from engine.types import SECOND
 from tests.engine.support import BTC, BTC_USDM, Driver, delta, snapshot
-from tests.engine.trading.floor import START, Floor
+from tests.engine.trading.floor import START, WIDE, Floor
 
 PERPETUAL = BTC_USDM.key
 LIMITS = Limits(orders_per_minute=10)
@@ -110,6 +110,19 @@ def test_a_target_that_is_passed_is_held_against_the_market():
     assert send(floor, PERPETUAL, waits) == ""
 
 
+@pytest.mark.parametrize(("ask", "bought"), [(600_300, "0.166"), (606_000, "0")])
+def test_a_stop_never_spends_more_than_there_is(ask: int, bought: str):
+    """10,000 USDT: at 60,030 it is 9,965, at 60,600 it would be 10,060."""
+    floor = Floor(WIDE)
+    assert send(floor, BTC.key, Asked("buy", "0.166", "stop", stop="60020")) == ""
+    floor.wait()
+    floor.book(BTC.key, ask)
+    floor.trade(BTC.key, 600_300, sell=False)
+    floor.wait()
+    assert sum(fill.quantity for fill in floor.fills) == units(bought)
+    assert bool(floor.told("ORDER_EXPIRED")) is (bought == "0")
+
+
 def test_closing_needs_no_margin():
     wide = Limits(max_position=1.0, max_exposure=1.0, risk_per_trade=0.1)
     floor = Floor(wide)
@@ -153,6 +166,21 @@ def test_what_was_sold_is_at_risk_no_more():
     assert floor.account.quantity(PERPETUAL) == units("0.003")
 
 
+@pytest.mark.parametrize("stop", ["30000", "off"])
+def test_a_stop_that_was_moved_away_leaves_no_room_for_more(stop: str):
+    """0.03 at 60,000 lose 3 USDT at 59,900, 36 two percent away, and 900 at 30,000; 50 may be lost."""
+    floor = Floor(msgspec.structs.replace(LIMITS, max_position=0.5))
+    assert send(floor, PERPETUAL, Asked("buy", "0.03", loss="59900")) == ""
+    floor.wait()
+    more = Asked("buy", "0.02", loss="59100")  # 18
+    assert floor.ask(Protect(symbol=PERPETUAL, stop_loss=stop)).code == ""
+    floor.wait()
+    assert send(floor, PERPETUAL, more) == "risk_per_trade"
+    assert floor.ask(Protect(symbol=PERPETUAL, stop_loss="59900")).code == ""
+    floor.wait()
+    assert send(floor, PERPETUAL, more) == ""
+
+
 def test_turning_a_position_round_gives_the_new_one_its_exits():
     floor = Floor(LIMITS, risk=RiskSettings(limits=LIMITS, exits=Exits(stop_loss=0.01)))
     assert send(floor, PERPETUAL, Asked("buy", "0.01")) == ""
@@ -185,3 +213,22 @@ def test_a_symbol_that_is_paid_in_another_asset_counts_in_the_currency():
         answers.append([each.code for each in driver.commands if isinstance(each, Answered)][-1])
     assert account.quantity(cross.key) == 2 * units("0.2997")
     assert answers == ["", "", "max_position"]
+
+
+def test_an_exit_is_moved_and_taken_away_as_what_it_is():
+    """To change or cancel its order would be undone at once: the position would have its exits again."""
+    floor = Floor(LIMITS)
+    assert send(floor, PERPETUAL, Asked("buy", "0.01", loss="59000")) == ""
+    floor.wait()
+    [stop] = floor.account.orders.open(PERPETUAL)
+    assert floor.ask(AmendOrder(order=stop.id, stop_price="59500")).code == ""
+    floor.wait()
+    assert floor.ask(AmendOrder(order=stop.id, quantity="0.005")).code == "exit"
+    refused = floor.ask(CancelOrders(order=stop.id))
+    assert refused.code == "exit"
+    assert "protect" in refused.text
+    floor.wait()
+    assert (stop.stop_price, stop.quantity, stop.open) == (units("59500"), units("0.01"), True)
+    assert floor.ask(Protect(symbol=PERPETUAL, stop_loss="off")).code == ""
+    floor.wait()
+    assert floor.account.orders.open(PERPETUAL) == []

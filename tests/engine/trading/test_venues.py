@@ -23,6 +23,7 @@ from engine.operator import (
     Who,
 )
 from engine.orders import (
+    AmendRefused,
     Answered,
     BalancesReported,
     CancelOrder,
@@ -35,6 +36,7 @@ from engine.orders import (
     Mode,
     Noticed,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderFilled,
     OrderRejected,
@@ -186,6 +188,53 @@ def test_on_spot_the_stop_rests_and_the_target_is_watched_here(desk: Desk) -> No
     desk.tell(OrderCanceled(order=stop.id, ts=desk.now))
     last = desk.sent()[-1]
     assert (last.type, last.quantity, last.origin) == (OrderType.MARKET, units("0.01998"), Origin.FLATTEN)
+
+
+def yielding(desk: Desk) -> tuple[Order, OrderSpec]:
+    """A position whose stop holds it, and a sale that waits for the stop to give it back."""
+    order = desk.buy(stop_loss="59000")
+    desk.accept(order)
+    desk.fill(order, "0.02")
+    (stop,) = desk.exits()
+    desk.accept(stop)
+    answer = desk.ask(PlaceOrder(symbol=KEY, side=Side.SELL, quantity="0.01", reduce_only=True))
+    assert answer.done, answer.text
+    (waiting,) = desk.account.deferred[KEY]
+    assert len(desk.sent()) == 2
+    return stop, waiting
+
+
+def test_a_sale_is_sent_when_the_stop_has_given_it_back(desk: Desk) -> None:
+    stop, waiting = yielding(desk)
+    (change,) = desk.said(ChangeOrder)
+    assert change.order.value.quantity == units("0.00998")
+    desk.tell(OrderAmended(order=stop.id, ts=desk.now, quantity=units("0.00998")))
+    desk.wait(0.2)
+    assert desk.sent()[-1] == waiting
+    assert desk.account.deferred == {}
+
+
+@pytest.mark.parametrize(
+    "command", [Flatten(), Kill(flatten=False), CancelOrders(symbol=KEY), CancelOrders(all=True)],
+    ids=["flatten", "kill", "cancel symbol", "cancel all"],
+)  # fmt: skip
+def test_what_waits_is_withdrawn_by_whatever_cancels(desk: Desk, command: OperatorCommand) -> None:
+    stop, waiting = yielding(desk)
+    assert desk.ask(command).done
+    desk.tell(AmendRefused(order=stop.id, ts=desk.now, reason="not in one request"))
+    desk.tell(OrderCanceled(order=stop.id, ts=desk.now))
+    desk.wait(3)
+    assert waiting not in desk.sent()
+    assert desk.account.deferred == {}
+    if isinstance(command, Flatten):
+        assert (desk.sent()[-1].origin, desk.sent()[-1].quantity) == (Origin.FLATTEN, units("0.01998"))
+
+
+def test_one_that_waits_can_be_cancelled_by_its_id(desk: Desk) -> None:
+    _, waiting = yielding(desk)
+    assert desk.ask(CancelOrders(order=waiting.id)).text == f"{waiting.id} had not been sent, and is not any more"
+    desk.wait(1)
+    assert waiting not in desk.sent()
 
 
 def test_a_stop_that_the_venue_refuses_is_watched_here_and_tried_again(desk: Desk) -> None:

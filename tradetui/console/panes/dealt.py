@@ -68,7 +68,8 @@ class AccountPane(TablePane):
         """Return that it is old, if it is, else a figure."""
         if not self.account.on:
             return ""
-        return self.figure() if self.fresh else "old"
+        asked = f"{len(self.desk.asked)} asked, " if self.id == "orders" and self.desk.asked else ""
+        return self.figure() if self.fresh else f"{asked}old"
 
     def figure(self) -> str:
         """Return a figure of all rows together."""
@@ -98,6 +99,10 @@ class PositionsPane(AccountPane):
     NAME = "Positions"
     KEY = "positions"
 
+    def source(self) -> object:
+        """Return the rows, and whether their exits act."""
+        return super().source(), self.account.exits_act
+
     def figure(self) -> str:
         """Return how many there are, and what they gain or lose as they stand."""
         trading, held = self.account.trading, len(self.account.positions)
@@ -120,7 +125,8 @@ class PositionsPane(AccountPane):
     def row(self, item: PositionView, width: int) -> Row:  # noqa: ARG002
         """Return the row of a position."""
         now = self.desk.now()
-        return dealt.position(item, self.short(item.instrument), self.step(item.instrument), now, self.fresh)
+        step, acts = self.step(item.instrument), self.account.exits_act
+        return dealt.position(item, self.short(item.instrument), step, now, self.fresh, acts=acts)
 
     def nothing(self) -> str:
         """Return that nothing is held, and how to change that."""
@@ -130,7 +136,8 @@ class PositionsPane(AccountPane):
         """Tell everything of the position."""
         item: PositionView | None = self.item
         if item is not None:
-            self.post_message(Told(f"position {pair(item.instrument)}", dealt.position_told(item, self.desk.now())))
+            lines = dealt.position_told(item, self.desk.now(), acts=self.account.exits_act)
+            self.post_message(Told(f"position {pair(item.instrument)}", lines))
 
 
 class OrdersPane(AccountPane):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.types import SECOND
 from tradetui.console.keys import pressed
 from tradetui.console.panes.dealt import silent
 from tradetui.console.panes.pane import Pane
 from tradetui.console.render.pens import FAINT, TEXT, pen
-from tradetui.console.render.sums import plain, share
+from tradetui.console.render.sums import number, share
 
 if TYPE_CHECKING:
-    from engine.tradingviews import EquityView
     from tradetui.console.desk import Condition, Desk
     from tradetui.console.render.frame import Frame
 
-PAUSE_S = 1.0
-"""Least seconds between two drawings."""
+PAUSE_S = 5.0
+"""Least seconds between two drawings: a point is kept a minute, and the last one is of now."""
+
+Points = tuple[tuple[int, float, float], ...]
+"""UTC s, equity, drawdown as a share; oldest first."""
 
 POINTS = 2
 """Points that make a curve."""
@@ -29,8 +32,8 @@ class EquityPane(Pane):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, "equity")
-        self._drawn: tuple[EquityView | None, float] = (None, -PAUSE_S)
-        self._deepest: tuple[object, float] = (None, 0.0)
+        self._points: Points = ()
+        self._drawn_at = -PAUSE_S
 
     def condition(self) -> Condition | None:
         """Return None: the curve is of the past in any case, and the title says how old it is."""
@@ -42,34 +45,38 @@ class EquityPane(Pane):
         return f"{pressed(self.desk.keys, self.KEY)} Equity{f' {word}' if word else ''}"
 
     def told(self) -> str:
-        """Return the last figures."""
-        account = self.desk.news.account
-        view, trading = account.equity, account.trading
-        if view is None or not view.points:
+        """Return how far it has fallen; what it is worth stands in the line of the account."""
+        if not self._points:
             return ""
         if not self.desk.news.fresh("equity"):
             return "old"
-        last = view.points[-1]
-        currency = f" {trading.currency}" if trading is not None else ""
-        if self._deepest[0] is not view:
-            self._deepest = view, max(point[2] for point in view.points)
-        deepest = self._deepest[1]
-        return f"{plain(str(last[1]), 2)}{currency}, down {share(last[2])} (most {share(deepest)})"
+        return f"down {share(self._points[-1][2])}, at most {share(max(point[2] for point in self._points))}"
 
     def version(self) -> object:
-        """Return the points; new ones wait until a second has passed since those before."""
-        view, now = self.desk.news.account.equity, self.desk.link.monotonic()
-        if view != self._drawn[0] and now - self._drawn[1] >= PAUSE_S:
-            self._drawn = view, now
-        return self._drawn[0], silent(self.desk)
+        """Return the points; new ones wait until some seconds have passed since those before."""
+        now = self.desk.link.monotonic()
+        if now - self._drawn_at >= PAUSE_S or not self._points:
+            points = self._curve()
+            if points != self._points:
+                self._points, self._drawn_at = points, now
+        return self._points, silent(self.desk)
+
+    def _curve(self) -> Points:
+        """Return the points that are kept, and what the account is worth now."""
+        account = self.desk.news.account
+        points = account.equity.points if account.equity is not None else ()
+        trading, now = account.trading, self.desk.now() // SECOND
+        worth = number(trading.equity) if trading is not None and self.desk.news.fresh("trading") else None
+        if not points or trading is None or worth is None or trading.drawdown is None or now <= points[-1][0]:
+            return points
+        return (*points, (now, worth, trading.drawdown))
 
     def draw(self, frame: Frame) -> None:
         """Draw the curves, or why there are none."""
-        view = self._drawn[0] or self.desk.news.account.equity
-        if view is not None and len(view.points) >= POINTS:
+        if len(self._points) >= POINTS:
             from tradetui.console.render import curves
 
-            curves.draw(frame, view.points, self.desk.look)
+            curves.draw(frame, self._points, self.desk.look)
             return
         why = silent(self.desk) or "no curve yet: a point is kept a minute"
         frame.text(1, frame.height // 2, why, pen(FAINT), most=frame.width - 2)

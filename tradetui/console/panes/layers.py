@@ -41,7 +41,11 @@ class Layers:
         pivots = desk.news.pivots.get((desk.symbol, chart.timeframe)) if chart.marks else None
         profile = desk.news.profiles.get(desk.symbol) if studies.PROFILE in chart.marks else None
         account = desk.news.account
-        held = (account.orders, account.positions, desk.taken) if studies.ORDERS in chart.marks else None
+        held = (
+            (account.orders, account.positions, account.exits_act, desk.taken)
+            if studies.ORDERS in chart.marks
+            else None
+        )
         return pivots, profile, held
 
     def overlay(self, sight: Sight) -> Overlay:

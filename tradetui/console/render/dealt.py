@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Pairs = list[tuple[str, str]]
 
 POSITIONS = (
-    Column("mode", 5, rank=3), Column("sym", 4, 14), Column("side", 7), Column("size", 7, 12, right=True),
+    Column("mode", 5, rank=3), Column("sym", 4, 14), Column("side", 7), Column("size", 8, 12, right=True),
     Column("average", 9, 13, right=True, rank=2), Column("mark", 9, 13, right=True, rank=5),
     Column("P&L open", 9, 12, right=True), Column("stop", 9, 13, right=True, rank=1),
     Column("target", 9, 13, right=True, rank=4), Column("R", 5, right=True, rank=6),
@@ -26,20 +26,20 @@ POSITIONS = (
 )  # fmt: skip
 
 ORDERS = (
-    Column("mode", 5), Column("time", 9, 10, rank=5), Column("sym", 4, 14), Column("side", 6),
+    Column("mode", 5), Column("time", 9, 11, rank=5), Column("sym", 4, 14), Column("side", 6),
     Column("type", 5, 17, rank=2), Column("size", 7, 12, right=True), Column("price", 9, 13, right=True, rank=1),
     Column("state", 8, 10), Column("filled", 6, 10, right=True, rank=4), Column("average", 9, 13, right=True, rank=6),
     Column("for", 8, rank=7), Column("tif", 6, rank=8), Column("why", 14, 200, rank=3),
 )  # fmt: skip
 
 FILLS = (
-    Column("mode", 5), Column("time", 9, 10, rank=1), Column("sym", 4, 14), Column("side", 6),
+    Column("mode", 5), Column("time", 9, 11, rank=1), Column("sym", 4, 14), Column("side", 6),
     Column("size", 7, 12, right=True), Column("price", 9, 13, right=True), Column("fee", 9, 16, right=True, rank=2),
     Column("as", 5, rank=3), Column("realised", 9, 12, right=True, rank=2), Column("order", 8, 32, rank=5, end=True),
 )  # fmt: skip
 
 JOURNAL = (
-    Column("mode", 5, rank=2), Column("closed", 9, 10, rank=1), Column("sym", 4, 14), Column("side", 7),
+    Column("mode", 5, rank=2), Column("closed", 9, 11, rank=1), Column("sym", 4, 14), Column("side", 7),
     Column("size", 7, 12, right=True, rank=3), Column("entry", 9, 13, right=True, rank=4),
     Column("exit", 9, 13, right=True, rank=4), Column("net", 9, 12, right=True), Column("R", 5, right=True),
     Column("fees", 8, right=True, rank=5), Column("for", 5, right=True, rank=6), Column("by", 8, 60, rank=5),
@@ -76,14 +76,24 @@ def _cell(told: tuple[str, int], fresh: bool) -> Cell:
     return told if fresh else (told[0], PAST)
 
 
-def position(view: PositionView, name: str, tick: float, now: int, fresh: bool) -> Row:
-    """Return the row of a position; figures that nobody vouches for now have no colour."""
-    bare = pen(WARN) if not view.stop_loss and fresh else PLAIN
+def when(ts: int, now: int) -> str:
+    """Return a time of today, or day and minute of another day."""
+    told = clock(ts, now)
+    return told if ":" in told else stamp(ts)[5:16]
+
+
+def position(view: PositionView, name: str, tick: float, now: int, fresh: bool, *, acts: bool = True) -> Row:
+    """Return the row of a position; figures that nobody vouches for now have no colour.
+
+    `acts`: its exits do; those that do not are told as off.
+    """
+    stop, target = (price(each, tick) if acts or not each else "off" for each in (view.stop_loss, view.take_profit))
+    bare = pen(WARN) if not (view.stop_loss and acts) and fresh else PLAIN
     cells: tuple[Cell, ...] = (
         modes(view.mode, fresh), name, side_of(view.quantity, fresh), plain(view.quantity.lstrip("-")),
         price(view.average, tick), price(view.mark, tick), _cell(gain(view.unrealised), fresh),
-        (price(view.stop_loss, tick) if view.stop_loss else "none", bare if fresh else PAST),
-        price(view.take_profit, tick), r(view.r), view.stop_held or NOTHING, age((now - view.opened) / SECOND),
+        (stop if view.stop_loss else "none", bare if fresh else PAST),
+        target, r(view.r), view.stop_held or NOTHING, age((now - view.opened) / SECOND),
         plain(view.realised, 2), plain(view.fees, 2),
     )  # fmt: skip
     return Row(view.instrument, cells, PLAIN if fresh else PAST)
@@ -97,7 +107,7 @@ def order(view: OrderView, name: str, tick: float, now: int, fresh: bool) -> Row
     at = price(view.stop_price, tick) if view.stop_price else price(view.price, tick)
     filled = number(view.filled) or 0.0
     cells: tuple[Cell, ...] = (
-        modes(view.mode, fresh), clock(view.created, now), name, _cell(side, fresh and view.open),
+        modes(view.mode, fresh), when(view.created, now), name, _cell(side, fresh and view.open),
         SHORT.get(view.type, kind(view)), plain(view.quantity), at, (view.state, state if fresh else PAST),
         plain(view.filled) if filled else NOTHING, price(view.average, tick), view.origin, flags(view), view.reason,
     )  # fmt: skip
@@ -114,7 +124,7 @@ def fill(view: FillView, name: str, tick: float, now: int, fresh: bool) -> Row:
     """Return the row of a fill."""
     closes = number(view.realised)
     cells: tuple[Cell, ...] = (
-        modes(view.mode, fresh), clock(view.ts, now), name, _cell(SIDES.get(view.side, (view.side, PLAIN)), fresh),
+        modes(view.mode, fresh), when(view.ts, now), name, _cell(SIDES.get(view.side, (view.side, PLAIN)), fresh),
         plain(view.quantity), price(view.price, tick), f"{plain(view.fee)} {view.fee_asset}", view.liquidity,
         _cell(gain(view.realised), fresh) if closes else NOTHING, view.order,
     )  # fmt: skip
@@ -125,7 +135,7 @@ def trade(view: JournalView, name: str, tick: float, now: int, fresh: bool) -> R
     """Return the row of a closed trade."""
     shown = ("\u25b2 LONG", pen(BID)) if view.side == "long" else ("\u25bc SHORT", pen(ASK))
     cells: tuple[Cell, ...] = (
-        modes(view.mode, fresh), clock(view.closed, now), name, _cell(shown, fresh), plain(view.quantity),
+        modes(view.mode, fresh), when(view.closed, now), name, _cell(shown, fresh), plain(view.quantity),
         price(view.entry, tick), price(view.exit, tick), _cell(gain(view.net), fresh), r(view.r),
         plain(view.fees, 2), age((view.closed - view.opened) / SECOND), view.reason,
     )  # fmt: skip
@@ -135,7 +145,7 @@ def trade(view: JournalView, name: str, tick: float, now: int, fresh: bool) -> R
 # Details, in words. -------------------------------------------------------------------------------------------------
 
 
-def position_told(view: PositionView, now: int) -> Pairs:
+def position_told(view: PositionView, now: int, *, acts: bool = True) -> Pairs:
     """Return everything of a position as pairs of name and text."""
     stop = f"{plain(view.stop_loss)}, held by the {view.stop_held or 'engine'}" if view.stop_loss else "none"
     trailing = f", trailing {view.trailing_bps:g} bps behind the best price" if view.trailing_bps > 0 else ""
@@ -149,7 +159,8 @@ def position_told(view: PositionView, now: int) -> Pairs:
         ("P&L", f"{gain(view.unrealised)[0]} open{part}, "
                 f"{plain(view.realised, 2)} realised, {plain(view.fees)} fees, {plain(view.funding)} funding; "
                 f"R {r(view.r)}"),
-        ("exits", f"stop {stop}, target {plain(view.take_profit) if view.take_profit else 'none'}{trailing}{late}"),
+        ("exits", f"{'' if acts else 'OFF, they do not act: '}stop {stop}, "
+                  f"target {plain(view.take_profit) if view.take_profit else 'none'}{trailing}{late}"),
         ("trade", view.trade),
     ]  # fmt: skip
 

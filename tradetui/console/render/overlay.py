@@ -6,6 +6,7 @@ colour and, where there are few, by its letter.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -175,11 +176,13 @@ def _line(frame: Frame, line: Drawn, view: Viewport, scale: Scale, look: Look) -
 
 def _level(frame: Frame, level: Level, scale: Scale, places: int, look: Look) -> None:
     at = float(scale.rows(np.array([level.price]), frame.height)[0])
-    if not 0 <= at < frame.height:
-        return
-    row = frame.height - 1 - int(at)
     text = f"{level.label} {money(level.price, places)}"
     own = pen(level.colour, attributes=BOLD if level.held else 0)
+    if not 0 <= at < frame.height:
+        if level.own or level.held:
+            _beyond(frame, text, own, look, above=at >= frame.height)
+        return
+    row = frame.height - 1 - int(at)
     if level.held:
         frame.glyphs[row], frame.pens[row] = "-" if look.ascii else "\u2500", own
         frame.text(max(frame.width - len(text) - 1, 0), row, f" {text} ", own)
@@ -190,8 +193,25 @@ def _level(frame: Frame, level: Level, scale: Scale, places: int, look: Look) ->
         if put(frame, row, x, text, own):
             free[max(x - 1, 0) : x + len(text) + 1] = False
             break
+    else:
+        if level.own:
+            _beside(frame, (row - 1, row + 1), text, own)
     frame.glyphs[row, free] = "-" if look.ascii else "\u254c"
     frame.pens[row, free] = own
+
+
+def _beside(frame: Frame, rows: Iterable[int], text: str, own: int) -> None:
+    """Write into the first of some rows that has room, as far right as it has; a price of one's own has to be named."""
+    for row in rows:
+        if any(put(frame, row, x, text, own) for x in range(frame.width - len(text), -1, -1)):
+            return
+
+
+def _beyond(frame: Frame, text: str, own: int, look: Look, *, above: bool) -> None:
+    """Name a price of one's own that lies above or below what is in sight, at that edge."""
+    arrow = ("^" if above else "v") if look.ascii else "\u2191" if above else "\u2193"
+    rows = range(min(3, frame.height)) if above else range(frame.height - 1, max(frame.height - 4, -1), -1)
+    _beside(frame, rows, f"{arrow} {text}", own)
 
 
 def _turns(frame: Frame, turns: tuple[Turn, ...], slots: Slots, view: Viewport, scale: Scale) -> None:

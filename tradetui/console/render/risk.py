@@ -79,7 +79,7 @@ def _state(view: TradingView) -> list[Row]:
     first = Row(("state", 0), ((state(view), STATES.get(view.state, pen(BAD))), reason(view) or NOTHING), columns=LINE)
     found = [first]
     found += [Row(("because", number_), ("", each), columns=LINE) for number_, each in enumerate(view.reasons[1:], 1)]
-    armed = "armed by a person" if view.armed else "not armed: nothing that adds risk is let through"
+    armed = "armed" if view.armed else "not armed: nothing that adds risk is let through"
     if view.latched:
         armed = "the kill switch holds; only a person ends it, with a reason"
     found.append(_line("armed", armed, PLAIN if view.armed and not view.latched else pen(WARN)))
@@ -147,7 +147,8 @@ def _figures(risk: RiskView, trading: TradingView | None, now: int) -> list[Row]
         _line("down", f"{share(risk.drawdown)} from the peak, {share(risk.daily)} today"),
         _line("exposure", f"{share(risk.exposure, 1)} of equity, leverage "
                           f"{NOTHING if risk.leverage is None else f'{risk.leverage:.2f}'}"),
-        _line("VaR, ES", f"{plain(risk.var, 2)}, {plain(risk.es, 2)}{currency} in a day (95 %, {risk.samples} days)"),
+        _line("VaR, ES", f"{plain(risk.var, 2)}, {plain(risk.es, 2)}{currency} in a day (95 %, {risk.samples} days)"
+                         if risk.var is not None else f"not known: {risk.samples} days of prices are too few"),
         _line("trades", f"hit rate {share(risk.hit_rate, 0)}, mean R {r(risk.mean_r)} of the last {risk.trades}"),
         _line("ramp", f"{share(risk.ramp, 0)} of the size{f': {risk.ramp_told}' if risk.ramp_told else ''}"),
     ]  # fmt: skip

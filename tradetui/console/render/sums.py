@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from tradetui.console.render.cells import NOTHING, decimals
-from tradetui.console.render.pens import ASK, BAD, BID, BOLD, DOWN, FLAT, GOOD, LIVE, MODE_TEXT, PAPER, UP, WARN, pen
+from tradetui.console.render.pens import (
+    ASK,
+    BAD,
+    BID,
+    BOLD,
+    DOWN,
+    FAINT,
+    FLAT,
+    GOOD,
+    LIVE,
+    MODE_TEXT,
+    PAPER,
+    UP,
+    WARN,
+    pen,
+)
 
-MODES = {"paper": pen(PAPER), "testnet": pen(LIVE), "live": pen(BAD, attributes=BOLD)}
+MODES = {"paper": pen(FAINT), "testnet": pen(WARN), "live": pen(BAD, attributes=BOLD)}
 """Pens of a mode in a row: it is told by its word, the colour only adds to it."""
 
 STATES = {

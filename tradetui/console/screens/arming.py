@@ -32,8 +32,8 @@ class Armed(NamedTuple):
 def lines(view: TradingView) -> list[str]:
     """Return what somebody should know who arms: whose money, the state and why, every venue and what differs there."""
     mode = WORDS.get(view.mode, view.mode.upper())
-    whose = {"paper": "paper: no order leaves this machine", "live": "LIVE: this is real money"}
-    found = [f"Mode {mode}, {whose.get(view.mode, 'orders go to a test network')}. State {view.state.upper()}."]
+    whose = {"paper": "no order leaves this machine", "live": "this is REAL MONEY"}
+    found = [f"Mode {mode}: {whose.get(view.mode, 'orders go to a test network')}. State {view.state.upper()}."]
     found += [f"\u00b7 {each}" for each in view.reasons]
     if view.blind_s > 0:
         found.append(f"\u00b7 no engine ran for {view.blind_s:.0f} s; stops held here did not act in that time")

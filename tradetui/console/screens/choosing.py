@@ -46,7 +46,7 @@ class Choose(Dialog[str]):
         """Take the key of an answer; every other one that could be meant for it leaves."""
         found = next((way for way in self._ways if way.key == event.character), None)
         if found is not None:
-            self.dismiss(found.answer)
+            self.action_answer(found.answer)
         elif event.key in ("enter", "n", *OUT.split(",")):
             self.dismiss(None)
         else:
@@ -55,24 +55,28 @@ class Choose(Dialog[str]):
         event.prevent_default()
 
     def action_answer(self, answer: str) -> None:
-        """Close with an answer."""
-        self.dismiss(answer)
+        """Close with an answer, if there was time to read the question."""
+        if not self.early:
+            self.dismiss(answer)
 
 
 STEPS = {
     "up": 1, "k": 1, "down": -1, "j": -1, "pageup": 10, "pagedown": -10, "shift+up": 10, "shift+down": -10,
     "ctrl+up": 10, "ctrl+down": -10,
 }  # fmt: skip
-"""Keys that move a line, and by how many price steps."""
+"""Keys that move a line, and by how many steps."""
+
+TICKS = {"right": 1, "l": 1, "left": -1, "h": -1}
+"""Keys that move it by one price step of the instrument."""
 
 
 class Moving(Once[bool], ModalScreen[bool]):
     """Takes the keys while a line of the chart is in the hand; shows nothing itself. Answers whether to ask for it."""
 
-    def __init__(self, move: Callable[[int], None], other: Callable[[int], None]) -> None:
-        """`move` moves the line by price steps, `other` takes the next line, or the one before."""
+    def __init__(self, move: Callable[[int], None], other: Callable[[int], None], tick: Callable[[int], None]) -> None:
+        """`move` moves the line by steps, `tick` by price steps; `other` takes the next line, or the one before."""
         super().__init__()
-        self._move, self._other = move, other
+        self._move, self._other, self._tick = move, other, tick
 
     def on_key(self, event: events.Key) -> None:
         """Move, take another line, ask, or let go; a key that means none of these does nothing."""
@@ -80,6 +84,8 @@ class Moving(Once[bool], ModalScreen[bool]):
         event.prevent_default()
         if event.key in STEPS:
             self._move(STEPS[event.key])
+        elif event.key in TICKS:
+            self._tick(TICKS[event.key])
         elif event.key in ("tab", "A", "shift+tab"):
             self._other(-1 if event.key == "shift+tab" else 1)
         elif event.key == "enter":

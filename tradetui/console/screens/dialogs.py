@@ -5,6 +5,7 @@ How they look is in `themes/console.tcss`, which an app with these dialogs has t
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -63,6 +64,19 @@ class Dialog(Once[Answer], ModalScreen[Answer], Generic[Answer]):
     """A box in the middle of the screen."""
 
     TITLE_: ClassVar[str] = ""
+    READ_S: ClassVar[float] = 0.3
+    """Seconds for which a dialog has to be in sight before it takes an answer that acts."""
+
+    _since = float("inf")
+
+    def on_screen_resume(self) -> None:
+        """Count from here how long it is in sight."""
+        self._since = time.monotonic()
+
+    @property
+    def early(self) -> bool:
+        """Whether nobody can have read it yet: a key of now was meant for what was there before, or was pasted."""
+        return time.monotonic() - self._since < self.READ_S
 
     def compose(self) -> ComposeResult:
         """Put the content into a box."""
@@ -99,6 +113,10 @@ class Confirm(Dialog[bool]):
         self._question = question
         self._consequence = consequence
 
+    def box(self) -> Widget:
+        """Return a box as high as a long consequence needs it, as far as the lines of the account stay in sight."""
+        return Vertical(classes="box much" if len(self._consequence) > MUCH else "box")
+
     def content(self) -> Iterable[Widget]:
         """Return question, consequence, answers."""
         yield Static(drawn(self.app, self._question, LONG), classes="question")
@@ -112,8 +130,9 @@ class Confirm(Dialog[bool]):
         yield Choice("y", "yes", "answer(True)")
 
     def action_answer(self, answer: bool) -> None:
-        """Close with the answer."""
-        self.dismiss(answer)
+        """Close with the answer; yes only if there was time to read the question."""
+        if not (answer and self.early):
+            self.dismiss(answer)
 
     def action_leave(self) -> None:
         """Close with no."""

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PAUSE_S = 0.25
 """Seconds without a key before the engine is asked what it thinks of the order."""
 
+AGAIN_S = 2.0
+"""Seconds after which it is asked again: the market goes on."""
+
 NONE = "-"
 """A choice that says nothing."""
 
@@ -59,8 +62,7 @@ class Pick(Static, can_focus=True):
     """One of some choices; left and right go through them, and so does a letter they begin with."""
 
     BINDINGS: ClassVar = [
-        Binding("left,h", "go(-1)"), Binding("right,l,space", "go(1)"), Binding("up", "app.focus_previous"),
-        Binding("down", "app.focus_next"),
+        Binding("left,h", "go(-1)"), Binding("right,l,space", "go(1)"),
     ]  # fmt: skip
 
     def __init__(self, choices: Sequence[str], chosen: str, id_: str) -> None:
@@ -104,8 +106,22 @@ class Pick(Static, can_focus=True):
         self.action_go(1)
 
 
+def sized(wish: Wish) -> bool:
+    """Tell whether an order says how much."""
+    return bool(wish.get("quantity") or wish.get("size"))
+
+
+def figure(price: str) -> str:
+    """Return a price, an average without the decimals that no price has."""
+    value = number(price)
+    return plain(price, max(0, 7 - len(f"{value:.0f}"))) if value is not None and len(price) > 10 else plain(price)
+
+
 def told(view: PreviewView, currency: str) -> list[str]:
     """Return what the engine says of an order: what it costs and risks, what comes after, all that refuses it."""
+    said = [*(f"\u00d7 {each}" for each in view.refusals), *(f"\u00b7 {each}" for each in view.notes)]
+    if not view.price and said:
+        return said  # what it costs is not known
     slip = "" if view.slippage_bps is None else f", slippage {view.slippage_bps:.1f} bps"
     fee = f"{plain(view.fee)} {view.fee_asset}" if view.fee else "not known"
     after = "" if view.exposure_after is None else f", exposure {share(view.exposure_after, 1)} of equity"
@@ -113,11 +129,10 @@ def told(view: PreviewView, currency: str) -> list[str]:
     part = "" if view.risk_share is None else f" = {share(view.risk_share)} of equity"
     reward = f"; {plain(view.reward, 2)} {currency} at the target" if number(view.reward) else ""
     return [
-        f"{view.side} {plain(view.quantity)} at {plain(view.price)}: cost {plain(view.cost, 2)} {currency}, "
+        f"{view.side} {plain(view.quantity)} at {figure(view.price)}: cost {plain(view.cost, 2)} {currency}, "
         f"fee {fee}{slip}",
         f"at risk {risk}{part}{reward}; position after {plain(view.position_after)}{after}",
-        *(f"\u00d7 {each}" for each in view.refusals),
-        *(f"\u00b7 {each}" for each in view.notes),
+        *said,
     ]
 
 
@@ -125,22 +140,22 @@ class Ticket(Dialog[None]):
     """Fields of an order and what the engine says of it. Enter asks; nothing is sent before that is answered by yes."""
 
     BINDINGS: ClassVar = [
-        Binding("escape,ctrl+q,ctrl+c", "leave"), Binding("enter", "ask"), Binding("up", "app.focus_previous"),
-        Binding("down", "app.focus_next"),
+        Binding("escape,ctrl+q,ctrl+c", "leave"), Binding("enter", "ask"), Binding("up", "field(-1)"),
+        Binding("down", "field(1)"),
     ]  # fmt: skip
 
     def __init__(
         self,
         first: Wish,
         symbols: Sequence[str],
-        word: str,
+        heading: Callable[[], str],
         preview: Callable[[Wish], Awaitable[PreviewView]],
         ask: Callable[[Wish, PreviewView | None], None],
         currency: str,
     ) -> None:
-        """`first` are the values at the beginning, `word` the mode's; `ask` has the person confirm an order."""
+        """`first` are the values at the beginning, `heading` tells mode and state; `ask` has an order confirmed."""
         super().__init__()
-        self.TITLE_ = f"order {word}"  # type: ignore[misc]
+        self._heading = heading
         self._first, self._symbols, self._currency = first, tuple(symbols), currency
         self._preview, self._ask = preview, ask
         self._seen: tuple[Wish, PreviewView] | None = None
@@ -170,6 +185,7 @@ class Ticket(Dialog[None]):
         """Begin at the quantity."""
         self.query_one("#quantity").focus()
         self._look()
+        self.set_interval(AGAIN_S, self._look)
 
     # What is typed. -------------------------------------------------------------------------------------------------
 
@@ -216,6 +232,7 @@ class Ticket(Dialog[None]):
         self.set_timer(PAUSE_S, lambda: self._look() if number == self._number else None)
 
     def _look(self) -> None:
+        self.query_one(".box").border_title = Content(f"order {self._heading()}")
         try:
             wish = self.wish()
         except Unclear as unclear:
@@ -232,13 +249,21 @@ class Ticket(Dialog[None]):
             self._say([f"\u00d7 {error}"])
             return
         self._seen = wish, view
-        self._say(told(view, self._currency))
+        first = [] if sized(wish) else ["Type a quantity, or choose how to size it. By the settings it would be:"]
+        self._say([*first, *told(view, self._currency)])
 
     def _say(self, lines: Sequence[str]) -> None:
         text = "\n".join(drawn(self.app, line, LONG).plain for line in lines)
         self.query_one(".preview", Static).update(Content(text))
 
     # Keys. ----------------------------------------------------------------------------------------------------------
+
+    def action_field(self, steps: int) -> None:
+        """Go to the field below, or above: down one column, then the other."""
+        names = [field.name for field in (*FIELDS[::2], *FIELDS[1::2])]
+        focused = self.focused.id if self.focused is not None else None
+        at = names.index(focused) if focused in names else -1
+        self.query_one(f"#{names[(at + steps) % len(names)]}").focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Ask."""
@@ -252,7 +277,7 @@ class Ticket(Dialog[None]):
         except Unclear as unclear:
             self._say([str(unclear)])
             return
-        if not wish.get("quantity") and not wish.get("size"):
+        if not sized(wish):
             self._say(["expected a quantity, or how to size it"])
             return
         seen = self._seen[1] if self._seen is not None and self._seen[0] == wish else None
