@@ -6,6 +6,7 @@ costs in the quote asset, quantities in the base asset (in contracts' base asset
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -480,14 +481,19 @@ def units(text: str | float) -> int:
     Raises:
         ValueError: Not a plain finite number, or finer than 1e-8, or beyond 1e12.
     """
-    from decimal import Decimal
-
-    try:
-        value = Decimal(str(text)) * UNIT
-    except ArithmeticError as error:  # no number, or one beyond all bounds
-        raise ValueError(f"{text!r} is not a number") from error
-    if not value.is_finite() or abs(value) > 10**20:
+    match = _PLAIN.fullmatch(str(text).strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a number")
+    sign, whole, part, power = match[1], match[2] or "", match[3] or "", int(match[4] or 0)
+    if len(whole) + len(part) + abs(power) > 60:
         raise ValueError(f"{text!r} is not a number that can be traded")
-    if value != value.to_integral_value():
+    digits, shift = int(whole + part or "0"), 8 + power - len(part)
+    value, rest = (digits * int(10**shift), 0) if shift >= 0 else divmod(digits, int(10**-shift))
+    if rest:
         raise ValueError(f"{text} is finer than 1e-8")
-    return int(value)
+    if value > 10**20:
+        raise ValueError(f"{text!r} is not a number that can be traded")
+    return -value if sign == "-" else value
+
+
+_PLAIN = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,3}))?")

@@ -237,11 +237,10 @@ class Trading:
         if trader.outbox is not None:
             yield Part(name="outbox", run=missed(engine, "outbox", trader.outbox.run))
         yield Part(name="images", run=lambda: self._images_of(engine, trader))
-        for name, venue in self.venues.items():
-            yield Part(name=f"{name} account", run=missed(engine, f"{name} account", venue.run))
         for keeper in self.keepers:
-            name = f"{keeper.venue.name} reconciling"
-            yield Part(name=name, run=missed(engine, name, keeper.run))
+            name = keeper.venue.name
+            yield Part(name=f"{name} account", run=missed(engine, f"{name} account", keeper.follow))
+            yield Part(name=f"{name} reconciling", run=missed(engine, f"{name} reconciling", keeper.run))
 
     def signal(self, trader: Trader) -> KillSignal:
         """Return the kill switch that is a signal."""

@@ -7,6 +7,7 @@ answer is never taken for "nothing".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from engine.errors import ConsoleError
 from engine.execution.account import Account
 from engine.execution.reconcile import compare
 from engine.execution.venue import Venue
-from engine.orders import AccountEvent, ConditionChanged, Fill, KeyChecked, OrderEvent, QueryOrder, Reconciled
+from engine.orders import AccountEvent, ConditionChanged, Fill, KeyChecked, Mode, OrderEvent, QueryOrder, Reconciled
 from engine.types import SECOND
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,10 @@ BACK = 24 * 3600 * SECOND
 
 OVERLAP = 60 * SECOND
 """Fills are asked for from so long before, ns: stamps of a venue may be late."""
+
+
+FIRST_S = 10.0
+"""How long the private stream waits for the first reconciliation, which shows a person what differs."""
 
 
 class Keeper:
@@ -51,10 +56,21 @@ class Keeper:
         self._ask = ask
         self._now = now
         self._wake = asyncio.Event()
+        self._done = asyncio.Event()
+        self._wrong = ""
 
     def wake(self) -> None:
         """Reconcile now."""
         self._wake.set()
+
+    async def follow(self) -> None:
+        """Keep the venue's private stream until cancelled.
+
+        What happened before the start is left to the first reconciliation: the stream would only put it right.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._done.wait(), FIRST_S)
+        await self.venue.run()
 
     async def run(self) -> None:
         """Look after the venue until cancelled."""
@@ -71,13 +87,14 @@ class Keeper:
                 wait, pause = pause, min(2 * pause, EVERY_S)
             else:
                 wait, pause = EVERY_S, AGAIN_S
+                self._done.set()
             try:
                 await asyncio.wait_for(self._wake.wait(), wait)
             except TimeoutError:
                 continue
 
-    def _condition(self, text: str) -> None:
-        self._tell(ConditionChanged(name=f"reconcile {self.venue.name}", text=text, ts=self._now()))
+    def _condition(self, text: str, of: str = "reconcile") -> None:
+        self._tell(ConditionChanged(name=f"{of} {self.venue.name}", text=text, ts=self._now()))
 
     async def _check(self) -> None:
         found = await self.venue.check()
@@ -91,6 +108,14 @@ class Keeper:
                 rules=found.rules,
             )
         )
+        wrong = ""  # armed or not: a key can be changed at the venue at any time
+        if found.trade is False:
+            wrong = "may not trade: allow it at the venue, or use another key"
+        elif found.withdraw and self._account.mode is Mode.LIVE:
+            wrong = "may withdraw: take that from it at the venue, or make one that may only trade"
+        if wrong != self._wrong:
+            self._wrong = wrong
+            self._condition(f"the key of {self.venue.name} {wrong}" if wrong else "", "key")
 
     async def _reconcile(self) -> None:
         """Ask for everything, compare, and put right what differs; the core does each step by itself."""

@@ -108,16 +108,28 @@ def _cancel(turn: Turn, command: CancelOrders) -> str:
         chosen = [found]
     else:
         chosen = account.orders.open(command.symbol)
+    exits = [order for order in chosen if not command.order and _set_again(account, order)]
+    chosen = [order for order in chosen if order not in exits]
     for order in chosen:
         closing.cancel(turn, order)
     count = len(chosen) + withdrawn
-    return f"{count} order{'' if count == 1 else 's'} being cancelled" if count else "no order is open"
+    told = f"{count} order{'' if count == 1 else 's'} being cancelled" if count else "no order is open"
+    if exits:
+        names = ", ".join(sorted({order.spec.instrument for order in exits}))
+        return f"{told if count else 'nothing else is open'}; the exits of {names} stay (protect takes them away)"
+    return told
+
+
+def _set_again(account: Account, order: Order) -> bool:
+    """Whether an order is an exit that would be there again at once."""
+    acts = account.switches["exits"] and not account.halted
+    return order.spec.origin is Origin.EXIT and acts and order.spec.instrument in account.protections
 
 
 def _not_set_again(account: Account, order: Order) -> None:
     """Refuse to cancel an exit that would be there again at once."""
-    key, acts = order.spec.instrument, account.switches["exits"] and not account.halted
-    if order.spec.origin is Origin.EXIT and acts and key in account.protections:
+    key = order.spec.instrument
+    if _set_again(account, order):
         name = "stop-loss" if order.stop_price else "target"
         text = f"{order.id} holds the {name} of {key}, which would be set again at once"
         raise No("exit", f"{text}: take the {name} away (protect), or flatten")
@@ -247,7 +259,7 @@ def _arm(turn: Turn, command: Arm) -> str:
 def _disarm(turn: Turn, command: Disarm) -> str:
     turn.account.armed = False
     turn.journal("trading", {"armed": False, "reason": command.reason})
-    return "disarmed: no new risk; exits, stops and cancels go on"
+    return f"disarmed: no new risk; exits, stops and cancels go on{closing.withdraw_entries(turn)}"
 
 
 def _switch(turn: Turn, command: Switch) -> str:
@@ -264,7 +276,10 @@ def _switch(turn: Turn, command: Switch) -> str:
         turn.touched.update(dict.fromkeys(account.protections))
     if name == "exits" and not command.on:
         turn.notice("EXITS_OFF", "trading", "exits are switched off: stops that are not at a venue do not act")
-    return f"{name} {'on' if command.on else 'off'} (was {'on' if before else 'off'})"
+    gone = ""
+    if not command.on and name != "exits":
+        gone = closing.withdraw_entries(turn, "" if name in SWITCHES else name)
+    return f"{name} {'on' if command.on else 'off'} (was {'on' if before else 'off'}){gone}"
 
 
 def _limits(turn: Turn, command: SetLimits) -> str:
@@ -275,9 +290,11 @@ def _limits(turn: Turn, command: SetLimits) -> str:
         raise No("unknown_limit", f"{', '.join(unknown) or 'nothing'} is no limit; there are {', '.join(now)}")
     if not all(map(isfinite, command.values.values())):
         raise No("invalid_limit", "a limit is a finite number: nothing was changed")
+    for name, each in command.values.items():
+        if isinstance(now[name], int) and each != int(each):
+            raise No("invalid_limit", f"{name} is a whole number, and {each:g} is none: nothing was changed")
     given: dict[str, Any] = {
-        name: int(each) if isinstance(now[name], int) and each == int(each) else each
-        for name, each in command.values.items()
+        name: int(each) if isinstance(now[name], int) else each for name, each in command.values.items()
     }
     try:
         limits = msgspec.convert(now | given, Limits)

@@ -57,6 +57,22 @@ def change(
         turn.commands.append(ChangeOrder(order=approved, venue_id=order.venue_id))
 
 
+def withdraw_entries(turn: Turn, instrument: str = "") -> str:
+    """Cancel resting orders that would add risk, of one instrument or of all; return that, as a clause, or "".
+
+    Orders found at the venue are the person's own affair, and stay.
+    """
+    kept = (Origin.EXIT, Origin.FLATTEN, Origin.EXTERNAL)
+    entries = [
+        order
+        for order in turn.account.orders.open(instrument)
+        if not order.spec.reduce_only and order.spec.origin not in kept
+    ]
+    for order in entries:
+        cancel(turn, order)
+    return f"; {len(entries)} resting orders that would add risk are being cancelled" if entries else ""
+
+
 def begin(turn: Turn, instrument: str, reason: str, *, halting: bool = False) -> None:
     """Close a position: its orders first, then what is left, at the market."""
     yielding.withdraw(turn, instrument=instrument)

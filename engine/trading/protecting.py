@@ -10,18 +10,23 @@ import msgspec
 
 from engine.approval import Refused
 from engine.execution.lifecycle import OPEN, Order, OrderState
+from engine.execution.money import value
 from engine.operator import Protect
 from engine.orders import AmendRefused, Fill, OrderEvent, OrderSpec, OrderType, Origin, Side, decimal, units
 from engine.risk.exits import Protection
 from engine.risk.rules import round_price, round_quantity
+from engine.risk.wording import percent
 from engine.trading import closing
 from engine.trading.judging import judge, try_send
-from engine.trading.marks import mark_of, rules_known, rules_of
+from engine.trading.marks import mark_of, rate_of, rules_known, rules_of
 from engine.trading.turn import Turn
 from engine.types import SECOND
 
 AGAIN = 5 * SECOND
 """An exit that could not be sent is tried again after so long; until then it is watched here."""
+
+AGAIN_UNFIT = 600 * SECOND
+"""The same for one that the venue's rules do not allow."""
 
 TRAILING_MOST = 5000.0
 """Bps."""
@@ -150,10 +155,11 @@ def _held(
     refused = try_send(turn, spec)
     if refused is None:
         return account.orders.by_id[spec.id]
-    account.exits_again[key] = turn.now + AGAIN
+    pause = AGAIN_UNFIT if refused.reason == "rules" else AGAIN  # what is too small for the venue stays so for a while
+    account.exits_again[key] = turn.now + pause
     name = "stop-loss" if kind is OrderType.STOP else "target"
     text = f"the {name} of {key} at {decimal(price)} cannot rest at the venue: {refused.text}"
-    turn.notice("EXIT_REFUSED", key, text, f"it is watched here, and tried again in {AGAIN // SECOND} s")
+    turn.notice("EXIT_REFUSED", key, text, f"it is watched here, and tried again in {pause // SECOND} s")
     return None
 
 
@@ -229,6 +235,8 @@ def asked(turn: Turn, command: Protect) -> str:
     if not trailing <= TRAILING_MOST or not seconds <= TIME_STOP_MOST:
         raise ValueError("a trailing distance is at most 5000 bps, a time stop at most 31,536,000 s; negative is off")
     protection = account.protections.get(key)
+    if stop:
+        _bear(turn, key, stop, protection.stop if protection is not None else 0)
     if protection is None or protection.side is not side:
         protection = account.protections[key] = Protection(key, side)
     protection.set(
@@ -250,6 +258,29 @@ def asked(turn: Turn, command: Protect) -> str:
     if protection.closes_at:
         told.append(f"time stop in {(protection.closes_at - turn.now) / SECOND:g} s")
     return f"{key}: {', '.join(told) or 'no exits'}"
+
+
+def _bear(turn: Turn, key: str, stop: int, before: int) -> None:
+    """Find out whether a stop may be moved there.
+
+    Raises:
+        ValueError: The trade would lose more at it than before, and more than the limit.
+    """
+    account = turn.account
+    position = account.ledger_of(key).positions[key]
+    sign = 1 if position.quantity > 0 else -1
+    average, quantity = abs(position.average), abs(position.quantity)
+    rate = rate_of(turn.state, account, position.contract.settle)
+    if account.equity is None or rate is None:
+        return
+    limit = account.risk.limits.risk_per_trade
+    loss = value(rate, value((average - stop) * sign, quantity))
+    farther = not before or (before - stop) * sign > 0
+    if farther and loss > limit * account.equity:
+        raise ValueError(
+            f"at {decimal(stop)} the trade would lose {percent(loss / account.equity)} of equity, and the limit is "
+            f"{percent(limit)}: set a nearer stop, make the position smaller, or raise risk_per_trade"
+        )
 
 
 def _wanted(text: str) -> int | None:

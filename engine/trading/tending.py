@@ -121,7 +121,8 @@ def _equity(turn: Turn, second: int) -> None:
                 if not account.halted:
                     closing.halt(turn, breach.text, flatten=account.risk.drawdown_flattens)
             case "daily_loss":
-                turn.notice("DAILY_LOSS", "trading", breach.text, "no new risk today")
+                gone = closing.withdraw_entries(turn)
+                turn.notice("DAILY_LOSS", "trading", breach.text, f"no new risk today{gone}")
             case "unknown":
                 turn.notice("EQUITY_UNKNOWN", "trading", breach.text, "no new risk")
             case _:

@@ -19,6 +19,7 @@ from tradetui.console.hand import Hand, places
 from tradetui.console.intents import Wish, changed, sentence
 from tradetui.console.killing import KillSwitch
 from tradetui.console.render.instruments import pair
+from tradetui.console.render.sums import gain, plain
 from tradetui.console.screens.choosing import Choose, Way
 from tradetui.console.screens.dialogs import Confirm, Told
 
@@ -195,15 +196,15 @@ class Dealing:
 
         self._app.acts.run(asked())
 
-    def _ask(self, wish: Wish, view: PreviewView | None) -> None:
+    def _ask(self, wish: Wish, view: PreviewView) -> None:
         """Have the person confirm an order; a ticket below it is closed by yes."""
         from tradetui.console.screens.ticket import Ticket
         from tradetui.console.screens.ticket import told as preview_told
 
         trading, app = self.account.trading, self._app
         currency = trading.currency if trading is not None else ""
-        lines = preview_told(view, currency) if view is not None else ["What it costs and risks is not known yet."]
-        if view is not None and view.refusals:
+        lines = preview_told(view, currency)
+        if view.refusals:
             lines.insert(0, "As it stands the engine will refuse it.")
 
         def answered(yes: bool | None) -> None:
@@ -262,7 +263,7 @@ class Dealing:
             return
         held, here = self.account.positions, symbol or self._app.chosen_symbol()
         lines = [
-            f"{pair(each.instrument)}: {each.quantity} at {each.average}, open {each.unrealised or 'not known'}"
+            f"{pair(each.instrument)}: {plain(each.quantity)} at {plain(each.average)}, open {gain(each.unrealised)[0]}"
             for each in held
         ] or ["Nothing is held; open orders are cancelled."]
         lines.append("Closing is at the market, at whatever price it gives.")

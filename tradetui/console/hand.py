@@ -93,8 +93,8 @@ class Hand:
         if taken is not None:
             price = f"{taken.price:.{places(desk, desk.symbol)}f}"
             step = step_of(taken.before, tick(desk, desk.symbol))
-            keys = f"\u2191\u2193 {step:.10g}, page 10 of it, \u2190\u2192 a tick, tab next, enter asks, esc"
-            desk.hold = f"{taken.told}: {price}, was {taken.before:.10g}; {keys}"
+            keys = f"\u2191\u2193 {step:.10g}, page {10 * step:.10g}, \u2190\u2192 tick, tab next"
+            desk.hold = f"{taken.label}: {price}, was {taken.before:.10g}; enter asks, esc; {keys}"
         self._app.changed()
 
     def _moved(self, ask: bool | None) -> None:

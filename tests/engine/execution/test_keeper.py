@@ -42,12 +42,17 @@ class Desk:
         self.gone = ""
         self.since: list[int] = []
         self.asked = 0
+        self.followed = 0
+        self.withdraw: bool | None = False
+
+    async def run(self) -> None:
+        self.followed += 1
 
     async def check(self) -> Permissions:
         self.asked += 1
         if self.gone:
             raise FeedUnavailable(self.gone)
-        return Permissions(trade=True, withdraw=False, clock_ms=3.0)
+        return Permissions(trade=True, withdraw=self.withdraw, clock_ms=3.0)
 
     async def fills(self, instrument: str, since: int) -> tuple[Fill, ...]:
         assert instrument == KEY
@@ -117,6 +122,35 @@ async def test_it_tries_again_and_waits_longer_each_time(watch: Watch, monkeypat
     watch.desk.gone = "no route"
     await watch.run()
     assert watch.desk.asked > 2
+
+
+async def test_a_key_that_may_withdraw_ends_new_risk_also_while_armed(watch: Watch) -> None:
+    watch.account.mode = Mode.LIVE
+    await watch.run()
+    assert [each.name for each in watch.of(ConditionChanged)] == ["reconcile binance"]
+    for withdraw, said in ((True, "the key of binance may withdraw: take that from it"), (None, "")):
+        watch.desk.withdraw = withdraw
+        await watch.run()
+        last = [each for each in watch.of(ConditionChanged) if each.name == "key binance"][-1]
+        assert last.text.startswith(said)
+        assert bool(last.text) == bool(said)
+
+
+async def test_the_stream_leaves_what_was_before_to_the_first_reconciliation(watch: Watch) -> None:
+    watch.desk.gone = "no route"
+    following = asyncio.create_task(watch.keeper.follow())
+    await watch.run()
+    assert watch.desk.followed == 0
+    watch.desk.gone = ""
+    await watch.run()
+    await following
+    assert watch.desk.followed == 1
+
+
+async def test_without_one_the_stream_does_not_wait_for_ever(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "FIRST_S", 0.0)
+    await watch.keeper.follow()
+    assert watch.desk.followed == 1
 
 
 async def test_whoever_wants_it_now_gets_it_now(watch: Watch) -> None:

@@ -11,8 +11,20 @@ from engine.execution.account import Account
 from engine.execution.settings import PaperSettings, TradingSettings
 from engine.ingestion.markets import SPOT
 from engine.ingestion.symbols import guess
-from engine.operator import AmendOrder, CancelOrders, Flatten, Kill, OperatorAsked, PlaceOrder, Protect, Who
-from engine.orders import Answered, OrderType, Side, TradingState, units
+from engine.operator import (
+    AmendOrder,
+    CancelOrders,
+    Disarm,
+    Flatten,
+    Kill,
+    OperatorAsked,
+    PlaceOrder,
+    Protect,
+    SetLimits,
+    Switch,
+    Who,
+)
+from engine.orders import Answered, OrderType, Origin, Side, TradingState, units
 from engine.risk.limits import Exits, Limits, RiskSettings
 from engine.trading.turn import state_of
 from engine.types import SECOND
@@ -166,13 +178,13 @@ def test_what_was_sold_is_at_risk_no_more():
     assert floor.account.quantity(PERPETUAL) == units("0.003")
 
 
-@pytest.mark.parametrize("stop", ["30000", "off"])
+@pytest.mark.parametrize("stop", ["59000", "off"])
 def test_a_stop_that_was_moved_away_leaves_no_room_for_more(stop: str):
-    """0.03 at 60,000 lose 3 USDT at 59,900, 36 two percent away, and 900 at 30,000; 50 may be lost."""
+    """0.03 at 60,000 lose 3 USDT at 59,900, 30 at 59,000, 36 two percent away; 50 may be lost."""
     floor = Floor(msgspec.structs.replace(LIMITS, max_position=0.5))
     assert send(floor, PERPETUAL, Asked("buy", "0.03", loss="59900")) == ""
     floor.wait()
-    more = Asked("buy", "0.02", loss="59100")  # 18
+    more = Asked("buy", "0.03", loss="59250")  # 22.5
     assert floor.ask(Protect(symbol=PERPETUAL, stop_loss=stop)).code == ""
     floor.wait()
     assert send(floor, PERPETUAL, more) == "risk_per_trade"
@@ -232,3 +244,54 @@ def test_an_exit_is_moved_and_taken_away_as_what_it_is():
     assert floor.ask(Protect(symbol=PERPETUAL, stop_loss="off")).code == ""
     floor.wait()
     assert floor.account.orders.open(PERPETUAL) == []
+
+
+def test_a_stop_may_not_be_moved_to_where_more_would_be_lost_than_may_be():
+    floor = Floor(msgspec.structs.replace(LIMITS, max_position=0.5))
+    assert send(floor, PERPETUAL, Asked("buy", "0.03", loss="59900")) == ""
+    floor.wait()
+    answer = floor.ask(Protect(symbol=PERPETUAL, stop_loss="30000"))
+    assert answer.code == "invalid_argument"
+    assert "the trade would lose 9 % of equity, and the limit is 0.5 %" in answer.text
+    assert floor.account.protections[PERPETUAL].stop == units("59900")
+
+
+@pytest.mark.parametrize("command", [Disarm(), Switch(name="entries", on=False), Switch(name=PERPETUAL, on=False)])
+def test_who_wants_no_new_risk_has_resting_entries_taken_back_and_exits_left(command: Disarm | Switch):
+    floor = Floor(msgspec.structs.replace(LIMITS, max_position=0.5))
+    assert send(floor, PERPETUAL, Asked("buy", "0.01", loss="59900")) == ""
+    assert send(floor, PERPETUAL, Asked("buy", "0.01", "limit", "59950", loss="59900")) == ""
+    floor.wait()
+    answer = floor.ask(command)
+    assert "; 1 resting orders that would add risk are being cancelled" in answer.text
+    floor.wait()
+    [stop] = floor.account.orders.open(PERPETUAL)
+    assert stop.spec.origin is Origin.EXIT
+
+
+def test_all_orders_are_cancelled_but_the_exits_that_would_be_set_again():
+    floor = Floor(msgspec.structs.replace(LIMITS, max_position=0.5))
+    assert send(floor, PERPETUAL, Asked("buy", "0.01", loss="59900")) == ""
+    assert send(floor, PERPETUAL, Asked("buy", "0.01", "limit", "59950", loss="59900")) == ""
+    floor.wait()
+    said = floor.ask(CancelOrders(all=True)).text
+    assert said == f"1 order being cancelled; the exits of {PERPETUAL} stay (protect takes them away)"
+    floor.wait()
+    assert [order.spec.origin for order in floor.account.orders.open()] == [Origin.EXIT]
+    said = floor.ask(CancelOrders(all=True)).text
+    assert said == f"nothing else is open; the exits of {PERPETUAL} stay (protect takes them away)"
+
+
+def test_a_count_is_a_whole_number():
+    answer = Floor(LIMITS).ask(SetLimits(values={"orders_per_minute": 2.5}))
+    assert (answer.code, answer.text) == (
+        "invalid_limit", "orders_per_minute is a whole number, and 2.5 is none: nothing was changed"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["1_0", "١", "0.01" + "0" * 30 + "1", "nan", "inf", "0x10", "", ".", "1e999999", "1e13"]
+)
+def test_what_is_no_plain_number_is_none(text: str):
+    with pytest.raises(ValueError, match=r"not a number|finer than 1e-8"):
+        units(text)

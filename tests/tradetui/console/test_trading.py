@@ -14,9 +14,13 @@ from textual.widgets import Static
 from tests.tradetui import account_rows as rows
 from tests.tradetui.console.consoles import SIZES, Shown, console
 from tests.tradetui.fake_engine import FakeEngine, alert, market
+from tradetui.console.holdings import held, marks
 from tradetui.console.keymap import ACTS, KEYS
 from tradetui.console.killing import KillSwitch
 from tradetui.console.layout import TRADING
+from tradetui.console.screens.choosing import Choose
+from tradetui.console.screens.dialogs import Confirm, Dialog
+from tradetui.console.screens.ticket import FIELDS, Pick, Ticket
 from tradetui.console.view import View
 from tradetui.places import Places, places
 
@@ -176,7 +180,7 @@ async def test_cancelling_asks_which(here: Places) -> None:
 async def test_flattening_asks_what(here: Places) -> None:
     async with trading(here) as (engine, shown):
         await shown.press("F")
-        await shown.sees("ETH/USDT: 0.5 at 2682.5, open -0.25")
+        await shown.sees("ETH/USDT: 0.5 at 2,682.5, open \u25bc-0.25")
         await shown.press("n")
         shown.app.enter("flatten all")
         await shown.sees("PAPER: flatten all 1 position?")
@@ -323,14 +327,14 @@ async def test_every_refusal_is_shown_whole(here: Places) -> None:
 @pytest.mark.parametrize(
     ("lines", "told", "command"),
     [
-        (0, "take profit 2684.02 for ETH/USDT", ("protect", {"symbol": ETH, "take_profit": "2684.02"})),
-        (1, "price 2682.27", ("amend", {"order": "k3x-5", "price": "2682.27"})),
-        (2, "stop-loss 2681.97", ("protect", {"symbol": ETH, "stop_loss": "2681.97"})),
+        (0, "take profit 2684.41 for ETH/USDT", ("protect", {"symbol": ETH, "take_profit": "2684.41"})),
+        (1, "price 2682.66", ("amend", {"order": "k3x-5", "price": "2682.66"})),
+        (2, "stop-loss 2682.36", ("protect", {"symbol": ETH, "stop_loss": "2682.36"})),
     ],
 )
 async def test_a_line_is_moved_by_keys(here: Places, lines: int, told: str, command: tuple[str, Any]) -> None:
     async with trading(here) as (engine, shown):
-        await shown.press("A", *(["tab"] * lines), "up", "up", "pageup", "pagedown")
+        await shown.press("A", *(["tab"] * lines), "up", "up", "pageup", "pagedown", "right")
         assert shown.app.desk.hold
         await shown.press("enter")
         await shown.sees(told)
@@ -346,7 +350,7 @@ async def test_the_chosen_order_comes_into_the_hand(here: Places) -> None:
         assert shown.app.desk.taken is not None
         assert shown.app.desk.taken.what == "stop_loss", "the stop order is that of the position"
         assert shown.app.desk.view.pane == "chart2"
-        await shown.sees("stop 0.5 \u25bc-0.28: 2681.95, was 2681.95")
+        await shown.sees("stop 0.5: 2681.95, was 2681.95; enter asks")
 
 
 async def test_a_line_is_let_go(here: Places) -> None:
@@ -429,3 +433,85 @@ async def test_dialogs(here: Places, name: str, size: tuple[int, int], golden: C
         text = "\n".join(line[box.x : box.right].rstrip() for line in lines[box.y : box.bottom]) + "\n"
         assert box.bottom <= size[1]
         golden(Path(__file__).parent / "goldens" / f"{name}-{size[0]}x{size[1]}.txt", text)
+
+
+# What a person did not mean. ----------------------------------------------------------------------------------------
+
+
+async def test_an_answer_before_anybody_can_have_read_the_question_is_none(
+    here: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with trading(here, trading=rows.trading(state="active", armed=True, reasons=())) as (engine, shown):
+        monkeypatch.setattr(Dialog, "READ_S", 3600.0)
+        for keys in (("F", "s"), ("F", "a"), ("C", "a")):
+            await shown.press(*keys)
+            assert isinstance(shown.app.screen, Choose)
+            await shown.press("escape")
+        shown.app.dealing.disarm()
+        await shown.press("y")
+        assert isinstance(shown.app.screen, Confirm)
+        await shown.press("n")  # what does nothing is taken at once
+        assert len(shown.app.screen_stack) == 1
+        assert not asked(engine)
+
+
+@pytest.mark.parametrize("keys", [("B",), ("F",), ("C",), ("A",)])
+async def test_what_was_asked_of_an_engine_is_not_asked_of_another(here: Places, keys: tuple[str, ...]) -> None:
+    async with trading(here) as (engine, shown):
+        await shown.press(*keys)
+        assert len(shown.app.screen_stack) == 2
+        shown.app.link.pid += 1
+        await shown.sees("another engine is attached")
+        assert len(shown.app.screen_stack) == 1
+        assert shown.app.desk.taken is None
+        assert not asked(engine)
+
+
+async def test_a_yes_to_another_engine_asks_nothing(here: Places) -> None:
+    async with trading(here) as (engine, shown):
+        shown.app.dealing.disarm()
+        await shown.pilot.pause()
+        shown.app.link.started += 1
+        assert isinstance(shown.app.screen, Confirm)
+        shown.app.screen.action_answer(True)
+        await shown.sees("not asked: another engine")
+        assert not asked(engine)
+
+
+async def test_a_refusal_waits_until_the_dialog_in_front_of_it_is_closed(here: Places) -> None:
+    async with trading(here) as (_engine, shown):
+        await shown.press("B")
+        shown.app.dealing.tell("refused", ["the whole of the reason"])
+        assert isinstance(shown.app.screen, Ticket)
+        await shown.press("escape")
+        await shown.pilot.pause(0.3)
+        assert "the whole of the reason" in said(shown)
+
+
+async def test_a_ticket_is_for_the_instrument_on_the_desk_even_if_it_is_not_traded(here: Places) -> None:
+    async with trading(here, trading=rows.trading(instruments=(ETH,))) as (_engine, shown):
+        shown.app.symbol(BTC)
+        await shown.press("B")
+        assert shown.app.screen.query_one("#symbol", Pick).value == BTC
+
+
+async def test_down_goes_down_a_column_of_the_ticket(here: Places) -> None:
+    async with trading(here) as (_engine, shown):
+        await shown.press("B")
+        seen = []
+        for _ in range(len(FIELDS)):
+            await shown.press("down")
+            assert shown.app.screen.focused is not None
+            seen.append(shown.app.screen.focused.id)
+        assert seen[:4] == ["size", "time_in_force", "take_profit", "time_stop_s"]
+        assert sorted(map(str, seen)) == sorted(field.name for field in FIELDS)
+
+
+async def test_after_a_halt_stop_and_target_are_told_as_off(here: Places) -> None:
+    halted = rows.trading(state="halted", latched=True, reasons=("the kill switch holds",))
+    async with trading(here, (200, 60), trading=halted) as (_engine, shown):
+        line = next(line for line in shown.screen if "\u25b2 LONG" in line)
+        assert line.count(" off ") == 2
+        labels = [each.label for each in held(shown.app.link.account, ETH)]
+        assert [each for each in labels if " OFF " in each] == ["stop OFF 0.5", "target OFF 0.5"]
+        assert len(marks(shown.app.link.account, ETH)) == 1  # the order of a person

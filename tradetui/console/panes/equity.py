@@ -33,6 +33,7 @@ class EquityPane(Pane):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, "equity")
         self._points: Points = ()
+        self._deepest = 0.0
         self._drawn_at = -PAUSE_S
 
     def condition(self) -> Condition | None:
@@ -50,7 +51,7 @@ class EquityPane(Pane):
             return ""
         if not self.desk.news.fresh("equity"):
             return "old"
-        return f"down {share(self._points[-1][2])}, at most {share(max(point[2] for point in self._points))}"
+        return f"down {share(self._points[-1][2])}, at most {share(self._deepest)}"
 
     def version(self) -> object:
         """Return the points; new ones wait until some seconds have passed since those before."""
@@ -59,7 +60,8 @@ class EquityPane(Pane):
             points = self._curve()
             if points != self._points:
                 self._points, self._drawn_at = points, now
-        return self._points, silent(self.desk)
+                self._deepest = max((point[2] for point in points), default=0.0)
+        return self._drawn_at, silent(self.desk)
 
     def _curve(self) -> Points:
         """Return the points that are kept, and what the account is worth now."""

@@ -98,8 +98,9 @@ def draw(frame: Frame, overlay: Overlay, slots: Slots, view: Viewport, scale: Sc
         _turns(frame, overlay.turns, slots, view, scale)
     for line in overlay.lines:
         _line(frame, line, view, scale, look)
+    top = 1 if overlay.legend else 0
     for level in overlay.levels:
-        _level(frame, level, scale, places, look)
+        _level(frame, level, scale, places, look, top)
     if overlay.profile is not None:
         _profile(frame, overlay.profile, scale, look)
 
@@ -174,13 +175,13 @@ def _line(frame: Frame, line: Drawn, view: Viewport, scale: Scale, look: Look) -
 # Levels, pivots, volume. --------------------------------------------------------------------------------------------
 
 
-def _level(frame: Frame, level: Level, scale: Scale, places: int, look: Look) -> None:
+def _level(frame: Frame, level: Level, scale: Scale, places: int, look: Look, top: int) -> None:
     at = float(scale.rows(np.array([level.price]), frame.height)[0])
     text = f"{level.label} {money(level.price, places)}"
     own = pen(level.colour, attributes=BOLD if level.held else 0)
     if not 0 <= at < frame.height:
         if level.own or level.held:
-            _beyond(frame, text, own, look, above=at >= frame.height)
+            _beyond(frame, text, own, look, top if at >= frame.height else None)
         return
     row = frame.height - 1 - int(at)
     if level.held:
@@ -195,7 +196,7 @@ def _level(frame: Frame, level: Level, scale: Scale, places: int, look: Look) ->
             break
     else:
         if level.own:
-            _beside(frame, (row - 1, row + 1), text, own)
+            _beside(frame, (row + away for away in (-1, 1, -2, 2, -3, 3)), text, own)
     frame.glyphs[row, free] = "-" if look.ascii else "\u254c"
     frame.pens[row, free] = own
 
@@ -207,11 +208,12 @@ def _beside(frame: Frame, rows: Iterable[int], text: str, own: int) -> None:
             return
 
 
-def _beyond(frame: Frame, text: str, own: int, look: Look, *, above: bool) -> None:
-    """Name a price of one's own that lies above or below what is in sight, at that edge."""
+def _beyond(frame: Frame, text: str, own: int, look: Look, top: int | None) -> None:
+    """Name a price of one's own that is not in sight, at the edge that it lies beyond: from row `top`, or the lower."""
+    above = top is not None
     arrow = ("^" if above else "v") if look.ascii else "\u2191" if above else "\u2193"
-    rows = range(min(3, frame.height)) if above else range(frame.height - 1, max(frame.height - 4, -1), -1)
-    _beside(frame, rows, f"{arrow} {text}", own)
+    rows = range(frame.height - 1, max(frame.height - 4, -1), -1) if top is None else range(top, top + 3)
+    _beside(frame, rows, f" {arrow} {text}", own)
 
 
 def _turns(frame: Frame, turns: tuple[Turn, ...], slots: Slots, view: Viewport, scale: Scale) -> None:

@@ -150,7 +150,7 @@ class Ticket(Dialog[None]):
         symbols: Sequence[str],
         heading: Callable[[], str],
         preview: Callable[[Wish], Awaitable[PreviewView]],
-        ask: Callable[[Wish, PreviewView | None], None],
+        ask: Callable[[Wish, PreviewView], None],
         currency: str,
     ) -> None:
         """`first` are the values at the beginning, `heading` tells mode and state; `ask` has an order confirmed."""
@@ -240,8 +240,8 @@ class Ticket(Dialog[None]):
             return
         self.run_worker(self._asked(wish), exclusive=True)
 
-    async def _asked(self, wish: Wish) -> None:
-        """Have the engine look at it, and say what it says."""
+    async def _asked(self, wish: Wish, *, ask: bool = False) -> None:
+        """Have the engine look at it, and say what it says; `ask`: then have the order confirmed."""
         try:
             view = await self._preview(wish)
         except ConsoleError as error:
@@ -251,6 +251,8 @@ class Ticket(Dialog[None]):
         self._seen = wish, view
         first = [] if sized(wish) else ["Type a quantity, or choose how to size it. By the settings it would be:"]
         self._say([*first, *told(view, self._currency)])
+        if ask and self.is_current:
+            self._ask(wish, view)
 
     def _say(self, lines: Sequence[str]) -> None:
         text = "\n".join(drawn(self.app, line, LONG).plain for line in lines)
@@ -271,7 +273,7 @@ class Ticket(Dialog[None]):
         self.action_ask()
 
     def action_ask(self) -> None:
-        """Have the person confirm the order, with what the engine said of just this one."""
+        """Have the person confirm the order, with what the engine says of just this one."""
         try:
             wish = self.wish()
         except Unclear as unclear:
@@ -280,5 +282,7 @@ class Ticket(Dialog[None]):
         if not sized(wish):
             self._say(["expected a quantity, or how to size it"])
             return
-        seen = self._seen[1] if self._seen is not None and self._seen[0] == wish else None
-        self._ask(wish, seen)
+        if self._seen is not None and self._seen[0] == wish:
+            self._ask(wish, self._seen[1])
+        else:
+            self.run_worker(self._asked(wish, ask=True), exclusive=True)

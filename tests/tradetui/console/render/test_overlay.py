@@ -166,3 +166,18 @@ def test_an_indicator_of_its_own_fits_its_rows_whatever_its_values(values: list[
             float(text.strip("\u2502\u251c ").replace(",", "")) for text in side.lines() if text.strip("\u2502\u251c ")
         ]
         assert all(above >= below for above, below in pairwise(ticks))
+
+
+@pytest.mark.parametrize("look", [PLAIN, Look(ascii=True)])
+def test_a_price_of_ones_own_is_named_even_if_it_is_not_in_sight(look: Look) -> None:
+    made = slots(series([(5, 6, 4, 5)] * 5), MINUTE)
+    view = viewport(40, 1.0, 5, None)
+    frame = Frame.blank(40, 10)
+    prices = {"BUY 1": 99.0, "target 1": 50.0, "stop 1": -3.0, "SELL 1": 5.2, "SELL 2": 5.1}
+    levels = tuple(Level(price, label, colour_of(1), own=True) for label, price in prices.items())
+    overlay.draw(frame, Overlay(levels=levels), made, view, Scale(0, 10), 2, look)
+    lines, up, down = frame.lines(), "^" if look.ascii else "\u2191", "v" if look.ascii else "\u2193"
+    assert f"{up} BUY 1 99.00" in lines[0] or f"{up} BUY 1 99.00" in lines[1]
+    assert any(f"{up} target 1 50.00" in line for line in lines[:3])
+    assert f"{down} stop 1 -3.00" in lines[9]
+    assert all(any(f"{label} {prices[label]:.2f}" in line for line in lines[3:6]) for label in ("SELL 1", "SELL 2"))
