@@ -33,6 +33,9 @@ from tradetui.redaction import redactor
 WITHIN_S = 10.0
 """Time for everything; a venue that does not answer by then is reported as not done."""
 
+LATCH_S = 0.4
+"""Time for the latch to be on disk; a disk that takes longer is waited for no more."""
+
 STORED_S = 1.0
 """Time for the database to say what is ours."""
 
@@ -89,12 +92,9 @@ def kill(
     began = time.monotonic()
     reason = told(_without_keys(reason, environment))
     report = KillReport(profile=places.profile, mode="", reason=reason, flatten=bool(flatten))
-    try:
-        places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        report.latch = Latch(places.latch).close(reason)
-        report.latched = True
-    except OSError as error:
-        report.latch = f"{places.latch}: {error.strerror or error}"
+    closing = Beside(lambda: _closed(places, reason))  # a disk that hangs must not keep us from the venues
+    report.latch = closing.result(LATCH_S) or f"{places.latch}: {_wrong_with(closing)}"
+    report.latched = closing.done and closing.error is None
     latched = time.monotonic()
     found = _card(places, card, report)
     report.mode = found.mode
@@ -114,8 +114,19 @@ def kill(
     if report.latched:
         _engine(places, report, holder, telling.result(engine.CONFIRM_S + 0.2))
     report.ms = (time.monotonic() - began) * 1000
-    _keep(places, report)
+    Beside(lambda: _keep(places, report)).result(LATCH_S)
     return report
+
+
+def _closed(places: Places, reason: str) -> str:
+    places.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Latch(places.latch).close(reason)
+
+
+def _wrong_with(closing: Beside[str]) -> str:
+    if not closing.done:
+        return f"the disk did not answer within {LATCH_S:g} s"
+    return str(getattr(closing.error, "strerror", None) or closing.error)
 
 
 def _without_keys(reason: str, environment: Mapping[str, str]) -> str:

@@ -121,6 +121,7 @@ def test_the_engine_dies_and_a_person_starts_another(world: World) -> None:
     assert not world.pid(), "it was started again without being asked"
     desk.press("E")
     desk.sees("Start an engine")
+    desk.read(0.4)  # a dialog takes no yes before anybody can have read it
     desk.press("y")
     desk.sees("new engine (pid")
     desk.sees("before it pid", 5)
