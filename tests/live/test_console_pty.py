@@ -100,6 +100,7 @@ def test_it_starts_an_engine_that_stays(world: World) -> None:
     assert alive(pid), "no is the default"
     again.press("E")
     again.sees("Stop the engine")
+    again.read(0.4)
     again.press("y")
     again.sees("stopped from this console")
     assert until(lambda: not alive(pid))

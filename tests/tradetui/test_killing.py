@@ -25,6 +25,7 @@ from engine.orders import UNIT, Fill, Liquidity, OrderFilled, Side
 from tests.support.venue import KEY, SECRET, Venue, serve
 from tests.support.venue.instruments import KINDS
 from tests.support.venue.orders import Order, Wanted
+from tradetui import killing
 from tradetui.config import load
 from tradetui.kill import bybit, line
 from tradetui.kill.card import KillCard, VenueCard, make_card, read_card, write_card
@@ -418,6 +419,27 @@ async def test_where_the_latch_cannot_be_closed_an_engine_that_does_not_answer_i
     assert "was ended" in report.engine
     assert "Read-only file system" in " ".join(report.troubles)
     assert await asyncio.to_thread(busy.wait, 5) == -signal.SIGKILL
+
+
+async def test_a_disk_that_hangs_does_not_keep_it_from_the_rest(place: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    thawed = threading.Event()
+    monkeypatch.setattr(Latch, "close", lambda *_: str(thawed.wait(60)))
+    monkeypatch.setattr(killing, "_keep", lambda *_: thawed.wait(60))
+    monkeypatch.setattr(killing, "LATCH_S", 0.01)
+    report = await asyncio.to_thread(kill, place, reason="x", environment={})
+    thawed.set()
+    assert not report.done
+    assert "the disk did not answer" in " ".join(report.troubles)
+
+
+async def test_a_key_that_was_pasted_into_the_reason_is_not_kept(place: Places) -> None:
+    said = "leaked pasted-secret-77 \x1b[31m"
+    environment = {"TRADETUI_BINANCE_API_KEY": "pasted-key-77", "TRADETUI_BINANCE_API_SECRET": "pasted-secret-77"}
+    report = await asyncio.to_thread(kill, place, reason=said, environment=environment)
+    assert report.reason == "leaked *** ?[31m"
+    kept = place.latch.read_text() + place.kills.read_text()
+    assert "pasted-secret" not in kept
+    assert "leaked ***" in kept
 
 
 async def test_with_broken_settings_it_still_latches_and_goes_by_what_the_engine_left(

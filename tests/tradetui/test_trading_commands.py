@@ -35,8 +35,12 @@ from engine.server import Attributed
 from engine.text import inert
 from engine.tradingviews import PreviewView
 from tradetui import trading_commands as module
+from tradetui.credentials import Credentials, Secret
 from tradetui.latch import Latch
+from tradetui.redaction import redactor
 from tradetui.trading_commands import KillSignal, trading_commands
+
+KEYS = Credentials(api_key=Secret("marked-key-9"), api_secret=Secret("marked-secret-9"), source="a test")
 
 ANNA = Who(user="anna", client="console", pid=7)
 BTC = "binance:BTC/USDT"
@@ -286,3 +290,14 @@ def test_every_command_takes_the_arguments_of_what_it_asks(core: Core) -> None:
         name: fields for name, fields in kinds.items() if name != "limits"
     }
     assert set(core.commands) == {*kinds, "preview"}
+
+
+async def test_what_people_write_is_kept_without_secrets_and_control_characters(core: Core) -> None:
+    core.commands = trading_commands(core.ask, core.latch, lambda order: PREVIEW, redactor({"binance": KEYS}))
+    await core.do("disarm", reason="my secret is marked-secret-9")
+    assert core.last == Disarm(reason="my secret is ***")
+    await core.do("kill", reason="marked-key-9")
+    assert core.last == Kill(reason="***")
+    assert "marked" not in core.latch.closed()
+    await core.do("limits", **{"\x1b[31m\nmarked-key-9": 1.0})
+    assert core.last == SetLimits(values={"?[31m ***": 1.0})

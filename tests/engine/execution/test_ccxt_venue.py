@@ -471,6 +471,15 @@ async def test_no_key_is_in_anything_that_is_said(kind: str, caplog: pytest.LogC
         assert len(said[0].reason) < 300
 
 
+async def test_what_a_venue_echoes_is_cleaned_before_it_is_cut() -> None:
+    async with desk("binance", clean=lambda text: text.replace("quoted%2Fsecret", "***")) as at:
+        at.fault("refuse", "submit", code="-2010", text="x" * 190 + "quoted%2Fsecret\x1b[31m")
+        said = await at.submit(at.spec())
+        assert isinstance(said, OrderRejected)
+        assert "quoted" not in said.reason
+        assert "***" in said.reason
+
+
 def test_what_cannot_be_opened_is_said() -> None:
     def made(name: str, mode: Mode = Mode.LIVE) -> CcxtVenue:
         return CcxtVenue(name, [], lambda: "", lambda: "", mode=mode, sink=lambda _: None)
