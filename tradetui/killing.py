@@ -98,6 +98,10 @@ def kill(
     latched = time.monotonic()
     found = _card(places, card, report)
     report.mode = found.mode
+    if found.earlier:
+        report.notes.append(
+            f"an earlier engine of this profile traded {found.earlier}: what it left there is not touched; look there"
+        )
     report.flatten = found.flatten if flatten is None else flatten
     holder = engine.running(places)
     real = bool(found.venues)

@@ -252,7 +252,9 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
     status = account.venues.get(event.venue)
     if status is not None:
         status.reconciled = status.complete = event.ts
-        status.differences = event.differences
+        found = event.differences
+        # Whoever arms has to see what the start has found, not what has come since alone.
+        status.differences = found if account.armed else tuple(dict.fromkeys((*status.differences, *found)))[-50:]
     account.mismatched = {key for key in account.mismatched if not key.startswith(f"{event.venue}:")}
     account.mismatched.update(event.position_mismatch)
     account.conditions.pop(f"reconcile {event.venue}", None)

@@ -421,6 +421,17 @@ async def test_where_the_latch_cannot_be_closed_an_engine_that_does_not_answer_i
     assert await asyncio.to_thread(busy.wait, 5) == -signal.SIGKILL
 
 
+async def test_what_a_live_engine_left_is_spoken_of_after_one_on_paper(place: Places) -> None:
+    write_card(place.kill_card, make_card("live", ("binance:BTC/USDT", "bybit:BTC/USDT")))
+    for _ in range(2):
+        write_card(place.kill_card, make_card("paper", ("binance:BTC/USDT",)))
+    report = await asyncio.to_thread(kill, place, environment={})
+    assert report.done
+    assert "traded live at binance, bybit: what it left there is not touched" in report.notes[0]
+    write_card(place.kill_card, make_card("live", ("binance:BTC/USDT",)))
+    assert read_card(place.kill_card) == make_card("live", ("binance:BTC/USDT",))
+
+
 async def test_a_disk_that_hangs_does_not_keep_it_from_the_rest(place: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     thawed = threading.Event()
     monkeypatch.setattr(Latch, "close", lambda *_: str(thawed.wait(60)))

@@ -188,7 +188,7 @@ class ConsoleApp(DeskKeys):
         if now - self._kept_at >= KEEP_S:
             self.keep()
         self._ring()
-        self.dealing.look()
+        self.dealing.questions.look()
         if self._terminal is not None:
             self._terminal.look()
             if self._terminal.behind(self):

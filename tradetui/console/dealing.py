@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,14 +18,13 @@ from tradetui.console.account import described
 from tradetui.console.hand import Hand, places
 from tradetui.console.intents import Wish, changed, sentence
 from tradetui.console.killing import KillSwitch
+from tradetui.console.questions import Questions
 from tradetui.console.render.instruments import pair
 from tradetui.console.render.sums import gain, plain
 from tradetui.console.screens.choosing import Choose, Way
-from tradetui.console.screens.dialogs import Confirm, Told
+from tradetui.console.screens.dialogs import Confirm
 
 if TYPE_CHECKING:
-    from textual.screen import Screen
-
     from engine.tradingviews import PreviewView, TradingView
     from tradetui.console.account import Account
     from tradetui.console.app import ConsoleApp
@@ -34,11 +33,7 @@ if TYPE_CHECKING:
 
 EXITS_OFF = "Stops and targets are then watched by nobody but you."
 
-Answer = TypeVar("Answer")
-
 AGAIN = "The stop and target of a position are set again while it is held: move them, or flatten."
-
-ANOTHER = "another engine is attached than the one that was looked at"
 
 
 class Dealing:
@@ -47,9 +42,7 @@ class Dealing:
     def __init__(self, app: ConsoleApp) -> None:
         self._app = app
         self._numbers = itertools.count(1)
-        self._asking: tuple[Screen[Any], tuple[int, int]] | None = None
-        """The lowest dialog about trading that is open, and the engine that it is about."""
-        self._untold: list[Told] = []
+        self.questions = Questions(app)
         self.hand = Hand(app, self)
         self.kill_switch = KillSwitch(app)
 
@@ -76,41 +69,6 @@ class Dealing:
         self._app.desk.say(text)
         self._app.changed()
 
-    def tell(self, title: str, lines: list[str]) -> None:
-        """Tell something whole: now, or when no dialog is open any more."""
-        self._untold.append(Told(title, lines))
-        self.look()
-
-    def ask(self, screen: Screen[Answer], answered: Callable[[Answer | None], None]) -> None:
-        """Show a dialog about trading; what is answered is about the engine of now, or is not asked of any."""
-        link, app = self._app.link, self._app
-        about = link.pid, link.started
-
-        def answer(given: Answer | None) -> None:
-            if given and (link.pid, link.started) != about:
-                self.say(f"not asked: {ANOTHER}")
-            else:
-                answered(given)
-
-        if self._asking is None or self._asking[0] not in app.screen_stack:
-            self._asking = screen, about
-        app.push_screen(screen, answer)
-
-    def look(self) -> None:
-        """Close what is asked about an engine that is another one by now; tell what waited for a dialog to end."""
-        app = self._app
-        if self._asking is not None:
-            screen, about = self._asking
-            if screen not in app.screen_stack:
-                self._asking = None
-            elif (app.link.pid, app.link.started) != about:
-                while len(app.screen_stack) > 1:
-                    app.pop_screen()
-                self._asking, app.desk.taken, app.desk.hold = None, None, ""
-                self.say(f"what was asked is closed: {ANOTHER}")
-        if self._untold and len(app.screen_stack) == 1:
-            app.push_screen(self._untold.pop(0))
-
     def _confirm(self, question: str, lines: list[str], told: str, name: str, wish: Wish) -> None:
         """Ask, and on yes have the engine do it."""
 
@@ -120,7 +78,7 @@ class Dealing:
             else:
                 self.say(f"not asked: {told}")
 
-        self.ask(Confirm(question, "\n".join(lines)), answered)
+        self.questions.ask(Confirm(question, "\n".join(lines)), answered)
 
     def send(self, told: str, name: str, wish: Wish, refused: Callable[[], None] = lambda: None) -> None:
         """Have the engine do something; `told` is what, in words; `refused` is called if it will not."""
@@ -136,7 +94,7 @@ class Dealing:
         except RequestDenied as denied:
             reason = inert(str(denied), 2000)
             refused()
-            self.tell("refused", [f"{told[0].upper()}{told[1:]}:", reason])
+            self.questions.tell("refused", [f"{told[0].upper()}{told[1:]}:", reason])
             return f"refused: {told}: {reason}"
         except EngineUnreachable as error:
             return f"{told}: {error}; whether it was done is not known, the orders will tell"
@@ -172,7 +130,7 @@ class Dealing:
         if desk.view.cross is not None and desk.view.cross.price is not None:
             first |= {"type": "limit", "price": f"{desk.view.cross.price:.{places(desk, desk.symbol)}f}"}
         ticket = Ticket(first, symbols, self.heading, self.preview, self._ask, view.currency)
-        self.ask(ticket, lambda _: None)
+        self.questions.ask(ticket, lambda _: None)
 
     def heading(self) -> str:
         """Return whose money an order would be about, and what may be done."""
@@ -215,7 +173,7 @@ class Dealing:
             words = sentence(wish)
             self.send(f"{words[0].lower()}{words[1:]} ({self.account.word})", "order", wish)
 
-        self.ask(Confirm(f"{self.account.word}: {sentence(wish)}?", "\n".join(lines)), answered)
+        self.questions.ask(Confirm(f"{self.account.word}: {sentence(wish)}?", "\n".join(lines)), answered)
 
     def cancel(self, which: str | None = None, value: Value = None) -> None:
         """Cancel the chosen order, those of the instrument, or all; asks."""
@@ -245,7 +203,7 @@ class Dealing:
                 name, _, value = answer.partition(" ")
                 self.send(self._cancels(name, value), "cancel", {name: value or True})
 
-        self.ask(Choose(f"{word}: cancel which of {_orders(len(open_))}?", lines, ways), answered)
+        self.questions.ask(Choose(f"{word}: cancel which of {_orders(len(open_))}?", lines, ways), answered)
 
     def _cancels(self, which: str, value: Value) -> str:
         """Return in words what is to be cancelled."""
@@ -283,7 +241,7 @@ class Dealing:
             elif answer == "all":
                 self.send("flatten everything", "flatten", {})
 
-        self.ask(Choose(f"{self.account.word}: flatten what?", lines, ways), answered)
+        self.questions.ask(Choose(f"{self.account.word}: flatten what?", lines, ways), answered)
 
     def protect(self, wish: Wish) -> None:
         """Change the exits of a position; asks."""
@@ -330,7 +288,7 @@ class Dealing:
                 wish["unknown_withdrawal"] = True
             self.send(f"arm {self.account.word}", "arm", wish)
 
-        self.ask(Arming(view), answered)
+        self.questions.ask(Arming(view), answered)
 
     def disarm(self) -> None:
         """Take no new risk until somebody arms; asks."""
@@ -388,7 +346,7 @@ class Dealing:
                 self.send(f"change {several} ({'; '.join(lines)})", "limits", wish, lambda: desk.staged.update(before))
             self._app.changed()
 
-        self.ask(Confirm(f"{self.account.word}: change {several}?", "\n".join(lines)), answered)
+        self.questions.ask(Confirm(f"{self.account.word}: change {several}?", "\n".join(lines)), answered)
 
     def reconcile(self) -> None:
         """Have the venues asked for everything now."""

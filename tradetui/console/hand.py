@@ -78,7 +78,7 @@ class Hand:
                 desk.taken = lines[(names.index(now) + steps) % len(lines) if now in names else 0]
             self._hold()
 
-        self._dealing.ask(Moving(move, other, whole), self._moved)
+        self._dealing.questions.ask(Moving(move, other, whole), self._moved)
         self._hold()
 
     def _to(self, taken: Taken, steps: int, step: float) -> None:

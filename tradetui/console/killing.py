@@ -81,5 +81,5 @@ class KillSwitch:
         )  # fmt: skip
         out, _ = await process.communicate()
         lines = [inert(line, 2000) for line in out.decode("utf-8", "replace").splitlines() if line.strip()][:KILL_LINES]
-        self._app.dealing.tell("`tradetui kill` says", lines or ["nothing"])
+        self._app.dealing.questions.tell("`tradetui kill` says", lines or ["nothing"])
         return f"`tradetui kill` ended with {process.returncode}: {' '.join(lines) or 'it said nothing'}"

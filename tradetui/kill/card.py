@@ -43,13 +43,17 @@ class VenueCard(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KillCard(msgspec.Struct, frozen=True, kw_only=True):
-    """What is needed to cancel everything; `credentials` and `database` are paths, "" without one."""
+    """What is needed to cancel everything; `credentials` and `database` are paths, "" without one.
+
+    `earlier`: where engines of this profile had traded before one on paper left its card, "" nowhere.
+    """
 
     mode: str
     venues: tuple[VenueCard, ...] = ()
     credentials: str = ""
     database: str = ""
     flatten: bool = False
+    earlier: str = ""
 
 
 def make_card(
@@ -83,6 +87,10 @@ def make_card(
 
 def write_card(path: Path, card: KillCard) -> str:
     """Leave the card, for its owner alone, in place of the one before; return what is wrong, or ""."""
+    older = read_card(path)
+    if not card.venues and older is not None:
+        places = f"{older.mode} at {', '.join(venue.name for venue in older.venues)}" if older.venues else ""
+        card = msgspec.structs.replace(card, earlier=places or older.earlier)
     part = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

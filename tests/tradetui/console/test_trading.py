@@ -481,7 +481,7 @@ async def test_a_yes_to_another_engine_asks_nothing(here: Places) -> None:
 async def test_a_refusal_waits_until_the_dialog_in_front_of_it_is_closed(here: Places) -> None:
     async with trading(here) as (_engine, shown):
         await shown.press("B")
-        shown.app.dealing.tell("refused", ["the whole of the reason"])
+        shown.app.dealing.questions.tell("refused", ["the whole of the reason"])
         assert isinstance(shown.app.screen, Ticket)
         await shown.press("escape")
         await shown.pilot.pause(0.3)
