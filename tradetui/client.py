@@ -48,8 +48,16 @@ T = TypeVar("T")
 ANSWER_S = 5.0
 """Time for an answer; an engine that needs longer does not answer."""
 
+ORDER_S = 5.0
+"""An order that the engine has not come to within so long is denied: it was meant for the market of now."""
+
 STARTING_S = 30.0
 """An engine that has no socket after so long is not starting any more."""
+
+
+def in_time() -> int:
+    """Return until when an order that is sent now may be carried out, UTC ms."""
+    return int((time.time() + ORDER_S) * 1000)
 
 
 class Client:

@@ -11,6 +11,7 @@ import contextlib
 import logging
 import signal
 import threading
+import time
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from math import isfinite
@@ -76,7 +77,8 @@ def trading_commands(
         return answered.text
 
     async def order(arguments: Args, who: Who) -> str:
-        return await done(_order(arguments), who)
+        _in_time(arguments.get("until_ms"))
+        return await done(_order({name: each for name, each in arguments.items() if name != "until_ms"}), who)
 
     async def show(arguments: Args, _who: Who) -> str:
         return _JSON.encode(preview(_order(arguments))).decode()
@@ -312,6 +314,20 @@ WORDS: dict[str, dict[str, Word]] = {
     "reconcile": {},
 }  # fmt: skip
 """Arguments by command; those of `limits` are the limits' own names."""
+
+
+def _in_time(until_ms: object) -> None:
+    """Deny an order that comes later (UTC ms) than it was meant: an engine that was stopped finds it in its socket."""
+    if until_ms is None:
+        return
+    if isinstance(until_ms, bool) or not isinstance(until_ms, int):
+        raise _wrong(f"until_ms {_shown(until_ms)}: expected UTC milliseconds, a whole number")
+    late_s = time.time() - until_ms / 1000
+    if late_s > 0:
+        text = (
+            f"the engine has come to this order {late_s:.1f} s too late, for another market: look at it, and ask again"
+        )
+        raise RequestDenied("late", text)
 
 
 def _order(arguments: Args) -> PlaceOrder:

@@ -189,6 +189,7 @@ def _exits(account: Account, key: str, now: int) -> str:
     told = []
     if exits.stop:
         where = "here" if account.paper is not None or not exits.stop_held else "at the venue"
+        where = where if account.switches["exits"] and not account.halted else "off"
         told.append(f"stop-loss {decimal(exits.stop)} ({where})")
     if exits.take_profit:
         told.append(f"take profit {decimal(exits.take_profit)}")

@@ -173,7 +173,8 @@ def _position(state: EngineState, account: Account, position: Position) -> Posit
     gained = None if worth is None else worth - position.cost
     net = None if gained is None else gained + position.realised - position.fees + position.funding
     # Paper's own stops rest in the engine, and do not act without it.
-    where = "" if protection is None or not protection.stop else "engine"
+    acts = not account.halted and account.switches["exits"]
+    where = "engine" if acts and protection is not None and protection.stop else ""
     if where and account.paper is None and protection is not None and protection.stop_held:
         where = "venue"
     return PositionView(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -152,6 +153,7 @@ def test_an_order_with_yes_goes_at_once(engine: Engine) -> None:
     assert done.exit_code == 0, done.output
     ((name, given),) = engine.asked
     assert name == "order"
+    assert given.pop("until_ms") > time.time() * 1000
     assert {key: value for key, value in given.items() if value} == {
         "symbol": BTC, "side": "buy", "type": "limit", "quantity": "0.01", "price": "59000", "stop_loss": "58000",
         "time_in_force": "ioc",

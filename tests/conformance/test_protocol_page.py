@@ -245,7 +245,9 @@ def test_commands_about_trading_have_the_arguments_of_what_they_ask() -> None:
     assert rows["preview"] == "as `order`"
     for name, kind in trading().items():
         if name not in ("preview", "limits"):
-            assert set(re.findall(r"`(\w+)`", rows[name])) - {"off"} == set(kind.__struct_fields__), name
+            assert set(re.findall(r"`(\w+)`", rows[name])) - {"off", "until_ms", "late"} == set(
+                kind.__struct_fields__
+            ), name
     assert set(trading()) == set(made(trading_commands, "trading_commands"))
 
 

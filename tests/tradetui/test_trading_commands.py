@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -301,3 +302,16 @@ async def test_what_people_write_is_kept_without_secrets_and_control_characters(
     assert "marked" not in core.latch.closed()
     await core.do("limits", **{"\x1b[31m\nmarked-key-9": 1.0})
     assert core.last == SetLimits(values={"?[31m ***": 1.0})
+
+
+async def test_an_order_that_the_engine_comes_to_too_late_is_denied(core: Core) -> None:
+    """It was stopped, or hung: the order was meant for another market."""
+    order = {"symbol": "binance:BTC/USDT", "side": "buy", "quantity": "0.01"}
+    with pytest.raises(RequestDenied, match=r"1\.\d s too late") as late:
+        await core.do("order", **order, until_ms=int(time.time() * 1000) - 1500)
+    assert late.value.code == "late"
+    assert core.asked == []
+    await core.do("order", **order, until_ms=int(time.time() * 1000) + 60_000)
+    assert len(core.asked) == 1
+    with pytest.raises(RequestDenied, match="expected UTC milliseconds"):
+        await core.do("order", **order, until_ms="soon")

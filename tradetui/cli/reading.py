@@ -19,6 +19,9 @@ MS = 1_000_000
 PAGE = 5000
 """Rows of one answer of the engine."""
 
+REMEMBERED = {"order_history": "orders", "fill_history": "fills", "trade_history": "journal"}
+"""Where an engine that keeps no records, as that of a replay, has the newest of them."""
+
 STORED_MOST = 1_000_000
 """Rows read of the database for sums."""
 
@@ -81,7 +84,7 @@ def past_rows(
     """
     import asyncio
 
-    from engine.errors import EngineUnreachable
+    from engine.errors import EngineUnreachable, RequestDenied
     from engine.ingestion.symbols import full_key
     from tradetui.client import engine_of
 
@@ -90,14 +93,20 @@ def past_rows(
 
     async def ask() -> list[T]:
         async with engine_of(places, topic) as engine:
-            return await engine.get(
-                topic,
-                list[kind],  # type: ignore[valid-type]
-                instrument=key,
-                limit=min(limit, PAGE),
-                start_ms=start_ms,
-                end_ms=end_ms,
-            )
+            try:
+                return await engine.get(
+                    topic,
+                    list[kind],  # type: ignore[valid-type]
+                    instrument=key,
+                    limit=min(limit, PAGE),
+                    start_ms=start_ms,
+                    end_ms=end_ms,
+                )
+            except RequestDenied as error:
+                if error.code != "not_available" or topic not in REMEMBERED:
+                    raise
+            rows: list[Any] = await engine.get(REMEMBERED[topic], list[kind])  # type: ignore[valid-type]
+            return [row for row in rows if key in ("", row.instrument)][:limit]
 
     if not stored_only:
         try:

@@ -76,9 +76,10 @@ def order(
 
     async def act(engine: Client) -> str | None:
         from engine.tradingviews import PreviewView, TradingView
+        from tradetui.client import in_time
 
         if yes and not preview:
-            return await engine.command("order", **given)
+            return await engine.command("order", **given, until_ms=in_time())
         import msgspec
 
         trading = await engine.get("trading", TradingView)
@@ -94,7 +95,7 @@ def order(
         if not typer.confirm(f"send this order ({trading.mode.upper()})?", default=False):
             typer.echo("not sent")
             raise typer.Exit(1)
-        return await engine.command("order", **given)
+        return await engine.command("order", **given, until_ms=in_time())
 
     _act(profile, act, as_json)
 

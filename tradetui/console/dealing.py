@@ -13,6 +13,7 @@ import msgspec
 
 from engine.errors import EngineUnreachable, RequestDenied
 from engine.text import inert
+from tradetui.client import in_time
 from tradetui.console import staging
 from tradetui.console.account import described
 from tradetui.console.hand import Hand, places
@@ -90,6 +91,8 @@ class Dealing:
 
     async def _sent(self, number: int, told: str, name: str, wish: Wish, refused: Callable[[], None]) -> str:
         try:
+            if name == "order":  # now or not at all: an engine that was stopped must not send it when it comes back
+                wish = {**wish, "until_ms": in_time()}
             return f"{told}: {await self._app.link.command(name, **wish) or 'done'}"
         except RequestDenied as denied:
             reason = inert(str(denied), 2000)

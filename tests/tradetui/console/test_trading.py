@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -318,7 +319,9 @@ async def test_every_refusal_is_shown_whole(here: Places) -> None:
         await shown.press("y")
         await shown.sees("refused")
         assert rows.REFUSAL in said(shown)
-        assert asked(engine)[0][1] == {
+        given = dict(asked(engine)[0][1])
+        assert given.pop("until_ms") > time.time() * 1000
+        assert given == {
             "symbol": ETH, "side": "buy", "type": "market", "quantity": "1", "stop_loss": "2600", "take_profit": "2800"
         }  # fmt: skip
         assert shown.app.desk.asked == {}
