@@ -168,7 +168,7 @@ def test_the_console_is_killed(world: World, number: signal.Signals) -> None:
     if number != signal.SIGKILL:
         assert desk.restored()
     assert alive(pid)
-    assert until(lambda: len(world.ask("status")["consoles"]) <= 1), "only the asker"
+    assert until(lambda: len(world.ask("status")["consoles"]) <= 1), world.ask("status")["consoles"]
 
 
 def test_the_terminal_goes_away(world: World) -> None:
