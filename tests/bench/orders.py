@@ -3,8 +3,9 @@
     python -m tests.bench.orders [--orders 200]
 
 Both are resting limit orders at the same venue (a process of its own, Binance spot). Ours pass the queue, the gate, the
-journal on disk (SQLite, synchronous FULL), ccxt's words and signature, and the answer's way back into the core; the
-venue's own is one signed request over an open connection, and nothing else. Prints JSON (milliseconds).
+journal on disk (SQLite, synchronous FULL), ccxt's words and signature, and the answer's way back into the core; each is
+cancelled before the next, unmeasured. The venue's own is one signed request over an open connection, and nothing else.
+Prints JSON (milliseconds).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from engine.core import CONTROL
 from engine.execution.ccxt_venue import CcxtVenue
 from engine.execution.lifecycle import OrderState
 from engine.execution.outbox import Outbox
-from engine.operator import PlaceOrder, Who
+from engine.operator import CancelOrders, PlaceOrder, Who
 from engine.orders import Mode, OrderType, Reconciled, Side
 from engine.risk.limits import Limits, RiskSettings
 from engine.runtime import Engine
@@ -98,7 +99,12 @@ async def _one(engine: Engine, trader: Trader, heard: asyncio.Event, number: int
             raise SystemExit(f"{placed.state}: {placed.reason}")
         heard.clear()
         await heard.wait()  # looking again and again would keep storage's thread from working
-    return (time.perf_counter() - began) * 1000
+    took = (time.perf_counter() - began) * 1000
+    await trader.ask(CancelOrders(order=placed.id), Who(client="bench"))
+    while placed.open:
+        heard.clear()
+        await heard.wait()
+    return took
 
 
 async def _market(engine: Engine) -> None:
