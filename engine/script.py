@@ -11,6 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from engine.errors import SettingsInvalid
+from engine.ingestion.symbols import full_key
 from engine.operator import OperatorAsked, OperatorCommand, Who
 from engine.replay import Asked
 from engine.types import MS
@@ -18,6 +19,9 @@ from engine.types import MS
 COMMANDS: dict[str, type[OperatorCommand]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(OperatorCommand)
 }
+
+
+AMOUNTS = frozenset({"quantity", "price", "stop_price", "stop_loss", "take_profit"})
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,8 +61,26 @@ def _asked(path: Path, number: int, line: str) -> Asked:
     if name not in COMMANDS:
         raise SettingsInvalid(f"{where}: unknown command {name!r}; there are {', '.join(COMMANDS)}")
     try:
-        command = msgspec.convert(arguments, COMMANDS[name])
-    except msgspec.ValidationError as error:
+        command = msgspec.convert(_exact(arguments), COMMANDS[name])
+    except (msgspec.ValidationError, SettingsInvalid) as error:
         raise SettingsInvalid(f"{where}: {name}: {error}") from error
     event = OperatorAsked(id=number, who=Who(client="script"), command=command)
     return Asked(at=said.at_ms * MS, event=event)
+
+
+def _exact(arguments: Any) -> Any:
+    """Take amounts that were written as JSON numbers as the decimals that stand there, and a bare pair as Binance spot.
+
+    Raises:
+        SettingsInvalid: A bare symbol is no pair.
+    """
+    if not isinstance(arguments, dict):
+        return arguments
+    found = dict(arguments)
+    for name in AMOUNTS & found.keys():
+        if isinstance(found[name], int | float) and not isinstance(found[name], bool):
+            found[name] = str(found[name])
+    symbol = found.get("symbol")
+    if isinstance(symbol, str) and "/" in symbol and ":" not in symbol:
+        found["symbol"] = full_key(symbol)
+    return found

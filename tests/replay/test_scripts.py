@@ -19,6 +19,8 @@ from engine.digest import state_hash
 from engine.errors import RequestDenied, SettingsInvalid
 from engine.execution.account import Account
 from engine.execution.settings import PaperSettings, TradingSettings
+from engine.operator import Flatten, PlaceOrder
+from engine.orders import Side
 from engine.playback import Playback
 from engine.player import Player
 from engine.replay import Asked, Recording, Replay
@@ -390,3 +392,15 @@ def test_lines_are_asked_in_the_order_of_their_times(tmp_path: Path) -> None:
     path.write_text("".join(kill % each for each in ((5, "c"), (1, "a"), (5, "d"), (2, "b"))), encoding="utf-8")
     reasons = [each.event.command.reason for each in read_script(path)]  # type: ignore[union-attr]
     assert reasons == ["a", "b", "c", "d"]
+
+
+def test_amounts_may_be_numbers_and_a_bare_pair_is_spot(tmp_path: Path) -> None:
+    path = tmp_path / "script.jsonl"
+    path.write_text(
+        '{"at_ms": 1, "command": {"order": {"symbol": "BTC/USDT", "side": "buy", "quantity": 0.01,'
+        ' "stop_loss": 59000}}}\n'
+        '{"at_ms": 2, "command": {"flatten": {}}}\n'
+    )
+    order, flatten = (asked.event.command for asked in read_script(path))  # type: ignore[union-attr]
+    assert order == PlaceOrder(symbol="binance:BTC/USDT", side=Side.BUY, quantity="0.01", stop_loss="59000")
+    assert flatten == Flatten()
