@@ -135,8 +135,14 @@ def main() -> int:
     numbers = range(given.first, given.first + -(-given.count // LIVES))
     todo = [number for number in numbers if number not in done]
     begun = time.monotonic()
-    with market() as settings, ProcessPoolExecutor(given.processes) as pool:
-        runs = [pool.submit(case, given.seed, number, settings, given.keep) for number in todo]
+    with ExitStack() as stack:
+        # Each start asks for candles: one exchange for all would throttle so many starts a minute.
+        markets = [stack.enter_context(market()) for _ in range(given.processes)]
+        pool = stack.enter_context(ProcessPoolExecutor(given.processes))
+        runs = [
+            pool.submit(case, given.seed, number, markets[place % len(markets)], given.keep)
+            for place, number in enumerate(todo)
+        ]
         for number, run in enumerate(runs, 1):
             outcome = run.result()
             done[outcome.number] = outcome
