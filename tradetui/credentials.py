@@ -86,6 +86,15 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         return [self.api_key, self.api_secret, *([self.api_passphrase] if self.api_passphrase else [])]
 
 
+KEYS_OF = {"binanceusdm": "binance"}
+"""A venue without keys of its own is asked with those of another one of the same exchange."""
+
+
+def keys_for(venue: str, found: Mapping[str, Credentials]) -> Credentials | None:
+    """Return the keys that a venue is asked with, of those found."""
+    return found.get(venue) or found.get(KEYS_OF.get(venue, ""))
+
+
 def load_credentials(file: Path | None, environment: Mapping[str, str] = os.environ) -> dict[str, Credentials]:
     """Return the keys by venue (`binance`, `bybit`, ...); `file` is the setting `credentials.file`.
 

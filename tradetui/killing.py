@@ -17,7 +17,7 @@ import msgspec
 
 from engine.errors import SettingsInvalid
 from engine.text import inert
-from tradetui.credentials import Credentials, load_credentials
+from tradetui.credentials import Credentials, keys_for, load_credentials
 from tradetui.kill import engine
 from tradetui.kill.beside import Beside
 from tradetui.kill.binance import Mexc, Spot, Usdm
@@ -42,9 +42,6 @@ STORED_S = 1.0
 Opened = Callable[[VenueCard, Credentials, Callable[[str], str], float], Account]
 
 ACCOUNTS: dict[str, Opened] = {"binance": Spot, "binanceusdm": Usdm, "bybit": Bybit, "mexc": Mexc}
-
-KEYS_OF = {"binanceusdm": "binance"}
-"""A venue without keys of its own is asked with those of another one."""
 
 
 class KillReport(msgspec.Struct, kw_only=True):
@@ -176,7 +173,7 @@ def _venues(
     for venue in card.venues:
         one = VenueReport(venue=venue.name, url=venue.url)
         report.venues.append(one)
-        credentials = keys.get(venue.name) or keys.get(KEYS_OF.get(venue.name, ""))
+        credentials = keys_for(venue.name, keys)
         opened = ACCOUNTS.get(venue.name)
         if opened is None or credentials is None:
             lacks = "keys for it were not found" if opened else "it is not known here"

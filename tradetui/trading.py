@@ -28,7 +28,7 @@ from engine.types import SECOND
 from storage.records import StoredRecords, forget_images
 from tradetui.bootstrap import account_of
 from tradetui.config.sections import Settings
-from tradetui.credentials import Credentials
+from tradetui.credentials import Credentials, keys_for
 from tradetui.kill.card import KillCard, make_card, write_card
 from tradetui.latch import Latch
 from tradetui.places import Places
@@ -49,9 +49,6 @@ FLUSH_S = 5.0
 
 HELD = 10 * SECOND
 """How long what happened once stays among the active alerts."""
-
-KEYS_OF = {"binanceusdm": "binance"}
-"""A venue without keys of its own is asked with those of another one of the same exchange."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -105,7 +102,7 @@ class Trading:
         return found
 
     def _keys(self, venue: str) -> Credentials | None:
-        return self.credentials.get(venue) or self.credentials.get(KEYS_OF.get(venue, ""))
+        return keys_for(venue, self.credentials)
 
     # Before the engine runs. ----------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections import deque
 from typing import NamedTuple
 
 from engine.errors import SettingsInvalid
-from engine.execution.ledger import Contract, Ledger
+from engine.execution.ledger import Contract, Ledger, contract_of
 from engine.execution.lifecycle import Order, Orders
 from engine.execution.money import value
 from engine.execution.paper import PaperVenue
@@ -228,21 +228,11 @@ class Account:
         """Return what an instrument is, from its key alone.
 
         Raises:
-            SettingsInvalid: It is settled in its base asset, which is not traded here.
+            SettingsInvalid: It is not settled in its quote asset, and not traded here.
         """
         found = self.contracts.get(instrument)
         if found is None:
-            _, _, name = instrument.partition(":")
-            pair, _, settle = name.partition(":")
-            base, _, quote = pair.partition("/")
-            settle = settle.partition("-")[0]
-            if settle == base:
-                raise SettingsInvalid(
-                    f"{instrument} is settled in {base}: inverse contracts can be watched, but not traded here"
-                )
-            found = Contract(
-                instrument=instrument, base=base, quote=quote, settle=settle or quote, derivative=bool(settle)
-            )
+            found = contract_of(instrument)
             self.contracts[instrument] = found
         return found
 

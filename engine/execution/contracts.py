@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.errors import SettingsInvalid
 from engine.execution.money import value, value_up
 from engine.orders import Fill, Mode
-from engine.types import Instrument
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,25 +19,20 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     derivative: bool
 
 
-def contract_of(instrument: Instrument) -> Contract:
-    """Return in what an instrument is counted.
+def contract_of(instrument: str) -> Contract:
+    """Return in what an instrument is counted, from its key (`venue:BASE/QUOTE[:SETTLE]`) alone.
 
     Raises:
-        ValueError: An inverse or quanto contract: its P&L is not in its quote asset.
+        SettingsInvalid: An inverse or quanto contract: its P&L is not in its quote asset.
     """
-    settle = instrument.symbol.partition(":")[2].partition("-")[0]
-    if instrument.contract_size or settle not in ("", instrument.quote):
-        raise ValueError(
-            f"{instrument.key} is settled in {settle or instrument.base}, not in {instrument.quote}; orders are "
-            "possible on spot markets and on contracts that are settled in their quote asset"
+    pair, _, settle = instrument.partition(":")[2].partition(":")
+    base, _, quote = pair.partition("/")
+    settle = settle.partition("-")[0]
+    if settle not in ("", quote):
+        raise SettingsInvalid(
+            f"{instrument} is settled in {settle}, not in {quote}: such contracts can be watched, but not traded here"
         )
-    return Contract(
-        instrument=instrument.key,
-        base=instrument.base,
-        quote=instrument.quote,
-        settle=instrument.quote,
-        derivative=bool(settle),
-    )
+    return Contract(instrument=instrument, base=base, quote=quote, settle=quote, derivative=bool(settle))
 
 
 class ClosedTrade(msgspec.Struct, frozen=True, kw_only=True):

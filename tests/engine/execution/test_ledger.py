@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from engine.errors import SettingsInvalid
 from engine.execution import ledger as books
 from engine.execution.ledger import Contract, Ledger, contract_of
 from engine.execution.money import value, value_up
 from engine.orders import BalancesReported, Fill, FundingPaid, Liquidity, Side, decimal, units
-from engine.types import Instrument
 
 SPOT = Contract(instrument="binance:BTC/USDT", base="BTC", quote="USDT", settle="USDT", derivative=False)
 OTHER = Contract(instrument="binance:ETH/USDT", base="ETH", quote="USDT", settle="USDT", derivative=False)
@@ -259,37 +259,19 @@ def test_equity_converts_what_is_quoted_in_another_asset():
 
 
 @pytest.mark.parametrize(
-    ("symbol", "contract_size", "said"),
-    [
-        ("BTC/USD:BTC", 100, "settled in BTC, not in USD"),
-        ("BTC/USDT:BTC", 0, "settled in BTC, not in USDT"),
-        ("BTC/USD", 10, "settled in BTC, not in USD"),
-    ],
+    ("symbol", "said"),
+    [("BTC/USD:BTC", "settled in BTC, not in USD"), ("BTC/USDT:BTC-261225", "settled in BTC, not in USDT")],
 )
-def test_inverse_contracts_are_refused_in_a_sentence(symbol, contract_size, said):
-    quote = symbol.partition("/")[2].partition(":")[0]
-    with pytest.raises(ValueError, match=said):
-        contract_of(_instrument(symbol, quote, contract_size))
+def test_inverse_contracts_are_refused_in_a_sentence(symbol, said):
+    with pytest.raises(SettingsInvalid, match=said):
+        contract_of(f"v:{symbol}")
 
 
 def test_contracts_of_instruments():
-    assert contract_of(_instrument("BTC/USDT", "USDT")) == msgspec.structs.replace(SPOT, instrument="v:BTC/USDT")
+    assert contract_of("v:BTC/USDT") == msgspec.structs.replace(SPOT, instrument="v:BTC/USDT")
     for symbol in ("BTC/USDT:USDT", "BTC/USDT:USDT-261225"):
-        linear = contract_of(_instrument(symbol, "USDT"))
+        linear = contract_of(f"v:{symbol}")
         assert (linear.derivative, linear.settle, linear.instrument) == (True, "USDT", f"v:{symbol}")
-
-
-def _instrument(symbol, quote, contract_size=0):
-    return Instrument(
-        key=f"v:{symbol}",
-        venue="v",
-        symbol=symbol,
-        base="BTC",
-        quote=quote,
-        price_decimals=2,
-        size_decimals=5,
-        contract_size=contract_size,
-    )
 
 
 def test_what_was_forgotten_and_is_older_is_taken_for_a_duplicate(monkeypatch):
