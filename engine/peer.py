@@ -37,6 +37,8 @@ class Peer:
         self.since = since
         self.name = ""
         self.subscriptions: dict[int, Subscription] = {}
+        self.questions: set[asyncio.Task[None]] = set()
+        self.commands: set[asyncio.Task[None]] = set()
         self.delivered = 0
         self.failed = 0
         self.sent = 0

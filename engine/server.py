@@ -81,6 +81,9 @@ LOOK_S = 1.0
 PART_S = 0.5
 """Time for a refusal to be read before the connection is cut."""
 
+BESIDE = 64
+"""Questions of one connection that may be under way, and commands; more are denied."""
+
 NAME_MOST = 40
 """Characters of a client's name that are kept."""
 
@@ -202,6 +205,8 @@ class Server:
         finally:
             if client is not None:
                 self._clients.pop(client.number, None)
+                for question in client.questions:
+                    question.cancel()  # nobody waits for it any more; a command goes on
             writer.close()
 
     def _admit(self, writer: asyncio.StreamWriter) -> Peer:
@@ -252,13 +257,27 @@ class Server:
         loop = asyncio.get_running_loop()
         client.count(loop.time())
         if isinstance(request, Command) or (isinstance(request, Get) and request.topic in ONCE):
-            await self._answer(client, request)  # waits for others rather than works
-            await asyncio.sleep(0)
+            await self._answer_beside(client, request)
             return
         async with self._turnstile:  # one at a time: many clients must not get more of the loop than one
             now = loop.time()
             await self._answer(client, request)
             await asyncio.sleep(min(REST * (loop.time() - now), REST_MOST_S))
+
+    async def _answer_beside(self, client: Peer, request: Request) -> None:
+        """Answer what waits for others rather than works: an order must not wait for candles, nor a goodbye for both.
+
+        Commands begin in the order in which they came.
+        """
+        tasks = client.commands if isinstance(request, Command) else client.questions
+        if len(tasks) >= BESIDE:
+            self._send(client, Denied(id=request.id, code="busy", reason=f"{BESIDE} of your requests are under way"))
+            return
+        task = asyncio.create_task(self._answer(client, request))
+        for kept in (tasks, self._tasks):
+            kept.add(task)
+            task.add_done_callback(kept.discard)
+        await asyncio.sleep(0)
 
     def _versions(self, hello: Hello) -> str:
         older = "the console" if hello.protocol < PROTOCOL else "the engine (stop it, upgrade, start it again)"

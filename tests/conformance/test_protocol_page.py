@@ -287,6 +287,7 @@ def test_limits_are_those_of_the_code() -> None:
         ("first word, and rest of a frame once begun", f"{peer.HELLO_S:.0f} s"),
         ("requests", f"{peer.RATE} a second for long, {2 * peer.RATE} at once"),
         ("subscriptions", f"{server.SUBSCRIPTIONS} a connection"),
+        ("questions and commands under way", f"{server.BESIDE} of each a connection"),
         ("connections", str(server.CLIENTS)),
         ("answers that you do not read", f"{server.SEND_MOST >> 20} MiB, or any for {server.SLOW_S:.0f} s"),
     ]

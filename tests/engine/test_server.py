@@ -20,8 +20,8 @@ from engine.digest import state_hash
 from engine.errors import EngineRunning, RequestDenied, SettingsInvalid
 from engine.operator import Who
 from engine.peer import HELLO_S, RATE, Peer
-from engine.protocol import REQUEST_MOST
-from engine.server import CLIENTS, SEND_MOST, SLOW_S, SUBSCRIPTIONS, Attributed
+from engine.protocol import REQUEST_MOST, Asked
+from engine.server import BESIDE, CLIENTS, SEND_MOST, SLOW_S, SUBSCRIPTIONS, Attributed
 from engine.unix import user_of
 from tests.fault.frames import open_files
 from tests.support.exchange import now_ns
@@ -815,3 +815,74 @@ async def test_a_command_may_know_who_asks(tmp_path: Path) -> None:
         wire = await made.client()
         answer = await wire.ask(type="command", id=1, name="who", arguments={"word": "it is"})
         assert answer["text"] == f"it is {user_of(os.getuid())} test {os.getpid()}"
+
+
+# What takes a while. ------------------------------------------------------------------------------------------------
+
+
+class Slow:
+    """Candles that never come."""
+
+    def __init__(self, made: Stage) -> None:
+        self.asked = self.dropped = 0
+        made.topics.queries.answer = self.answer  # type: ignore[method-assign]
+
+    async def answer(self, _asked: Asked) -> bytes:
+        self.asked += 1
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.dropped += 1
+            raise
+        raise AssertionError
+
+
+@in_virtual_time
+async def test_an_order_does_not_wait_for_candles(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    async def act(arguments: Mapping[str, Any]) -> str:
+        done.append(str(arguments["name"]))
+        if arguments["name"] == "first":
+            await asyncio.sleep(3)
+        return "done"
+
+    async with busy(tmp_path, commands={"act": act}) as made:
+        slow = Slow(made)
+        wire = await made.client()
+        for number in range(BESIDE):
+            wire.send(type="get", id=number, topic="history", instrument=KEY, timeframe="1m")
+        wire.send(type="get", id=99, topic="history", instrument=KEY, timeframe="1m")
+        wire.send(type="command", id=100, name="act", arguments={"name": "first"})
+        wire.send(type="command", id=101, name="act", arguments={"name": "second"})
+        answers = [await wire.read() for _ in range(3)]
+        assert [(each["type"], each["id"]) for each in answers] == [("denied", 99), ("done", 101), ("done", 100)]
+        assert answers[0]["code"] == "busy"
+        assert done == ["first", "second"]
+        assert slow.asked == BESIDE
+
+
+@in_virtual_time
+async def test_who_leaves_while_he_waits_is_gone_at_once(tmp_path: Path) -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def act(_arguments: Mapping[str, Any]) -> str:
+        begun.set()
+        await asyncio.sleep(3)
+        ended.set()
+        return "done"
+
+    async with busy(tmp_path, commands={"act": act}) as made:
+        slow = Slow(made)
+        wire = await made.client()
+        wire.send(type="get", id=1, topic="history", instrument=KEY, timeframe="1m")
+        wire.send(type="command", id=2, name="act", arguments={})
+        await begun.wait()
+        assert len(made.server.consoles()) == 2
+        await wire.close()
+        await asyncio.sleep(0.1)
+        assert len(made.server.consoles()) == 1
+        assert slow.dropped == 1
+        assert not ended.is_set()
+        await asyncio.sleep(3)
+        assert ended.is_set(), "a command that has begun goes on"
