@@ -1,8 +1,9 @@
 """The one list of alerts: what is wrong, since when, what is being done about it, and that it healed.
 
 An alert is kept per code and component. While its cause lasts it is active; afterwards it stays in the list, healed,
-and is raised again under the same id when the cause comes back. Every change is an event for the journal, and the list
-is what the events add up to, so it outlives restarts.
+and is raised again under the same id when the cause comes back. What happened once, a fill or a refusal, cannot heal:
+it is active for a moment, to be seen, and then it is not, without a word. All else that changes is an event for the
+journal, and the list is what the events add up to, so it outlives restarts.
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ class Severity(IntEnum):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What all alerts of one code share."""
+    """What all alerts of one code share; what is `once` has happened and cannot heal, unless its cause then lasts."""
 
     severity: Severity
     title: str
     suggestion: str
+    once: bool = False
 
 
 CATALOGUE: dict[str, Kind] = {
@@ -96,7 +98,7 @@ CATALOGUE: dict[str, Kind] = {
         "look for a busy or sleeping machine; shells stopped with ctrl-z stop their engine, too"),
     "ENGINE_DIED": Kind(
         Severity.WARNING, "the last engine of this profile did not end cleanly",
-        "see the crash report and the end of its log, if there are any"),
+        "see the crash report and the end of its log, if there are any", once=True),
     "COMPONENT_FAILED": Kind(
         Severity.ERROR, "a part of the engine failed and is started again",
         "report it with the traceback in the engine's log"),
@@ -120,10 +122,10 @@ CATALOGUE: dict[str, Kind] = {
         "free space; what is followed live goes first, imports and journals never"),
     "ROWS_LOST": Kind(
         Severity.ERROR, "rows were dropped, because the database has refused them for too long",
-        "mend what STORAGE_FAILED says; bars are asked of the venue again"),
+        "mend what STORAGE_FAILED says; bars are asked of the venue again", once=True),
     "ROWS_REFUSED": Kind(
         Severity.WARNING, "rows that cannot be right were not stored",
-        "see the engine's log; they are kept aside in the database"),
+        "see the engine's log; they are kept aside in the database", once=True),
     "BACKUP_FAILED": Kind(
         Severity.WARNING, "the daily copy of the database failed",
         "free space or mend the folder; it is tried again"),
@@ -135,10 +137,10 @@ CATALOGUE: dict[str, Kind] = {
         "free space or mend the folder; it goes on by itself"),
     "CLIENT_REFUSED": Kind(
         Severity.WARNING, "a connection to the engine's socket was refused",
-        "if it was not you, see who runs programs on this machine"),
+        "if it was not you, see who runs programs on this machine", once=True),
     "CLIENT_SLOW": Kind(
         Severity.INFO, "a console did not read and was let go; it comes back by itself",
-        "nothing; look at the terminal's link if it happens often"),
+        "nothing; look at the terminal's link if it happens often", once=True),
     "TRADING_HALTED": Kind(
         Severity.CRITICAL, "trading is halted: nothing is submitted, only cancels go out",
         "find out why; look at orders and positions at the venue; then `tradetui arm` with the word and a reason"),
@@ -147,31 +149,34 @@ CATALOGUE: dict[str, Kind] = {
         "mend what the text says; it ends by itself when that is over"),
     "TRADING_FAILED": Kind(
         Severity.CRITICAL, "trading failed by a fault of ours; no new risk is taken",
-        "look at orders and positions, report it with the engine's log, then restart the engine"),
+        "look at orders and positions, report it with the engine's log, then restart the engine", once=True),
     "ORDER_REFUSED": Kind(
         Severity.INFO, "an order was refused before it was sent",
-        "the text names the limit and what was found; `tradetui risk` shows all limits"),
+        "the text names the limit and what was found; `tradetui risk` shows all limits", once=True),
     "ORDER_REJECTED": Kind(
         Severity.WARNING, "a venue refused an order",
-        "correct what the venue says; nothing of this order stands"),
+        "correct what the venue says; nothing of this order stands", once=True),
     "ORDER_DENIED": Kind(
         Severity.WARNING, "an order was not sent, for a reason on this side",
-        "mend what the text says, then give it again; it never left this machine"),
+        "mend what the text says, then give it again; it never left this machine", once=True),
     "ORDER_EXPIRED": Kind(
         Severity.INFO, "an order ended by its own terms before it was wholly filled",
-        "nothing; what was filled of it stands"),
+        "nothing; what was filled of it stands", once=True),
     "ORDER_IMPOSSIBLE": Kind(
         Severity.ERROR, "a venue said something of an order that cannot be",
-        "`tradetui reconcile`, and compare with the venue's own page; report it with the engine's log"),
+        "`tradetui reconcile`, and compare with the venue's own page; report it with the engine's log", once=True),
     "ORDER_UNRESOLVED": Kind(
         Severity.ERROR, "it is not known whether an order stands at the venue; its instrument is frozen",
         "nothing, the venue is asked until it tells; look at the venue's own page before you do anything by hand"),
     "NOT_FLAT": Kind(
         Severity.ERROR, "a position could not be closed completely",
-        "close what is left at the venue, or leave it: it may be less than the venue's least order"),
+        "close what is left at the venue, or leave it: it may be less than the venue's least order", once=True),
+    "FLATTEN_RESUMED": Kind(
+        Severity.ERROR, "the engine ended while a halt was closing a position; the closing goes on",
+        "nothing, unless you close it yourself: then `tradetui kill` again, or look at the venue"),
     "EXIT_REFUSED": Kind(
         Severity.ERROR, "an order that was to close or protect a position could not be sent",
-        "look at the position now: `tradetui positions`; close it with `tradetui flatten`, or at the venue"),
+        "look at the position now: `tradetui positions`; close it with `tradetui flatten`, or at the venue", once=True),
     "POSITION_UNPROTECTED": Kind(
         Severity.ERROR, "a position has a stop-loss that nobody holds at this moment",
         "set it again (`tradetui protect`), close the position, or set a stop at the venue"),
@@ -180,7 +185,7 @@ CATALOGUE: dict[str, Kind] = {
         "look at the venue's own history; no new risk there until `tradetui reconcile` finds them equal"),
     "EXITS_OFF": Kind(
         Severity.WARNING, "exits are switched off while positions are open",
-        "switch them on again, unless you watch these positions yourself"),
+        "switch them on again, unless you watch these positions yourself", once=True),
     "EQUITY_UNKNOWN": Kind(
         Severity.WARNING, "what the account is worth is not known; no new risk is taken",
         "follow an instrument that prices the asset named, or sell that asset"),
@@ -189,13 +194,13 @@ CATALOGUE: dict[str, Kind] = {
         "nothing; `tradetui risk` shows the figures"),
     "DRAWDOWN": Kind(
         Severity.CRITICAL, "equity has fallen from its peak by the limit; trading is halted",
-        "find out why before you arm again; the peak begins anew then"),
+        "find out why before you arm again; the peak begins anew then", once=True),
     "LOSING_STREAK": Kind(
         Severity.WARNING, "trades were lost in a row; no new risk during the pause",
         "nothing; it ends by itself"),
     "KILLED": Kind(
         Severity.CRITICAL, "the kill switch was used",
-        "see that no order and no unwanted position is left at the venue; only a person arms again"),
+        "see that no order and no unwanted position is left at the venue; only a person arms again", once=True),
     "KILL_UNREADY": Kind(
         Severity.ERROR, "the kill switch could not be made ready on disk",
         "mend what the text says (disk, folder, owner), then restart the engine"),
@@ -207,22 +212,22 @@ CATALOGUE: dict[str, Kind] = {
         "see the venue's status page, and the reason in the text"),
     "RECONCILE_DIFFERS": Kind(
         Severity.WARNING, "the venue's books differed from ours, which were put right",
-        "read what differed; arm only if you can explain it"),
+        "read what differed; arm only if you can explain it", once=True),
     "KEY_UNSAFE": Kind(
         Severity.ERROR, "a trading key may do more than trade, or may not trade",
         "make another key at the venue: trading allowed, withdrawals not"),
     "BLIND_TIME": Kind(
         Severity.WARNING, "no engine ran for a while; stops that are not held by a venue did not act meanwhile",
-        "look at your positions; such a stop acts on the first trade, at that trade's price"),
+        "look at your positions; such a stop acts on the first trade, at that trade's price", once=True),
     "SIZE_CHANGED": Kind(
         Severity.INFO, "the share of full size that is traded with live money has changed",
-        "nothing; `tradetui risk` shows where the ramp stands"),
+        "nothing; `tradetui risk` shows where the ramp stands", once=True),
     "STOP_HIT": Kind(
         Severity.INFO, "a stop was reached and closes its position",
-        "nothing; `tradetui fills` shows at what price"),
+        "nothing; `tradetui fills` shows at what price", once=True),
     "FILLED": Kind(
         Severity.INFO, "an order was filled, or a part of it",
-        "nothing"),
+        "nothing", once=True),
     "NOTICE_FAILED": Kind(
         Severity.WARNING, "the webhook does not take notices; some were given up",
         "see that its address is right and answers"),
@@ -234,7 +239,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One alert.
 
     Units: times UTC ns. `since` begins the present episode, `first_seen` the first one, `last_seen` is the last time
-    that the cause was seen. `count` counts occurrences. `healed` is None while `active`.
+    that the cause was seen. `count` counts occurrences. `healed` is None while `active`, and of what happened once.
     """
 
     id: int
@@ -276,6 +281,7 @@ class Alerts:
         self._told: dict[int, int] = {}
         self._untold: set[tuple[str, str]] = set()
         self._left: set[tuple[str, str]] = set()
+        self._lasted: set[tuple[str, str]] = set()
         self._next = 1
 
     def recall(self, alerts: Iterable[Alert]) -> None:
@@ -283,7 +289,9 @@ class Alerts:
         for alert in alerts:
             self._next = max(self._next, alert.id + 1)
             if alert.code in CATALOGUE:
-                self._by_key[alert.code, alert.component] = alert
+                over = alert.active and CATALOGUE[alert.code].once
+                known = msgspec.structs.replace(alert, active=False) if over else alert
+                self._by_key[alert.code, alert.component] = known
         self._forget(KEPT)
         self._left = {key for key, alert in self._by_key.items() if alert.active}
 
@@ -297,14 +305,25 @@ class Alerts:
         return [alert for alert in self._by_key.values() if alert.active]
 
     def lasting(self, causes: Iterable[Cause], now: int) -> None:
-        """Take the causes that are there at `now`: theirs are raised, all other lasting alerts heal."""
+        """Take the causes that are there at `now`: theirs are raised, all other lasting alerts heal.
+
+        What happened once leaves quietly, when all of it has been told.
+        """
         present = {self._raise(cause, now, 0) for cause in causes}
+        self._lasted |= present
         for key, alert in list(self._by_key.items()):
             if alert.active and key not in present and now >= self._passing.get(key, 0):
+                quietly = CATALOGUE[alert.code].once and key not in self._lasted
+                if quietly and key in self._untold:
+                    continue
                 self._passing.pop(key, None)
+                self._lasted.discard(key)
                 doing = LEFT if key in self._left else ""
                 self._left.discard(key)
-                self._put("healed", msgspec.structs.replace(alert, active=False, healed=now, doing=doing))
+                if quietly:
+                    self._by_key[key] = msgspec.structs.replace(alert, active=False)
+                else:
+                    self._put("healed", msgspec.structs.replace(alert, active=False, healed=now, doing=doing))
         for key in [key for key in self._untold if now - self._told.get(self._by_key[key].id, 0) >= TELL_EVERY]:
             self._told[self._by_key[key].id] = now
             self._put("changed", self._by_key[key])
@@ -380,7 +399,7 @@ class Alerts:
     def _forget(self, kept: int) -> None:
         """Keep so many at most, as far as they are not active."""
         if len(self._by_key) > kept:
-            healed = [(alert.healed or 0, key) for key, alert in self._by_key.items() if not alert.active]
+            healed = [(alert.healed or alert.last_seen, key) for key, alert in self._by_key.items() if not alert.active]
             for _, key in sorted(healed)[: len(self._by_key) - kept]:
                 self._told.pop(self._by_key.pop(key).id, None)
                 self._passing.pop(key, None)

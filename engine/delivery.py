@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from engine.aside import aside
 from engine.data.queries import QUERIES
 from engine.market.price import Price
 from engine.protocol import Asked, Get, Series, State, Subscribe, raw
@@ -64,7 +65,7 @@ class Delivery:
         if asked.topic in QUERIES:
             return self._state(asked, await self._topics.queries.answer(asked))
         if asked.topic in PAST:
-            return self._state(asked, await asyncio.to_thread(self._topics.past, asked))
+            return self._state(asked, await aside(self._topics.past, asked))
         if asked.topic in STATES:
             return self._state(asked, self._view(asked, now))
         return self._series(asked, asked.since)

@@ -227,6 +227,12 @@ class OrderFilled(msgspec.Struct, frozen=True, kw_only=True, tag_field="record",
     fill: Fill
 
 
+class FillKept(OrderFilled, frozen=True, kw_only=True, tag="OrderFilled"):
+    """The record of a fill: with what it realised, 1e-8 of what it is settled in; None in older ones."""
+
+    realised: int | None = None
+
+
 class CancelSent(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
     """The venue is being asked to cancel it."""
 
@@ -380,10 +386,16 @@ class KeyChecked(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", 
 
 
 class BlindTime(msgspec.Struct, frozen=True, kw_only=True, tag_field="record", tag=True):
-    """No engine looked after this account between two moments (UTC ns): stops that no venue holds did not act."""
+    """No engine looked after this account between two moments (UTC ns): stops that no venue holds did not act.
+
+    `killed` tells who closed the kill switch other than with the halt that is remembered, `killed_at` when (UTC ns);
+    "" and 0 if nobody did.
+    """
 
     since: int
     ts: int
+    killed: str = ""
+    killed_at: int = 0
 
 
 AccountEvent: TypeAlias = (

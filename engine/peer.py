@@ -15,6 +15,9 @@ HELLO_S = 5.0
 RATE = 200
 """Requests a second that a client may send for long; twice as many at once."""
 
+AT_WORK = 4
+"""Questions of one connection that are worked on at a time; its others wait, and not in front of other people's."""
+
 
 class Refusal(Exception):
     """A connection must end: what the peer is told, who it is, and whether its owner should know."""
@@ -39,6 +42,9 @@ class Peer:
         self.subscriptions: dict[int, Subscription] = {}
         self.questions: set[asyncio.Task[None]] = set()
         self.commands: set[asyncio.Task[None]] = set()
+        self.turns = asyncio.Semaphore(AT_WORK)
+        self.parted = False
+        """It was told its last word."""
         self.delivered = 0
         self.failed = 0
         self.sent = 0

@@ -29,6 +29,8 @@ REST_S = 0.003
 NOTES = 50
 """Notes about the files that are told."""
 
+AS_TRADED = "this replay shows what was traded then; replay with --anew to trade on paper here"
+
 
 class ReplayClock:
     """The clock of a recording: it runs while frames are played, and stands still otherwise."""
@@ -65,14 +67,15 @@ class Playback:
         seek: int = 0,
         until: float = inf,
         account: Callable[[], Account] | None = None,
+        traded: bool = False,
     ) -> None:
         """`speed` in recorded seconds per second, `seek` where to begin and `until` where to end (UTC ns).
 
         `account` makes the paper account of the replay, anew for each beginning: what was asked of it is asked again at
-        its time, when the replay comes there again.
+        its time, when the replay comes there again. Without one it may show what was traded (`traded`).
         """
         self.recording = recording
-        self.player = Player(Replay(recording, settings, account=account), speed)
+        self.player = Player(Replay(recording, settings, account=account, traded=traded), speed)
         self.player.until = until
         self.player.progress = self._moved
         self.player.replay.commands = self._carry_out
@@ -100,12 +103,25 @@ class Playback:
         """Ask something of trading where the replay stands.
 
         Raises:
-            RequestDenied: It is on its way to another place: what is asked on the way would be lost.
+            RequestDenied: It is on its way to another place: what is asked on the way would be lost. Or it shows what
+                was traded, which nobody can change any more.
         """
+        if self.as_traded:
+            raise RequestDenied("as_traded", AS_TRADED)
         if self.player.seeking is not None:
             raise RequestDenied("seeking", f"the replay goes to {iso(self.player.seeking)}; ask again when it is there")
         self.player.replay.ask(event)
         self._moved()
+
+    @property
+    def as_traded(self) -> bool:
+        """Whether it shows what was traded when it was recorded."""
+        return self.player.replay.traded
+
+    @property
+    def trades(self) -> bool:
+        """Whether there is an account, or will be when the recording comes to it."""
+        return self.as_traded or self.player.replay.account is not None
 
     def _moved(self) -> None:
         """Have the engine show what the replay holds."""
@@ -158,6 +174,7 @@ class Playback:
             refused=self.engine.refusals.count,
             files=self._files,
             notes=self._notes,
+            as_traded=self.as_traded,
         )
 
     # What a person wants. -------------------------------------------------------------------------------------------

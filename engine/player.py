@@ -131,7 +131,7 @@ class Player:
         nearest = max(known, key=lambda each: each.position, default=None)
         if nearest is None:
             now = self.replay
-            nearest = Replay(now.recording, now.settings, now.observer, now.account, now.script)
+            nearest = Replay(now.recording, now.settings, now.observer, now.account, now.script, traded=now.traded)
             nearest.commands = now.commands
         self._ahead = None if nearest is self.replay else nearest
         self._target = int(min(stamp, self.until))

@@ -128,8 +128,12 @@ class Records(Protocol):
         start: int | None = None,
         end: int | None = None,
         instrument: str = "",
+        tag: str = "",
     ) -> list[Record]:
-        """Return the newest `limit` records of some kinds with start <= ts < end (UTC ns), newest first."""
+        """Return the newest `limit` records of some kinds with start <= ts < end (UTC ns), newest first.
+
+        With `instrument` only those whose body names it, with `tag` only those whose `record` is that.
+        """
 
     def of_orders(self, orders: Sequence[str]) -> list[Record]:
         """Return what became of some orders (kinds `order_event` and `fill`), in the order in which it was kept."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from math import inf
 from pathlib import Path
 
 import msgspec
 
-from engine.core import Commands, step
+from engine.core import CONTROL, Commands, step
 from engine.errors import ProtocolError, RecordingUnusable
 from engine.execution.account import Account
 from engine.ingestion import envelope
@@ -25,6 +26,7 @@ from engine.operator import TradingEvent
 from engine.settings import MarketSettings
 from engine.state import EngineState
 from engine.timers import Timers
+from engine.trading import taped
 from engine.types import SECOND, Event, InstrumentListed, Record, TimerFired
 
 Observer = Callable[[Record, EngineState], None]
@@ -140,9 +142,15 @@ class Replay:
         observer: Observer | None = None,
         account: Callable[[], Account] | None = None,
         script: Sequence[Asked] = (),
+        *,
+        traded: bool = True,
     ) -> None:
-        """`account` makes what trades, anew for each beginning; `script` is asked of it, each at its time."""
+        """`account` makes what trades, anew for each beginning; `script` is asked of it, each at its time.
+
+        Without an account what was traded is replayed, where the recording tells, unless `traded` is false.
+        """
         self.account = account
+        self.traded = traded and account is None and recording.contents.traded
         self.script = sorted(script, key=lambda asked: asked.at)
         self.recording = recording
         self.settings = settings or MarketSettings()
@@ -160,14 +168,19 @@ class Replay:
         self.reached = self.recording.start
         self.exhausted = False
         self._codecs = self.recording.codecs()
+        self._of_market = sum(not survey.traded for survey in self.recording.contents.files)
         self._batches = self.recording.batches()
         self._batch: list[Line] = []
         self._place = 0
         self._timers = Timers()
         self._noted = (0, b"")
+        self.taken_up: Callable[[], Account] | None = None
+        """Makes the first account of the recording as it was taken up."""
         contents = self.recording.contents
         for (_, _), instrument in sorted(contents.instruments.items()):
             key = instrument.key
+            if self.traded and key in contents.listed:
+                continue  # nobody could trade it before the engine knew it
             listed = InstrumentListed(
                 instrument=instrument, trade_stream=contents.trade_streams[key], rules=contents.rules.get(key)
             )
@@ -219,16 +232,19 @@ class Replay:
         state = self.state
         observer = self.observer
         timers = self._timers
+        of_market = self._of_market
         seq = state.seq
         for stamp, index, frame in lines:
-            if stamp > timers.next or stamp > self._ask_at:
+            if (stamp > timers.next or stamp > self._ask_at) and index < of_market:
                 state.seq = seq
                 self._fire(stamp)
                 seq = state.seq
             try:
                 event, source = codecs[index][0].decode(frame)
             except ProtocolError as error:
+                state.seq = seq
                 found = self._other(stamp, index, frame, error)
+                seq = state.seq
                 if found is None:
                     continue
                 event, source = found
@@ -285,10 +301,13 @@ class Replay:
         codec, symbol = self._codecs[index]
         try:
             if frame.startswith(envelope.PREFIX):
+                note = envelope.decode(frame)
+                if note.e in (taped.ACCOUNT, taped.TRADING):
+                    self._trade(note)
+                    return None
                 if (stamp, frame) == self._noted:
                     return None  # the same connection event, from the file of another instrument
                 self._noted = stamp, frame
-                note = envelope.decode(frame)
                 return envelope.to_event(note, codec, note.symbol or symbol)
             if not frame.startswith(PREFIX) and not symbol:
                 error = ProtocolError("not a stream message, in a file of several symbols", frame)
@@ -298,6 +317,23 @@ class Replay:
             error = damaged
         self.refusals.add(error)
         return None
+
+    def _trade(self, note: envelope.Note) -> None:
+        """Do what was traded, at its place.
+
+        Raises:
+            ProtocolError: Damaged.
+        """
+        if not self.traded:
+            return
+        if note.e == taped.ACCOUNT:
+            self.state.account = taped.opened(note, self.state)
+            self.taken_up = self.taken_up or partial(taped.opened, note, self.state)
+        elif self.state.account is not None:
+            told = taped.placed(note)
+            if told.timers:
+                self._pass(told.timers)
+            self._apply(told.ts, CONTROL, told.event, b"")
 
     def seek(self, stamp: int) -> None:
         """Go to the state after the last line received at or before `stamp`.

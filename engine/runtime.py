@@ -21,7 +21,7 @@ from engine.execution.account import Account
 from engine.ingestion import envelope
 from engine.ingestion.feed import VenueFeed
 from engine.ingestion.history import History
-from engine.ingestion.recorder import Recorder
+from engine.ingestion.recorder import TRADING, Recorder
 from engine.keep import Keep
 from engine.latency import Latency
 from engine.market.price import Price
@@ -33,6 +33,7 @@ from engine.state import EngineState
 from engine.supervisor import Part, Supervisor, told
 from engine.timers import Timers
 from engine.trader import Trader
+from engine.trading import taped
 from engine.types import SECOND, Event, FetchBars, FetchSnapshot, Record, TimerFired
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,7 @@ class Engine:
         self._wake = asyncio.Event()
         self._timers = Timers()
         self._failed: dict[str, str] = {}
+        self._taken_up = 0
 
     # What feeds call. ---------------------------------------------------------------------------------------------
 
@@ -152,6 +154,14 @@ class Engine:
         """Queue what a person asks, or what a venue or storage says; it goes before the market's records."""
         self._control.append(event)
         self._wake.set()
+
+    def take_up(self) -> None:
+        """Record the account as it stands, once it is recalled: what is traded from here on can be replayed."""
+        account = self.state.account
+        if self.recorder is not None and account is not None:
+            self._taken_up = self.clock.stamp()
+            self.recorder.open_trading()
+            self.recorder.note((TRADING,), self._taken_up, taped.of_account(account, self._taken_up))
 
     def refuse(self, stamp: int, source: str, error: ProtocolError, frame: bytes, keys: Sequence[str]) -> None:
         """Count a frame that gave no event."""
@@ -271,6 +281,9 @@ class Engine:
             event = control.popleft()
             stamp = max(self.clock.now(), self.state.ts_recv)
             record = Record(seq=self.state.seq + 1, ts_recv=stamp, source=CONTROL, event=event)
+            if self._taken_up and self.recorder is not None:
+                place = max(self.state.ts_recv, self._taken_up)
+                self.recorder.note((TRADING,), place, taped.of_event(event, stamp, self._timers.next))
             self._carry_out(step(self.state, record))
             if self.observer is not None:
                 self.observer(record, self.state)

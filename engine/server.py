@@ -9,40 +9,33 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from itertools import count, zip_longest
 from pathlib import Path
-from typing import NamedTuple, NoReturn
 
+from engine.actions import Action, Attributed
 from engine.alerts import Cause
-from engine.delivery import Delivery, Subscription
-from engine.errors import ConsoleError, ProtocolError, RequestDenied
+from engine.answering import Answering
+from engine.delivery import Subscription
+from engine.errors import ProtocolError
 from engine.health import ConsoleView
 from engine.listening import Listening
 from engine.monitor import Monitor
-from engine.operator import Who
 from engine.peer import HELLO_S, Peer, Refusal, read_frame
 from engine.protocol import (
     PROTOCOL,
     REQUEST_MOST,
     Answer,
     Bye,
-    Command,
-    Denied,
-    Done,
-    Get,
     Hello,
     Refused,
-    Request,
-    Subscribe,
-    Unsubscribe,
     Welcome,
     frame,
     read_hello,
     read_request,
 )
 from engine.text import inert
-from engine.topics import ONCE, Topics
+from engine.topics import Topics
 from engine.types import SECOND
 from engine.unix import peer_of, user_of
 
@@ -51,14 +44,8 @@ log = logging.getLogger(__name__)
 CLIENTS = 32
 """Connections at a time."""
 
-SUBSCRIPTIONS = 64
-"""Subscriptions of one connection."""
-
 HELLO_MOST = 4096
 """Bytes of the largest first word."""
-
-SEND_MOST = 4 << 20
-"""Bytes that may wait for a client before its next answer; with more it is let go."""
 
 SLOW_S = 10.0
 """A client that has not taken what it was given for so long is let go. Subscriptions wait for it: when it reads again
@@ -70,19 +57,14 @@ TICK_S = 0.05
 SERVE_S = 0.01
 """Seconds that one look may take; what is due beyond that waits for the next one, and the path comes first."""
 
-REST = 3.0
-"""A client rests this many times as long as its last request took, at most `REST_MOST_S`, before its next is read."""
-
-REST_MOST_S = 0.05
-
 LOOK_S = 1.0
 """Seconds between two looks whether the socket's file is still there."""
 
+LAST_S = 0.5
+"""Time for commands under way to be answered before the goodbye."""
+
 PART_S = 0.5
 """Time for a refusal to be read before the connection is cut."""
-
-BESIDE = 64
-"""Questions of one connection that may be under way, and commands; more are denied."""
 
 NAME_MOST = 40
 """Characters of a client's name that are kept."""
@@ -92,17 +74,6 @@ LOGGED = 100
 
 HOLD = 60 * SECOND
 """How long a refused or slow client stays among the active alerts."""
-
-Args = Mapping[str, str | int | float | bool]
-
-Action = Callable[[Args], Awaitable[str]]
-"""A command: takes its arguments, returns a word about what was done, raises `RequestDenied`."""
-
-
-class Attributed(NamedTuple):
-    """A command that is also told who asks."""
-
-    act: Callable[[Args, Who], Awaitable[str]]
 
 
 class Server:
@@ -119,17 +90,14 @@ class Server:
     ) -> None:
         self._topics = topics
         self._monitor = monitor
-        self._commands = commands
         self._uid = os.getuid() if uid is None else uid
-        self._user = user_of(self._uid)
         self._listening = Listening(path, self._accept, buffered=REQUEST_MOST)
         self._clients: dict[int, Peer] = {}
         self._numbers = count(1)
         self._turn = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._delivery = Delivery(topics)
+        self._answering = Answering(topics, monitor, commands, user_of(self._uid), self._let_go)
         self.ready = asyncio.Event()
-        self._turnstile = asyncio.Lock()
         self.refused = 0
 
     async def run(self) -> None:
@@ -153,6 +121,9 @@ class Server:
         finally:
             self.ready.clear()
             await self._listening.close()
+            commands = [command for client in self._clients.values() for command in client.commands]
+            if commands:  # who asked for the end, and waits for its record in the audit, is among them
+                await asyncio.wait(commands, timeout=LAST_S)
             clients = list(self._clients.values())
             for client in clients:
                 self._part(client, self._farewell())
@@ -160,9 +131,10 @@ class Server:
             for client in clients:
                 if client.waiting:
                     client.writer.transport.abort()
-            for task in list(self._tasks):
+            tasks = [*self._tasks, *self._answering.tasks]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _farewell(self) -> Bye:
         why = self._monitor.clean(self._topics.engine.ending)
@@ -194,6 +166,7 @@ class Server:
         except Refusal as refusal:
             if client is not None:
                 self._clients.pop(client.number, None)
+                client.parted = True
             with contextlib.suppress(OSError):
                 await self._refuse(writer, refusal)
         except (OSError, asyncio.IncompleteReadError):
@@ -232,7 +205,7 @@ class Server:
                 raise Refusal("version", self._versions(hello), who, alarming=False)
             self._greet(client, hello)
             while True:
-                await self._take(client, read_request(await read_frame(reader, REQUEST_MOST)))
+                await self._answering.take(client, read_request(await read_frame(reader, REQUEST_MOST)))
         except ProtocolError as error:
             raise Refusal("protocol", error.reason, who) from error
         except TimeoutError as error:
@@ -250,34 +223,7 @@ class Server:
             started=identity.started,
             seq=self._topics.engine.state.seq,
         )
-        self._send(client, welcome)
-
-    async def _take(self, client: Peer, request: Request) -> None:
-        """Answer a request; many of them, or dear ones, must not keep the path waiting."""
-        loop = asyncio.get_running_loop()
-        client.count(loop.time())
-        if isinstance(request, Command) or (isinstance(request, Get) and request.topic in ONCE):
-            await self._answer_beside(client, request)
-            return
-        async with self._turnstile:  # one at a time: many clients must not get more of the loop than one
-            now = loop.time()
-            await self._answer(client, request)
-            await asyncio.sleep(min(REST * (loop.time() - now), REST_MOST_S))
-
-    async def _answer_beside(self, client: Peer, request: Request) -> None:
-        """Answer what waits for others rather than works: an order must not wait for candles, nor a goodbye for both.
-
-        Commands begin in the order in which they came.
-        """
-        tasks = client.commands if isinstance(request, Command) else client.questions
-        if len(tasks) >= BESIDE:
-            self._send(client, Denied(id=request.id, code="busy", reason=f"{BESIDE} of your requests are under way"))
-            return
-        task = asyncio.create_task(self._answer(client, request))
-        for kept in (tasks, self._tasks):
-            kept.add(task)
-            task.add_done_callback(kept.discard)
-        await asyncio.sleep(0)
+        self._answering.send(client, welcome)
 
     def _versions(self, hello: Hello) -> str:
         older = "the console" if hello.protocol < PROTOCOL else "the engine (stop it, upgrade, start it again)"
@@ -313,16 +259,6 @@ class Server:
             client.writer.write(frame(word))
             client.writer.close()
 
-    def _send(self, client: Peer, answer: Answer) -> None:
-        if client.writer.transport.is_closing():
-            return
-        if client.waiting > SEND_MOST:
-            self._let_go(client)
-            return
-        data = frame(answer)
-        client.writer.write(data)
-        client.sent += len(data)
-
     def _let_go(self, client: Peer) -> None:
         """Cut off a client that does not read; it comes back and resumes by cursor."""
         client.failed += 1
@@ -335,54 +271,7 @@ class Server:
         client.subscriptions.clear()
         client.writer.transport.abort()
 
-    # Requests. ------------------------------------------------------------------------------------------------------
-
-    async def _answer(self, client: Peer, request: Request) -> None:
-        try:
-            match request:
-                case Get():
-                    self._send(client, await self._delivery.answer(request, asyncio.get_running_loop().time()))
-                    client.delivered += 1
-                case Subscribe():
-                    self._subscribe(client, request)
-                case Unsubscribe():
-                    if client.subscriptions.pop(request.subscription, None) is None:
-                        _deny("subscription", f"there is no subscription {request.subscription}")
-                    self._send(client, Done(id=request.id))
-                case Command():
-                    self._send(client, Done(id=request.id, text=await self._command(client, request)))
-        except RequestDenied as denied:
-            self._send(client, Denied(id=request.id, code=denied.code, reason=self._monitor.clean(denied.reason)))
-        except ConsoleError as error:
-            self._send(client, Denied(id=request.id, code="failed", reason=self._monitor.clean(str(error))))
-        except Exception as error:
-            client.failed += 1
-            log.exception("a request failed by a fault of ours: %r", request)
-            self._send(client, Denied(id=request.id, code="failed", reason=f"{type(error).__name__}: see the log"))
-
-    def _subscribe(self, client: Peer, request: Subscribe) -> None:
-        """Begin a subscription, and deliver for the first time."""
-        if request.topic == "price":
-            _deny("not_available", "a price can be asked for, not subscribed to; the topic markets tells of changes")
-        if request.topic in ONCE:
-            _deny("not_available", f"{request.topic} can be asked for, not subscribed to")
-        self._topics.check(request)
-        if request.id in client.subscriptions or len(client.subscriptions) >= SUBSCRIPTIONS:
-            _deny("subscription", f"subscription {request.id} is there already, or {SUBSCRIPTIONS} are reached")
-        subscription = Subscription(request)
-        self._deliver(client, subscription)
-        client.subscriptions[request.id] = subscription
-
-    async def _command(self, client: Peer, command: Command) -> str:
-        action = self._commands.get(command.name)
-        if action is None:
-            _deny("unknown_command", f"unknown command {command.name!r} (known: {', '.join(self._commands)})")
-        log.info("command %s %s", command.name, command.arguments)
-        if isinstance(action, Attributed):
-            return await action.act(command.arguments, Who(user=self._user, client=client.name, pid=client.pid))
-        return await action(command.arguments)
-
-    # Topics. --------------------------------------------------------------------------------------------------------
+    # Turns. ---------------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
         """Send what is due, one topic of each client in turn, for as long as a look may take."""
@@ -398,7 +287,7 @@ class Server:
                     continue
                 if loop.time() - now > SERVE_S:
                     return
-                self._renew(*what)
+                self._answering.renew(*what)
 
     def _due(self, client: Peer, now: float) -> list[tuple[Peer, Subscription]]:
         """Return what is due, longest due first; nothing while the client has not taken what it was given before."""
@@ -409,25 +298,3 @@ class Server:
         client.up_to_date = now
         due = [subscription for subscription in client.subscriptions.values() if now >= subscription.due]
         return [(client, subscription) for subscription in sorted(due, key=lambda each: each.due)]
-
-    def _renew(self, client: Peer, subscription: Subscription) -> None:
-        """Deliver; a subscription that fails ends, and nothing else."""
-        try:
-            self._deliver(client, subscription)
-        except Exception as error:
-            client.failed += 1
-            if client.failed == 1:
-                log.exception("topic %s failed", subscription.asked.topic)
-            client.subscriptions.pop(subscription.asked.id, None)
-            reason = f"{type(error).__name__}: see the log"
-            self._send(client, Denied(id=subscription.asked.id, code="failed", reason=reason))
-
-    def _deliver(self, client: Peer, subscription: Subscription) -> None:
-        news = self._delivery.news(subscription, asyncio.get_running_loop().time())
-        if news is not None:
-            self._send(client, news)
-            client.delivered += 1
-
-
-def _deny(code: str, reason: str) -> NoReturn:
-    raise RequestDenied(code, reason)

@@ -24,6 +24,10 @@ ANSWER_S = 10.0
 """The core answers at once; who has waited so long is told that it does not."""
 
 
+NO_ANSWER = "no_answer"
+"""The code of an answer that is none: what became of the command is not known."""
+
+
 class Trader:
     """Between the core and those who ask, storage, venues and people.
 
@@ -60,7 +64,7 @@ class Trader:
             text = (
                 f"the engine has not come to it within {ANSWER_S:.0f} s; see orders and positions for what became of it"
             )
-            return Answered(id=number, done=False, text=text, code="no_answer")
+            return Answered(id=number, done=False, text=text, code=NO_ANSWER)
         finally:
             self._answers.pop(number, None)
 

@@ -85,6 +85,7 @@ class ReplayView(msgspec.Struct, frozen=True, kw_only=True):
     have been read through, and with it come `notes`: what of them was skipped. `seeking` is the time that is being
     sought, `progress` the share of the way there (0 to 1). `ended`: there is nothing to come; one can seek back.
     `messages` and `refused` count the recorded lines up to `position`, and those of them that gave no event.
+    `as_traded`: orders and positions are those of the engine that recorded it, and cannot be added to.
     """
 
     position: int
@@ -99,6 +100,7 @@ class ReplayView(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     files: tuple[str, ...]
     notes: tuple[str, ...]
+    as_traded: bool = False
 
 
 class SpanView(msgspec.Struct, frozen=True, kw_only=True):

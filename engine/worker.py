@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import signal
 import time
 from collections import deque
@@ -41,6 +42,10 @@ FRAME_MOST = 64 << 20
 
 MOST_RESTARTS = 5
 """Restarts in a row after which a worker is given up; one that ran a minute has begun anew."""
+
+
+SECRET = re.compile(r"TRADETUI_[A-Z0-9]+_API_[A-Z]+|TRADETUI_WEBHOOK_URL")
+"""Variables that no worker is given: it asks no venue."""
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="beat"):
@@ -77,6 +82,7 @@ class Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env={name: value for name, value in os.environ.items() if not SECRET.fullmatch(name)},
             start_new_session=True,  # ctrl-c in the engine's terminal is the engine's to handle
         )
         self._process = process

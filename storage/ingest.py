@@ -17,6 +17,7 @@ from engine.types import MS, Bar, Instrument, Timeframe
 from storage import validation
 from storage.catalogue import IMPORT, Catalogue
 from storage.changes import Changes
+from storage.connection import is_environment
 from storage.minutes import Minutes
 from storage.recovery import Holes
 
@@ -133,6 +134,39 @@ class Ingest:
             self.holes.forget()
             raise
         return written
+
+    def write_what_can(self, connection: sqlite3.Connection, batch: Sequence[Keep], name: str) -> Written:
+        """Write a batch; if a row of it is impossible, second by second, so that only that second is refused.
+
+        `name` is the database's, for the log.
+
+        Raises:
+            sqlite3.Error, OSError: The database refused.
+        """
+        try:
+            return self.write(connection, batch)
+        except Exception as error:
+            if is_environment(error):
+                raise
+            log.exception("%s: a batch of %d seconds cannot be written", name, len(batch))
+            return self._apart(connection, batch)
+
+    def _apart(self, connection: sqlite3.Connection, batch: Sequence[Keep]) -> Written:
+        whole = Written()
+        for keep in batch:
+            try:
+                one = self.write(connection, [keep])
+            except Exception as error:
+                if is_environment(error):
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                connection.execute(REJECTS, (keep.known_at, "keep", keep.instrument.key, reason, repr(keep)[:4000]))
+                whole.rejected += size(keep)
+            else:
+                whole.rows += one.rows
+                whole.rejected += one.rejected
+                whole.touched = whole.touched + one.touched
+        return whole
 
     def _take(self, connection: sqlite3.Connection, keep: Keep) -> None:
         instrument, known_at = keep.instrument, keep.known_at

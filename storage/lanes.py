@@ -25,6 +25,16 @@ class Job:
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.began = time.perf_counter_ns()
 
+    def give(self, result: Any) -> None:
+        """Hand over what came of it; somebody who waits no more is passed over."""
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def fail(self, error: BaseException) -> None:
+        """Hand over why nothing came of it."""
+        if not self.future.done():
+            self.future.set_exception(error)
+
 
 def nothing(_connection: sqlite3.Connection) -> None:
     """Wait for one's turn."""

@@ -22,6 +22,9 @@ AT_ONCE = 500
 IMAGES = 2
 """Images of the account that are kept: an older one is of no use, for the records stay."""
 
+NAMED = "coalesce(" + ", ".join(f"json_extract(body, '$.{at}instrument')" for at in ("", "fill.", "spec.")) + ")"
+"""The instrument that a body names."""
+
 COLUMNS = "id, kind, client_key, ts, body"
 
 
@@ -40,10 +43,11 @@ class StoredRecords:
         start: int | None = None,
         end: int | None = None,
         instrument: str = "",
+        tag: str = "",
     ) -> list[Record]:
         """Return the newest `limit` records of some kinds with start <= ts < end (UTC ns), newest first.
 
-        With `instrument` only those whose body names it.
+        With `instrument` only those whose body names it, with `tag` only those whose `record` is that.
         """
         query = f"SELECT {COLUMNS} FROM records WHERE kind IN ({_marks(kinds)}) AND mode = ?"
         given: list[str | int] = [*kinds, self.mode]
@@ -51,8 +55,11 @@ class StoredRecords:
             if value is not None:
                 query, given = f"{query} AND {what}", [*given, value]
         if instrument:
-            query += " AND ifnull(json_extract(body, '$.instrument'), json_extract(body, '$.fill.instrument')) = ?"
+            query += f" AND {NAMED} = ?"
             given.append(instrument)
+        if tag:
+            query += " AND json_extract(body, '$.record') = ?"
+            given.append(tag)
         with self._reading() as connection:
             found = connection.execute(f"{query} ORDER BY ts DESC, id DESC LIMIT ?", (*given, limit))
             return [_record(row) for row in found]

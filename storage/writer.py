@@ -27,35 +27,17 @@ from engine.keep import Keep
 from engine.latency import Latency
 from engine.types import SECOND, Timeframe
 from storage import recovery, schema
+from storage.bulk import AGAIN_S, RETRY_MOST_S, Bulk, Pace
 from storage.catalogue import Catalogue
 from storage.changes import Changes
-from storage.connection import Line, Moved, failed, is_environment, quick_check
-from storage.ingest import REJECTS, Ingest, Written, size
+from storage.connection import Line, Moved, failed, quick_check
+from storage.ingest import Ingest, Written
 from storage.lanes import Job, nothing, together
 from storage.minutes import Minutes
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-BATCH = 20_000
-"""Rows of one bulk transaction at most, so that the journal lane waits a fraction of a second for it."""
-
-AGAIN_S = 1.0
-"""Pause before an opening or a write that failed is tried again; it doubles."""
-
-RETRY_MOST_S = 60.0
-
-AHEAD_S = 0.5
-"""Bulk rows are written so long before their time is over, so that they are on disk by then."""
-
-
-class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """How the bulk lane is written: at so many rows or after so many seconds; at most so many rows wait."""
-
-    rows: int = 100
-    seconds: float = 5.0
-    most_waiting: int = 500_000
 
 
 class StoreView(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,21 +75,15 @@ class Writer:
     ) -> None:
         """`clock` gives UTC ns. `engine`: it writes what it follows; what it misses between two runs is a gap."""
         self.path = path
-        self.pace = pace or Pace()
         self.changes = Changes()
         self.error = ""
         self.unknown = False
-        self.lost = self.rows = self.rejected = self.flushes = self.commits = self.flushed = 0
+        self.rows = self.rejected = self.flushes = self.commits = self.flushed = 0
         self._clock = clock
-        self._wait = max(self.pace.seconds - AHEAD_S, self.pace.seconds / 2)
         self._engine = engine
         self._line: Line | None = None
         self._ingest = Ingest(Catalogue(), Minutes(), recovery.Holes(), self.changes)
-        self._waiting: deque[Keep] = deque()
-        self._count = 0
-        self._since = 0.0
-        self._pause = 0.0
-        self._again = 0.0
+        self._bulk = Bulk(pace or Pace())
         self._journal: deque[Job] = deque()
         self._upkeep: deque[Job] = deque()
         self._wake = asyncio.Event()
@@ -145,7 +121,7 @@ class Writer:
         for each in noted:
             log.info("%s: %s", self.path.name, each)
         self._line, self.error, self._closing, self.unknown = connection, "", False, False
-        self._pause = self._again = 0.0
+        self._bulk.go_on()
         self._moved = False
         self._task = asyncio.create_task(self._write(connection), name="storage")
 
@@ -187,12 +163,12 @@ class Writer:
             self._task = None
         connection, self._line = self._line, None
         self._give_up()
-        if self._count:
-            log.error("%s: %d rows could not be written and are lost: %s", self.path, self._count, self.error)
+        if self._bulk.count:
+            log.error("%s: %d rows could not be written and are lost: %s", self.path, self._bulk.count, self.error)
         if connection is None:
             return
         try:
-            if self._engine and not self._count:
+            if self._engine and not self._bulk.count:
                 await connection.call(recovery.end)
         except (sqlite3.Error, OSError) as error:
             log.warning("%s", failed(self.path, error))
@@ -204,8 +180,7 @@ class Writer:
     def _give_up(self) -> None:
         """Tell those who wait that nobody writes any more."""
         for job in (*self._journal, *self._upkeep):
-            if not job.future.done():
-                job.future.set_exception(StorageFailed(f"{self.path}: it is closed"))
+            job.fail(StorageFailed(f"{self.path}: it is closed"))
         self._journal.clear()
         self._upkeep.clear()
 
@@ -220,15 +195,7 @@ class Writer:
 
     def put(self, keep: Keep) -> None:
         """Take the news of one instrument; they are on disk a few seconds later."""
-        if not self._waiting:
-            self._since = time.monotonic()
-        self._waiting.append(keep)
-        self._count += size(keep)
-        while self._count > self.pace.most_waiting and len(self._waiting) > 1:
-            dropped = size(self._waiting.popleft())
-            self._count -= dropped
-            self.lost += dropped
-        if self._count >= self.pace.rows:
+        if self._bulk.put(keep):
             self._wake.set()
 
     async def commit(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -294,8 +261,8 @@ class Writer:
     async def flush(self) -> None:
         """Write what waits now, as far as the database takes it."""
         if self._line is not None and not self._closing:
-            while self._count and not self.error:
-                self._since = 0.0
+            while self._bulk.count and not self.error:
+                self._bulk.hurry()
                 await self.upkeep(nothing)
 
     # Writing. ---------------------------------------------------------------------------------------------------------
@@ -313,7 +280,7 @@ class Writer:
                     await asyncio.sleep(AGAIN_S)
                 elif self._journal:
                     await self._commit_journal(connection)
-                elif self._due() or (self._closing and self._count and not self.error):
+                elif self._bulk.due() or (self._closing and self._bulk.count and not self.error):
                     await self._flush_bulk(connection)
                 elif self._closing:
                     return
@@ -321,9 +288,8 @@ class Writer:
                     await self._do(connection, self._upkeep.popleft())
                 else:
                     self._wake.clear()
-                    with_in = max(0.0, max(self._since + self._wait, self._again) - time.monotonic())
                     try:
-                        await asyncio.wait_for(self._wake.wait(), with_in if self._waiting else self.pace.seconds)
+                        await asyncio.wait_for(self._wake.wait(), self._bulk.due_in())
                     except TimeoutError:
                         continue
         finally:
@@ -331,11 +297,6 @@ class Writer:
                 self._line = None
                 self._give_up()
                 await connection.end()
-
-    def _due(self) -> bool:
-        now = time.monotonic()
-        ready = self._count >= self.pace.rows or now - self._since >= self._wait
-        return bool(self._waiting) and ready and now >= self._again
 
     async def _commit_journal(self, connection: Line) -> None:
         jobs = list(self._journal)
@@ -354,38 +315,33 @@ class Writer:
         for job, result in zip(jobs, results, strict=True):
             self._commit.add(now - job.began)
             self.commits += 1
-            if job.future.done():
-                continue
             if isinstance(result, Exception):
-                known = isinstance(result, sqlite3.Error | OSError)
-                job.future.set_exception(failed(self.path, result) if known else result)
+                job.fail(self._told(result))
             else:
-                job.future.set_result(result)
+                job.give(result)
 
     async def _do(self, connection: Line, job: Job) -> None:
         try:
             result = await connection.call(job.work)
         except BaseException as error:
             self._moved = self._moved or isinstance(error, Moved)
-            told = failed(self.path, error) if isinstance(error, sqlite3.Error | OSError) else error
-            if not job.future.done():
-                job.future.set_exception(told)
+            job.fail(self._told(error))
             if not isinstance(error, Exception):
                 raise
         else:
-            if not job.future.done():
-                job.future.set_result(result)
+            job.give(result)
+
+    def _told(self, error: BaseException) -> BaseException:
+        """Return an error as those who wait are told it: the database's in our words."""
+        return failed(self.path, error) if isinstance(error, sqlite3.Error | OSError) else error
 
     async def _flush_bulk(self, connection: Line) -> None:
-        batch, rows = self._taken()
+        batch, rows = self._bulk.take()
         began = time.perf_counter_ns()
         try:
-            written = await connection.call(self._bulk, batch)
+            written = await connection.call(self._put_down, batch)
         except (sqlite3.Error, OSError) as error:
-            self._waiting.extendleft(reversed(batch))
-            self._count += rows
-            self._pause = min(2 * self._pause, RETRY_MOST_S) if self._pause else AGAIN_S
-            self._again = time.monotonic() + self._pause
+            self._bulk.put_back(batch, rows)
             self._refused(error)
             return
         self._flush.add(time.perf_counter_ns() - began)
@@ -393,48 +349,13 @@ class Writer:
         self.rows += written.rows
         self.rejected += written.rejected
         self.flushed = self._clock()
-        self._pause = self._again = 0.0
-        self._since = time.monotonic()
+        self._bulk.written()
         self.changes.touch(written.touched)
         self._works()
 
-    def _taken(self) -> tuple[list[Keep], int]:
-        """Take the oldest rows out of the queue before anything is awaited: what comes meanwhile goes behind them."""
-        batch, rows = [], 0
-        while self._waiting and rows < BATCH:
-            keep = self._waiting.popleft()
-            batch.append(keep)
-            rows += size(keep)
-        self._count -= rows
-        return batch, rows
-
-    def _bulk(self, connection: sqlite3.Connection, batch: list[Keep]) -> Written:
-        """Write a batch; if a row of it is impossible, second by second, so that only that second is refused."""
+    def _put_down(self, connection: sqlite3.Connection, batch: list[Keep]) -> Written:
         connection.execute("PRAGMA synchronous = NORMAL")
-        try:
-            return self._ingest.write(connection, batch)
-        except Exception as error:
-            if is_environment(error):
-                raise
-            log.exception("%s: a batch of %d seconds cannot be written", self.path.name, len(batch))
-            return self._apart(connection, batch)
-
-    def _apart(self, connection: sqlite3.Connection, batch: list[Keep]) -> Written:
-        whole = Written()
-        for keep in batch:
-            try:
-                one = self._ingest.write(connection, [keep])
-            except Exception as error:
-                if is_environment(error):
-                    raise
-                reason = f"{type(error).__name__}: {error}"
-                connection.execute(REJECTS, (keep.known_at, "keep", keep.instrument.key, reason, repr(keep)[:4000]))
-                whole.rejected += size(keep)
-            else:
-                whole.rows += one.rows
-                whole.rejected += one.rejected
-                whole.touched = whole.touched + one.touched
-        return whole
+        return self._ingest.write_what_can(connection, batch, self.path.name)
 
     async def _rescue(self, connection: Line) -> bool:
         """Save what is in a file that has lost its name; tell whether it is done."""
@@ -467,13 +388,18 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Rows that are not on disk yet."""
-        return self._count
+        return self._bulk.count
+
+    @property
+    def lost(self) -> int:
+        """Rows that were dropped because too many waited."""
+        return self._bulk.lost
 
     def view(self) -> StoreView:
         """Return how it does."""
         return StoreView(
             path=str(self.path), open=self.is_open, error=self.error, rows=self.rows, rejected=self.rejected,
-            lost=self.lost, waiting=self._count, flushes=self.flushes, commits=self.commits, flushed=self.flushed,
+            lost=self.lost, waiting=self.waiting, flushes=self.flushes, commits=self.commits, flushed=self.flushed,
             flush=self._flush.view(), commit=self._commit.view(), file_bytes=_bytes(self.path),
             wal_bytes=_bytes(self.path.with_name(self.path.name + "-wal")),
         )  # fmt: skip

@@ -1,20 +1,29 @@
-"""Fixtures of all tests."""
+"""Fixtures of all tests, and a search of examples that is the same each time and knows no clock."""
 
 from __future__ import annotations
 
 import os
 import signal
-import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.exchange import recordings_root
 from tests.support.turns import turn
 
 RECORDINGS = "TRADETUI_RECORDINGS"
+
+settings.register_profile(
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    print_blob=False,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+settings.load_profile("repeatable")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,12 +48,14 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in [name for name in os.environ if name.startswith(("XDG_", "TRADETUI_")) and name != RECORDINGS]:
         del os.environ[name]
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
-    # Under nohup hang-ups are ignored, in the background of a script ctrl-c is, in all children, too. A handler is not
-    # inherited: they hear of them again.
+    # Under nohup hang-ups are ignored, in the background of a script ctrl-c and ctrl-\ are, in all children, too. A
+    # handler is not inherited: they hear of them again.
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +75,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     worker = getattr(item.config, "workerinput", None)
     if worker is None:
         return (yield)
-    folder = Path(tempfile.gettempdir()) / f"tradetui-turns-{worker['testrunuid']}"
+    # What the workers of a run share, and pytest takes away after some runs.
+    folder = item.config._tmp_path_factory.getbasetemp().parent / "turns"  # type: ignore[attr-defined]
     with turn(folder, alone=item.get_closest_marker("alone") is not None):
         return (yield)
 

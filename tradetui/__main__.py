@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import sys
 
+from tradetui import lastwords
+
 
 def main() -> None:
-    """Run the command line; errors that a person can mend are one line, not a traceback."""
+    """Run the command line; errors that a person can mend are one line, not a traceback, and faults show no key."""
+    lastwords.guard()
+    try:
+        _run()
+    except Exception as error:  # noqa: BLE001 - a fault of ours
+        lastwords.ended(error)
+        sys.exit(1)
+
+
+def _run() -> None:
     if sys.argv[1:2] == ["kill"]:
         _kill(sys.argv[2:])
     try:
@@ -14,10 +25,11 @@ def main() -> None:
         from tradetui.cli.app import app
     except KeyboardInterrupt:  # what is loaded takes a moment
         sys.exit(130)
+    lastwords.guard_logs()
     try:
         app()
     except ConsoleError as error:
-        sys.stderr.write(f"tradetui: {error}\n")
+        sys.stderr.write(lastwords.masked(f"tradetui: {error}\n"))
         sys.exit(error.exit_code)
 
 
@@ -32,7 +44,7 @@ def _kill(words: list[str]) -> None:
     try:
         sys.exit(run(asked))
     except ConsoleError as error:
-        sys.stderr.write(f"tradetui: {error}\n")
+        sys.stderr.write(lastwords.masked(f"tradetui: {error}\n"))
         sys.exit(error.exit_code)
 
 

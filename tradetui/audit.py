@@ -1,7 +1,8 @@
 """The audit: who had what changed, from what to what, and what came of it. Records are added, never changed.
 
-Commands about trading are audited by the core, in the order of everything else that it keeps. Here are the others:
-those that change the engine, its log, or data, by an engine and without one.
+Commands about trading are audited by the core that judges them, in the order of everything else that it keeps. Here are
+the others: those that change the engine, its log, or data, by an engine and without one, and those about trading that
+were refused before the core was asked, or that it has not answered.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import Any
 
 import msgspec
 
-from engine.errors import ConsoleError, StorageFailed
+from engine.actions import Action, Args, Attributed
+from engine.errors import ConsoleError, RequestDenied, StorageFailed
+from engine.execution.account import Account
 from engine.operator import Who
-from engine.server import Action, Args, Attributed
 from engine.text import inert
+from engine.trading.turn import state_of
 from engine.tradingviews import AuditView
 from engine.unix import user_of
 
@@ -35,7 +38,9 @@ WITHIN_S = 2.0
 WAITING_MOST = 1000
 """Records that wait in memory while the database refuses; the oldest go to the log alone."""
 
-QUIET = frozenset({"acknowledge", "replay_pause", "replay_resume", "replay_step", "replay_speed", "replay_seek"})
+QUIET = frozenset(
+    {"acknowledge", "preview", "replay_pause", "replay_resume", "replay_step", "replay_speed", "replay_seek"}
+)
 """Commands that change nothing of trading, limits, models, settings or data."""
 
 TEXT_MOST = 1000
@@ -50,6 +55,10 @@ Record = Callable[..., Awaitable[bool]]
 """`storage.writer.Writer.record`: (kind, key, body, *, mode, ts)."""
 
 _encode = msgspec.json.Encoder().encode
+
+
+class Judged(RequestDenied):
+    """The core has said no, and keeps a record of that itself."""
 
 
 class Audit:
@@ -84,13 +93,41 @@ class Audit:
             for name, action in commands.items()
         }
 
+    def refusals(
+        self, commands: Mapping[str, Action | Attributed], fact: Callable[[], str]
+    ) -> dict[str, Action | Attributed]:
+        """Return commands about trading that leave a record of what the core does not audit: of what never reached it.
+
+        `fact` tells the state of trading in a few words.
+        """
+        return {
+            name: action if name in QUIET else Attributed(self._unjudged(name, action, fact))
+            for name, action in commands.items()
+        }
+
+    def _unjudged(
+        self, name: str, action: Action | Attributed, fact: Callable[[], str]
+    ) -> Callable[[Args, Who], Awaitable[str]]:
+        async def act(arguments: Args, who: Who) -> str:
+            before = fact()
+            try:
+                return await _done(action, arguments, who)
+            except Judged:
+                raise
+            except Exception as error:
+                said = str(error) if isinstance(error, ConsoleError) else type(error).__name__
+                await self.note(name, arguments, who, before=before, after=fact(), done=False, result=said)
+                raise
+
+        return act
+
     def _audited(
         self, name: str, action: Action | Attributed, fact: Callable[[], str]
     ) -> Callable[[Args, Who], Awaitable[str]]:
         async def act(arguments: Args, who: Who) -> str:
             before, said, done = fact(), "", False
             try:
-                said = await (action.act(arguments, who) if isinstance(action, Attributed) else action(arguments))
+                said = await _done(action, arguments, who)
                 done = True
             except ConsoleError as error:
                 said = str(error)
@@ -162,6 +199,16 @@ class Audit:
 
     def _inert(self, text: str) -> str:
         return inert(self._clean(text), TEXT_MOST)
+
+
+def standing(account: Account) -> str:
+    """Return the state of trading in a few words, as the core's own records have it."""
+    state, reasons = state_of(account)
+    return f"{state}: {reasons[0]}" if reasons else str(state)
+
+
+async def _done(action: Action | Attributed, arguments: Args, who: Who) -> str:
+    return await (action.act(arguments, who) if isinstance(action, Attributed) else action(arguments))
 
 
 def note_here(connection: sqlite3.Connection, mode: str, command: str, detail: Mapping[str, Any], result: str) -> None:

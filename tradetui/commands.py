@@ -8,10 +8,10 @@ import os
 from collections.abc import Callable, Mapping
 from math import inf, isfinite
 
+from engine.actions import Action
 from engine.alerts import Alerts
 from engine.errors import RequestDenied
 from engine.playback import Playback
-from engine.server import Action
 from tradetui.logs import ProcessLog
 
 log = logging.getLogger("tradetui.engine")

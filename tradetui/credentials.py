@@ -1,4 +1,4 @@
-"""Where the keys of exchanges come from, and a type that keeps them from being shown. Nothing uses them yet.
+"""Where the keys of exchanges come from, and a type that keeps them from being shown.
 
 A venue's keys are taken from the environment (`TRADETUI_BINANCE_API_KEY`, `..._API_SECRET`, `..._API_PASSPHRASE`) or,
 if nothing of that venue is set there, from its table in a TOML file that only its owner may read.
@@ -86,6 +86,9 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
         return [self.api_key, self.api_secret, *([self.api_passphrase] if self.api_passphrase else [])]
 
 
+_seen: dict[str, Secret] = {}
+"""Every key that this process has read, for `known`."""
+
 KEYS_OF = {"binanceusdm": "binance"}
 """A venue without keys of its own is asked with those of another one of the same exchange."""
 
@@ -115,6 +118,12 @@ def load_credentials(file: Path | None, environment: Mapping[str, str] = os.envi
     return {venue: _credentials(venue, table, source) for venue, (table, source) in sorted(found.items())}
 
 
+def known(environment: Mapping[str, str] = os.environ) -> list[Secret]:
+    """Return every key that this process has read, and those of its environment, whole or not: what it never says."""
+    there = [value.strip() for name, value in environment.items() if VARIABLE.fullmatch(name)]
+    return [*(Secret(value) for value in there if value), *_seen.values()]
+
+
 def _credentials(venue: str, table: dict[str, Any], source: str) -> Credentials:
     if not set(table) <= set(NAMES):
         # The unknown name is not said: it may be a key that was put on the wrong side.
@@ -124,7 +133,7 @@ def _credentials(venue: str, table: dict[str, Any], source: str) -> Credentials:
         text = value.strip() if isinstance(value, str) else ""
         if not text or not text.isprintable() or " " in text:
             raise SettingsInvalid(f"credentials of {venue} ({source}): {name} is no text without blanks")
-        values[name] = Secret(text)
+        values[name] = _seen[text] = Secret(text)
     missing = [name for name in NAMES[:2] if name not in values]
     if missing:
         raise SettingsInvalid(f"credentials of {venue} ({source}): {missing[0]} is missing; set both, or neither")

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
+from engine.actions import Action
 from engine.errors import ImportRefused, RequestDenied, StorageFailed
-from engine.server import Action
 from tradetui.commands import only
 from tradetui.places import Places
 from tradetui.stored import Stored

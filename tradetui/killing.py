@@ -18,23 +18,31 @@ import msgspec
 from engine.errors import SettingsInvalid
 from engine.text import inert
 from tradetui.credentials import Credentials, keys_for, load_credentials
+from tradetui.credentials import known as secrets
 from tradetui.kill import engine
 from tradetui.kill.beside import Beside
 from tradetui.kill.binance import Mexc, Spot, Usdm
 from tradetui.kill.bybit import Bybit
-from tradetui.kill.card import KillCard, VenueCard, read_card
+from tradetui.kill.card import KillCard, VenueCard, aside, read_card
 from tradetui.kill.holdings import holdings
+from tradetui.kill.known import known
 from tradetui.kill.venues import Account, Ours, VenueReport, work
 from tradetui.latch import Latch, told
 from tradetui.lock import Holder
 from tradetui.places import Places
-from tradetui.redaction import redactor
+from tradetui.redaction import Redactor, redactor
 
 WITHIN_S = 10.0
 """Time for everything; a venue that does not answer by then is reported as not done."""
 
 LATCH_S = 0.4
 """Time for the latch to be on disk; a disk that takes longer is waited for no more."""
+
+KEYS_S = 0.1
+"""Time for the file of keys to be read before the latch is closed: a reason that may hold a key is written to it."""
+
+KEY_LEAST = 8
+"""Characters of the shortest word of a reason that may be a key."""
 
 STORED_S = 1.0
 """Time for the database to say what is ours."""
@@ -87,29 +95,25 @@ def kill(
         environment: Where keys are looked for first.
     """
     began = time.monotonic()
-    reason = told(_without_keys(reason, environment))
+    reason = told(_without_keys(places, reason, environment))
     report = KillReport(profile=places.profile, mode="", reason=reason, flatten=bool(flatten))
     closing = Beside(lambda: _closed(places, reason))  # a disk that hangs must not keep us from the venues
     report.latch = closing.result(LATCH_S) or f"{places.latch}: {_wrong_with(closing)}"
     report.latched = closing.done and closing.error is None
     latched = time.monotonic()
-    found = _card(places, card, report)
+    found = known(places, card)
     report.mode = found.mode
-    if found.earlier:
-        report.notes.append(
-            f"an earlier engine of this profile traded {found.earlier}: what it left there is not touched; look there"
-        )
+    report.notes += found.notes
+    report.troubles += found.troubles
     report.flatten = found.flatten if flatten is None else flatten
     holder = engine.running(places)
-    real = bool(found.venues)
-    telling = Beside(lambda: engine.tell(places, holder, report.flatten and not real, reason) if holder else None)
-    spot = any(":" not in each for venue in found.venues for each in venue.instruments)
-    stored = Beside(lambda: holdings(Path(found.database), found.mode) if spot else {}) if real else None
+    telling = Beside(lambda: engine.tell(places, holder, report.flatten and not found.real, reason) if holder else None)
+    stored = [(each, Beside(_stored(each))) for each in found.cards if each.venues]
     if not report.latched:  # nothing else keeps it from sending what would be cancelled now
         _engine(places, report, holder, telling.result(engine.CONFIRM_S + 0.2))
-    if stored is not None:
+    if stored:
         try:
-            _venues(found, report, holder, stored, environment, latched)
+            _venues(stored, report, holder, environment, latched)
         except Exception as error:  # noqa: BLE001 - what was done must be told
             report.troubles.append(f"a fault of ours ({type(error).__name__}): look at your venues")
     if report.latched:
@@ -130,61 +134,53 @@ def _wrong_with(closing: Beside[str]) -> str:
     return str(getattr(closing.error, "strerror", None) or closing.error)
 
 
-def _without_keys(reason: str, environment: Mapping[str, str]) -> str:
+def _without_keys(places: Places, reason: str, environment: Mapping[str, str]) -> str:
     """Return a reason without keys that were pasted into it: it is kept and shown."""
-    try:
-        return redactor(load_credentials(None, environment))(reason)
-    except SettingsInvalid:
-        return redactor({})(reason)
+
+    def read() -> None:
+        card = read_card(places.kill_card) or read_card(aside(places.kill_card))
+        if card is not None and card.credentials:
+            load_credentials(Path(card.credentials), {})
+
+    if any(len(word) >= KEY_LEAST for word in reason.split()):
+        Beside(read).result(KEYS_S)
+    return Redactor(secrets(environment))(reason)
 
 
-def _card(places: Places, made: Callable[[], KillCard] | None, report: KillReport) -> KillCard:
-    """Return what the last engine left, else what the settings say; a replay never has anything at a venue."""
-    if places.replay:
-        return KillCard(mode="paper")
-    card = read_card(places.kill_card)
-    if card is not None:
-        return card
-    if made is not None:
-        try:
-            return made()
-        except SettingsInvalid as error:
-            report.troubles.append(
-                f"no engine has left word of what it trades, and the settings cannot be read: {inert(str(error))}; "
-                "look at your venues"
-            )
-    return KillCard(mode="unknown")
+def _stored(card: KillCard) -> Callable[[], dict[str, list[Ours]]]:
+    spot = any(":" not in each for venue in card.venues for each in venue.instruments)
+    return lambda: holdings(Path(card.database), card.mode) if spot else {}
 
 
 def _venues(
-    card: KillCard,
+    stored: list[tuple[KillCard, Beside[dict[str, list[Ours]]]]],
     report: KillReport,
     holder: Holder | None,
-    stored: Beside[dict[str, list[Ours]]],
     environment: Mapping[str, str],
     latched: float,
 ) -> None:
-    """Ask all venues at once."""
-    keys = _keys(card, report, holder, environment)
-    clean = redactor(keys)
-    ours = _ours(stored, report)
+    """Ask all venues of all cards at once."""
     until = latched + WITHIN_S
     asked: list[tuple[VenueReport, Beside[None]]] = []
-    for venue in card.venues:
-        one = VenueReport(venue=venue.name, url=venue.url)
-        report.venues.append(one)
-        credentials = keys_for(venue.name, keys)
-        opened = ACCOUNTS.get(venue.name)
-        if opened is None or credentials is None:
-            lacks = "keys for it were not found" if opened else "it is not known here"
-            one.troubles.append(f"{lacks}: nothing was cancelled there by this command")
-            continue
-        try:
-            account = opened(venue, credentials, clean, until)
-        except ValueError as error:
-            one.troubles.append(f"{inert(clean(str(error)))}: nothing was cancelled there by this command")
-            continue
-        asked.append((one, Beside(_asking(account, one, ours.get(venue.name, []), report.flatten, latched))))
+    for card, held in stored:
+        keys = _keys(card, report, holder, environment)
+        clean = redactor(keys)
+        ours = _ours(held, report)
+        for venue in card.venues:
+            one = VenueReport(venue=venue.name, url=venue.url)
+            report.venues.append(one)
+            credentials = keys_for(venue.name, keys)
+            opened = ACCOUNTS.get(venue.name)
+            if opened is None or credentials is None:
+                lacks = "keys for it were not found" if opened else "it is not known here"
+                one.troubles.append(f"{lacks}: nothing was cancelled there by this command")
+                continue
+            try:
+                account = opened(venue, credentials, clean, until)
+            except ValueError as error:
+                one.troubles.append(f"{inert(clean(str(error)))}: nothing was cancelled there by this command")
+                continue
+            asked.append((one, Beside(_asking(account, one, ours.get(venue.name, []), report.flatten, latched))))
     for one, asking in asked:
         asking.result(until + 0.5 - time.monotonic())
         if not asking.done:

@@ -26,12 +26,13 @@ NOTE_MOST = 4096
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """Who closed the latch, when (UTC ns) and why."""
+    """Who closed the latch, when (UTC ns) and why; `engine`: it was the engine itself, for a halt of its own."""
 
     at: int
     user: str
     pid: int
     reason: str
+    engine: bool = False
 
 
 Mark = tuple[int, int, int]
@@ -51,10 +52,12 @@ class Latch:
     Beside it lies a spare, an empty file that `prepare` makes: where there is no room for a note it becomes the latch.
     """
 
-    __slots__ = ("_arming", "_closings", "_folder", "_held", "_name", "_path", "_spare")
+    __slots__ = ("_arming", "_closings", "_engine", "_folder", "_held", "_name", "_path", "_spare")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, engine: bool = False) -> None:
+        """`engine`: it is the engine's, which halts as it closes it."""
         self._path = path
+        self._engine = engine
         self._name = str(path)
         self._folder = str(path.parent)
         self._spare = path.with_name(f"{path.name}.ready")
@@ -90,6 +93,16 @@ class Latch:
         note = self.note()
         return note is not None and note.pid != os.getpid() and note.at > then
 
+    def closed_beside(self, reason: str) -> tuple[str, int]:
+        """Return by whom it is closed, and when (UTC ns), other than by an engine with the halt for this reason.
+
+        "" and 0 if it is open, or closed by that. Of a closing that nobody has signed the time is now.
+        """
+        said, note = self.closed(), self.note()
+        if not said or (note is not None and note.engine and note.reason == reason):
+            return "", 0
+        return said, note.at if note is not None else time.time_ns()
+
     def unheeded(self) -> str:
         """Return as `closed`, but "" while arming is under way: the engine that has just said yes halts not again."""
         return "" if self._arming else self.closed()
@@ -124,7 +137,7 @@ class Latch:
         Raises:
             OSError: It is not on disk: other processes do not see it, and a restart forgets it.
         """
-        note = _note(reason, user)
+        note = _note(reason, user, engine=self._engine)
         self._closings += 1
         self._held = _told(note)
         written = self._path.with_name(f"{self._path.name}.{note.pid}.{note.at}")
@@ -208,8 +221,9 @@ class Latch:
             os.close(descriptor)
 
 
-def _note(reason: str, user: str) -> Note:
-    return Note(at=time.time_ns(), user=inert(user or user_of(os.getuid()), 64), pid=os.getpid(), reason=told(reason))
+def _note(reason: str, user: str, *, engine: bool = False) -> Note:
+    user = inert(user or user_of(os.getuid()), 64)
+    return Note(at=time.time_ns(), user=user, pid=os.getpid(), reason=told(reason), engine=engine)
 
 
 def told(reason: str) -> str:

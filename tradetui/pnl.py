@@ -1,14 +1,21 @@
-"""What closed trades add up to: by day, by instrument, and how good they were. Exact: in 1e-8, shown as decimals."""
+"""What was earned: closed trades by day, by instrument, and how good they were; and an account as it was last known.
+
+Exact: in 1e-8, shown as decimals.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.orders import decimal, units
 from engine.tradingviews import JournalView
+
+if TYPE_CHECKING:
+    from engine.execution.account import Account
 
 SECOND = 1_000_000_000
 
@@ -42,6 +49,73 @@ class Pnl(msgspec.Struct, frozen=True, kw_only=True):
     best: str
     worst: str
     drawdown: str
+
+
+class HeldRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A position as it was last known: signed quantity in base, its cost and average price in `asset`.
+
+    `realised`, `fees` and `funding` are of the trade that is under way since `opened` (UTC ns), in `asset`.
+    """
+
+    instrument: str
+    quantity: str
+    average: str
+    cost: str
+    asset: str
+    realised: str
+    fees: str
+    funding: str
+    opened: int
+
+
+class LastKnown(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as its records leave it, at `ts` (UTC ns, 0: there are none); money by asset.
+
+    Nothing here has a price, so `unrealised` is always None: it is not known.
+    """
+
+    mode: str
+    ts: int
+    realised: dict[str, str]
+    fees: dict[str, str]
+    funding: dict[str, str]
+    positions: tuple[HeldRow, ...]
+    unrealised: None = None
+
+
+def last_known(account: Account, ts: int) -> LastKnown:
+    """Return what an account that was recalled has earned and holds; `ts` is the time of its last record (UTC ns)."""
+    from engine.trading.views import open_positions  # loads much, and where an engine answers it is not needed
+
+    return LastKnown(
+        mode=account.mode,
+        ts=ts,
+        realised=_by_asset(ledger.realised for ledger in account.ledgers.values()),
+        fees=_by_asset(ledger.fees for ledger in account.ledgers.values()),
+        funding=_by_asset(ledger.funding for ledger in account.ledgers.values()),
+        positions=tuple(
+            HeldRow(
+                instrument=held.instrument,
+                quantity=decimal(held.quantity),
+                average=decimal(held.average),
+                cost=decimal(held.cost),
+                asset=held.contract.quote,
+                realised=decimal(held.realised),
+                fees=decimal(held.fees),
+                funding=decimal(held.funding),
+                opened=held.opened,
+            )
+            for held in open_positions(account)
+        ),
+    )
+
+
+def _by_asset(parts: Iterable[dict[str, int]]) -> dict[str, str]:
+    total: dict[str, int] = {}
+    for part in parts:
+        for asset, amount in part.items():
+            total[asset] = total.get(asset, 0) + amount
+    return {asset: decimal(amount) for asset, amount in sorted(total.items()) if amount}
 
 
 class _Sum:

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from engine.actions import Action, Attributed
 from engine.alerts import Alert, Alerts, Cause
 from engine.clock import Clock
 from engine.collector import give_back
@@ -26,7 +27,7 @@ from engine.playback import Playback
 from engine.pulse import Resources
 from engine.replay import Observer
 from engine.runtime import Engine
-from engine.server import Action, Attributed, Server
+from engine.server import Server
 from engine.supervisor import Part
 from engine.text import inert
 from engine.topics import Topics
@@ -34,7 +35,7 @@ from engine.types import SECOND
 from engine.worker import Worker
 from storage.journal import EventJournal
 from tradetui import __version__, asking, bootstrap, crash, replays
-from tradetui.audit import Audit
+from tradetui.audit import Audit, standing
 from tradetui.commands import commands
 from tradetui.config.sections import Settings
 from tradetui.credentials import load_credentials
@@ -225,8 +226,9 @@ class Service:
             except Exception as error:
                 log.exception("what was traded before cannot be understood")
                 trading.unreadable(engine, f"a fault of ours: {type(error).__name__}")
-        elif playback is not None and engine.state.account is not None:
+        elif playback is not None and playback.trades:
             trader = engine.trader = replayed(playback, engine, alerts)
+        engine.take_up()
         monitor = self._monitor(engine, alerts, journal)
         topics = Topics(
             engine,
@@ -244,13 +246,14 @@ class Service:
             audit = Audit(stored.writer.record, self.places.mode, self.clean, engine.now)
             known = audit.over(known, {"log_level": lambda: self.log.level})
         if playback is not None and trader is not None:
-            known |= replay_commands(engine, trader, self.places)
+            known |= replay_commands(playback, trader, self.places)
         if self.webhook is not None:
             engine.companions.append(Part(name="webhook", run=self.webhook.run))
             if trader is not None:
                 trader.notice = self.webhook.beside(trader.notice, engine.now, self.clean)
         if trading is not None and trader is not None:
-            known |= trading.commands(engine, trader)
+            made = trading.commands(engine, trader)
+            known |= audit.refusals(made, partial(standing, trading.account)) if audit is not None else made
             engine.companions += trading.parts(engine, trader)
             kill = trading.signal(trader)
             kill.install(asyncio.get_running_loop())

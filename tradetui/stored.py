@@ -8,8 +8,9 @@ from engine.alerts import Cause
 from engine.supervisor import Part
 from storage.archive import StoredArchive
 from storage.backup import DailyBackup
+from storage.bulk import Pace
 from storage.retention import Days, Policy, Retention
-from storage.writer import Pace, Writer
+from storage.writer import Writer
 from tradetui.config.sections import Storage
 from tradetui.places import Places
 

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.actions import Action, Attributed
 from engine.alerts import Alerts, Cause
-from engine.errors import SettingsInvalid, StorageFailed
+from engine.errors import RequestDenied, SettingsInvalid, StorageFailed
 from engine.execution.outbox import Outbox
 from engine.execution.venue import Venue
 from engine.ingestion.symbols import full_key
 from engine.operator import PlaceOrder, Who
 from engine.orders import BlindTime, ConditionChanged, Journaled, Mode, Noticed, OrderSpec, Origin
-from engine.playback import Playback
+from engine.playback import AS_TRADED, Playback
 from engine.runtime import Engine
-from engine.server import Action, Attributed
 from engine.supervisor import Part, told
 from engine.trader import Trader
+from engine.trading.closing import KILLED
 from engine.trading.preview import preview
 from engine.trading.recall import image, recall
 from engine.tradingviews import PreviewView
@@ -68,7 +69,7 @@ class Trading:
         self.places = places
         self.stored = stored
         self.mode = settings.trading.mode
-        self.latch = Latch(places.latch)
+        self.latch = Latch(places.latch, engine=True)
         self.credentials = credentials
         self.clean = redactor(credentials)
         self.instruments = self._instruments()
@@ -178,17 +179,19 @@ class Trading:
             return max(last, image_ts)
 
         last = await asyncio.to_thread(read) if self.places.database.exists() else 0
+        killed, killed_at = self.latch.closed_beside(self.account.halted.removeprefix(KILLED))
         if self.latch.closed():
             self.account.latched = True
             self.account.halted = self.account.halted or self.latch.closed()
         if last:
-            engine.tell(BlindTime(since=last, ts=engine.now()))
+            engine.tell(BlindTime(since=last, ts=engine.now(), killed=killed, killed_at=killed_at))
         self.recalled = True
 
     def unreadable(self, engine: Engine, error: str) -> None:
         """What was traded before cannot be read: nothing new is begun, and no image of a half account is kept."""
         text = f"what was traded before cannot be read ({error}); mend the database and restart the engine"
         engine.tell(ConditionChanged(name="recall", text=text, ts=engine.now()))
+        self.account.closing.clear()  # of half an account nothing is closed
 
     def troubles(self) -> Iterator[Cause]:
         """Yield what is wrong outside the core."""
@@ -198,12 +201,14 @@ class Trading:
     def _held(self, spec: OrderSpec) -> str:
         """Return why the kill switch holds an order back; it does not hold the closing that belongs to the halt.
 
-        Unless somebody has killed again meanwhile, and may be closing himself.
+        Unless somebody has killed again meanwhile (what is taken up from an earlier engine: since the start), and may
+        be closing himself.
         """
         account = self.account
         if spec.origin is Origin.FLATTEN and account.latched:
             closing = account.closing.get(spec.instrument)
-            if closing is not None and closing.halting and not self.latch.closed_since(spec.created):
+            since = spec.created if closing is None else closing.recalled or spec.created
+            if closing is not None and closing.halting and not self.latch.closed_since(since):
                 return ""
         return self.latch.closed()
 
@@ -293,12 +298,14 @@ def replayed(playback: Playback, engine: Engine, alerts: Alerts) -> Trader:
     return Trader(playback.tell, notice=_notifier(engine, alerts))
 
 
-def replay_commands(engine: Engine, trader: Trader, places: Places) -> dict[str, Action | Attributed]:
+def replay_commands(playback: Playback, trader: Trader, places: Places) -> dict[str, Action | Attributed]:
     """Return what may be done on paper in a replay; its kill switch is its own."""
+    engine = playback.engine
 
     def shown(asked: PlaceOrder) -> PreviewView:
         account = engine.state.account
-        assert account is not None
+        if playback.as_traded or account is None:
+            raise RequestDenied("as_traded", AS_TRADED)
         return preview(engine.state, account, asked, engine.now())
 
     return dict(trading_commands(trader.ask, Latch(places.latch), shown))

@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from engine.actions import Args, Attributed
 from engine.errors import RequestDenied
 from engine.operator import (
     AmendOrder,
@@ -36,9 +37,10 @@ from engine.operator import (
     Who,
 )
 from engine.orders import Answered, OrderType, units
-from engine.server import Args, Attributed
 from engine.text import inert
+from engine.trader import NO_ANSWER
 from engine.tradingviews import PreviewView
+from tradetui.audit import Judged
 from tradetui.commands import only
 from tradetui.latch import REASON_MOST, Latch, told
 
@@ -72,8 +74,10 @@ def trading_commands(
 
     async def done(command: OperatorCommand, who: Who) -> str:
         answered = await ask(command, who)
+        if answered.code == NO_ANSWER:
+            raise RequestDenied(answered.code, answered.text)
         if not answered.done:
-            raise RequestDenied(answered.code or "refused", answered.text)
+            raise Judged(answered.code or "refused", answered.text)
         return answered.text
 
     async def order(arguments: Args, who: Who) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from engine.data.archive import Archive
-from engine.market.assembly import MINUTES, Parts
+from engine.market.assembly import Parts
 from engine.market.cob import SECONDS
 from engine.market.columns import Columns
 from engine.market.indicators import NAMES, WARM_UP, indicators
+from engine.market.input_bars import MINUTES
 from engine.market.inputs import FRAMES, TIMEFRAMES
 from engine.market.outputs import ModelOutput
 from engine.market.track import PIVOTS, swings_of

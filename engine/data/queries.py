@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from engine.aside import aside
 from engine.data import summaries
 from engine.data.answers import InferenceData
 from engine.data.archive import Archive
@@ -16,8 +17,8 @@ from engine.data.provider import DataProvider
 from engine.errors import ConsoleError, RequestDenied, SettingsInvalid, StorageFailed
 from engine.ingestion.history import HistoryAnswer
 from engine.ingestion.symbols import full_key
-from engine.market.assembly import KEPT
-from engine.market.quality import validate
+from engine.market.input_bars import KEPT
+from engine.market.validation import validate
 from engine.ohlcv import OHLCV
 from engine.protocol import Asked, raw
 from engine.snapshot import is_live
@@ -102,7 +103,7 @@ class Queries:
         self.check(asked)
         async with self._turns:
             view = await self._view(asked)
-            return await asyncio.to_thread(lambda: bytes(raw(view)))
+            return await aside(lambda: bytes(raw(view)))
 
     async def _view(self, asked: Asked) -> object:
         key = full_key(asked.instrument) if asked.topic != "storage" else ""
@@ -123,7 +124,7 @@ class Queries:
                 return await self.gaps(key, Timeframe(asked.timeframe), asked.start_ms, asked.end_ms)
             case _:
                 assert self._storage is not None
-                return await asyncio.to_thread(self._storage)
+                return await aside(self._storage)
 
     # Candles. ---------------------------------------------------------------------------------------------------------
 
@@ -160,7 +161,7 @@ class Queries:
         if archive is not None:
             began = loop.time()
             try:
-                found, bounds = await asyncio.to_thread(_stored, archive, key, timeframe, start_ms, end_ms)
+                found, bounds = await aside(_stored, archive, key, timeframe, start_ms, end_ms)
                 take(found, "storage", (loop.time() - began) * 1000)
             except StorageFailed as error:
                 failed.append(str(error))
@@ -185,13 +186,11 @@ class Queries:
                 ]
                 failed += [given.reason] if given.reason else []
                 rows = summaries.together(timeframe, parts)
-        return await asyncio.to_thread(
-            summaries.history, key, timeframe, rows[-limit:], served, reached, bounds, failed, limit
-        )
+        return await aside(summaries.history, key, timeframe, rows[-limit:], served, reached, bounds, failed, limit)
 
     async def _instrument(self, key: str) -> Instrument | None:
         archive = self.provider.archive
-        return await asyncio.to_thread(archive.instrument, key) if archive is not None else None
+        return await aside(archive.instrument, key) if archive is not None else None
 
     async def gaps(self, key: str, timeframe: Timeframe, start_ms: int | None, end_ms: int | None) -> GapsView:
         """Return the stretches without a candle in what is stored."""
@@ -199,7 +198,7 @@ class Queries:
         bounds: tuple[int, int] | None = None
         found: tuple[SpanView, ...] = ()
         if archive is not None:
-            bounds, found = await asyncio.to_thread(_gaps, archive, key, timeframe, start_ms, end_ms)
+            bounds, found = await aside(_gaps, archive, key, timeframe, start_ms, end_ms)
         return GapsView(
             instrument=key,
             timeframe=str(timeframe),
@@ -217,7 +216,7 @@ class Queries:
         data = await self.provider.get_multi_timeframe_data(key, [timeframe, Timeframe.D1], limit=KEPT)
         points = (await self.provider.calculate_williams_pivot_points(key)).get(timeframe, [])
         price = summaries.last_price(data.candles)
-        return await asyncio.to_thread(summaries.pivots, key, timeframe, data, points, price)
+        return await aside(summaries.pivots, key, timeframe, data, points, price)
 
     async def profile(self, key: str) -> ProfileView:
         """Return the volume by price since 00:00 UTC; what was traded before the start comes from 1m bars."""
@@ -227,7 +226,7 @@ class Queries:
             return summaries.no_profile(key, reason)
         track = market.frames.tracks[Timeframe.M1]
         minutes = OHLCV.join([track.candles(track.kept)])
-        return await asyncio.to_thread(summaries.profile, market.instrument, market.profile.kept(), minutes)
+        return await aside(summaries.profile, market.instrument, market.profile.kept(), minutes)
 
     async def depth(self, key: str) -> DepthView:
         """Return what the live book amounts to."""
@@ -237,7 +236,7 @@ class Queries:
             reason = "not followed by this engine" if market is None else "the book is not live"
             return summaries.no_depth(key, state.seq, reason)
         book, known = market.sync.book, (market.sync.low, market.sync.high)
-        return await asyncio.to_thread(
+        return await aside(
             summaries.depth,
             market.instrument,
             state.seq,
@@ -254,7 +253,7 @@ class Queries:
         """Return the quality of the newest input."""
         data = await self.provider.get_inference_data(key, context_window_minutes=0)
         given = data.input
-        storage = await asyncio.to_thread(self._storage) if self._storage is not None else None
+        storage = await aside(self._storage) if self._storage is not None else None
         return QualityView(
             instrument=key,
             as_of=data.as_of,

@@ -14,11 +14,11 @@ from engine.market.cob import WINDOWS, Column
 from engine.market.depth import depth as bands_of
 from engine.market.depth import liquidity
 from engine.market.heat import WALL, Heat, Point
-from engine.market.inputs import Frame, ModelInput
+from engine.market.inputs import FRAMES, Frame, ModelInput
 from engine.market.profile import ProfileKept, VolumeProfile
-from engine.market.quality import FRAMES, validate
 from engine.market.structure import floor_pivots_at
 from engine.market.track import swings_of
+from engine.market.validation import validate
 from engine.ohlcv import OHLCV, SOURCES
 from engine.types import MS, Instrument, PivotPoint, Timeframe
 from engine.views import (

@@ -79,15 +79,20 @@ class Announced(NamedTuple):
 class Closing:
     """A position that is being closed: orders first, then what is left of it, at the market.
 
-    `halting`: the flattening belongs to a halt. `stopped`: a stop that was watched here, and why.
+    `halting`: the flattening belongs to a halt, and outlives the engine. Then `begun` is when it was asked for, and
+    `recalled` when this engine has taken it up from an earlier one, 0 if it was asked for here (UTC ns). One that
+    `waits` does so until it is known what is held; one that is `barred` is not gone on with, for that reason.
     """
 
-    __slots__ = ("asked", "halting", "reason", "since", "tries")
+    __slots__ = ("asked", "barred", "begun", "halting", "reason", "recalled", "since", "tries", "waits")
 
     def __init__(self, reason: str, since: int, *, halting: bool = False) -> None:
         self.reason = reason
-        self.since = since
+        self.since = self.begun = since
         self.halting = halting
+        self.recalled = 0
+        self.waits = False
+        self.barred = ""
         self.tries = 0
         self.asked: dict[str, int] = {}
         """Orders that were to be cancelled first: when that may be asked again, UTC ns."""

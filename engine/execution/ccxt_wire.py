@@ -242,14 +242,13 @@ class Wire:
             return answer
         code, text = said
         meaning = self.words.meaning(status, code, text)
+        code = inert(self.shown(code), 20)  # masked before it is cut: no half of a key stays
         if meaning is Meaning.THROTTLED:
             pause = self._pause(told)
             self.budget.block(pause, self._monotonic())
-            log.warning(
-                "%s: too many requests (HTTP %d, code %s); none for %.1f s", venue, status, inert(code, 20), pause
-            )
+            log.warning("%s: too many requests (HTTP %d, code %s); none for %.1f s", venue, status, code, pause)
         shown = self.shown(text) or f"HTTP {status}"
-        raise Said(venue, inert(code, 20), shown, meaning)
+        raise Said(venue, code, shown, meaning)
 
     def _pause(self, told: Any) -> float:
         after = told.get("retry-after", "")

@@ -16,6 +16,9 @@ from engine.types import SECOND, Instrument
 log = logging.getLogger(__name__)
 
 LEVEL = 6
+TRADING = "trading"
+"""Name of the file of what was traded, which is nobody else's business."""
+
 HELD = 64 << 20
 """Bytes kept per file while the disk refuses to take them; more is lost, and said."""
 
@@ -23,8 +26,10 @@ HELD = 64 << 20
 class _Track:
     """One file: lines not yet written, and the length up to which it is whole."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: int = 0o666) -> None:
+        """`mode` is that of the file, less the umask."""
         self.path = path
+        self._mode = mode
         self.pending: list[bytes] = []
         self.held = 0
         self.whole = 0
@@ -37,7 +42,7 @@ class _Track:
         packed = gzip.compress(b"".join(lines), LEVEL)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Unbuffered: a buffer would be written once more at closing, behind the cut.
-        with self.path.open("ab", buffering=0) as stream:
+        with open(self.path, "ab", buffering=0, opener=self._open) as stream:
             start = stream.seek(0, os.SEEK_END)
             rest = memoryview(packed)
             try:
@@ -47,6 +52,9 @@ class _Track:
                 os.ftruncate(stream.fileno(), start)
                 raise
         self.whole = start + len(packed)
+
+    def _open(self, path: str, flags: int) -> int:
+        return os.open(path, flags, self._mode)
 
 
 class Recorder:
@@ -65,6 +73,11 @@ class Recorder:
             start = self._now() // SECOND
             name = f"{instrument.symbol.lower()}_{start}.gz"
             self._tracks[instrument.key] = _Track(self.folder / instrument.venue / name)
+
+    def open_trading(self) -> None:
+        """Begin the file of what is traded, for its owner alone."""
+        name = f"{TRADING}_{self._now() // SECOND}.gz"
+        self._tracks[TRADING] = _Track(self.folder / name, 0o600)
 
     def frame(self, instrument: str, stamp: int, frame: bytes) -> None:
         """Keep a frame or a raw answer of an instrument."""

@@ -46,6 +46,8 @@ class Survey:
         self.decimals: dict[str, tuple[int, int]] = {}
         self.start = 0
         self.note = ""
+        self.traded = False
+        """It tells what was traded, and nothing of the market."""
         self._samples: dict[tuple[str, str], int] = {}
         self._futures = self._inverse = 0
         self._snapshots: list[dict[str, Any]] = []
@@ -98,6 +100,7 @@ class Survey:
                 return
             if note.e == "exchangeInfo":
                 self._notes.append(note)
+            self.traded |= note.e in ("account", "trading")
             return
         if not frame.startswith(PREFIX):
             if frame.startswith(b'{"lastUpdateId"') and len(self._snapshots) < 2:
@@ -153,9 +156,12 @@ class Contents:
         self.files = [Survey(path, index) for index, path in enumerate(paths)]
         for survey in self.files:
             survey.look(market)
-        self.skipped = [survey.path for survey in self.files if not survey.symbols]
-        self.files = [survey for survey in self.files if survey.symbols]
-        if not self.files:
+        self.skipped = [survey.path for survey in self.files if not (survey.symbols or survey.traded)]
+        # What was traded stands behind what was received at the same time.
+        known = [survey for survey in self.files if survey.symbols or survey.traded]
+        self.files = sorted(known, key=lambda survey: survey.traded)
+        self.traded = any(survey.traded for survey in self.files)
+        if not any(survey.symbols for survey in self.files):
             names = ", ".join(str(path) for path in paths[:3])
             raise RecordingUnusable(f"no message of a known stream in {names}; expected `<ns> <message>` lines")
         start = min(survey.start for survey in self.files)
@@ -165,6 +171,8 @@ class Contents:
         self.trade_streams: dict[str, str] = {}
         self.rules: dict[str, Rules] = {}
         """What venues have told of orders, by instrument key."""
+        self.listed: set[str] = set()
+        """Keys of the instruments that the recording itself lists."""
         for survey in self.files:
             for symbol in survey.symbols:
                 self._add(survey.market, symbol)
@@ -183,6 +191,8 @@ class Contents:
                 listed = guess(market, symbol, max(p for p, _ in seen), max(s for _, s in seen))
             except ProtocolError:
                 return
+        else:
+            self.listed.add(listed.key)
         self.instruments[market.venue, symbol] = listed
         told = next((survey.rules[symbol] for survey in here if symbol in survey.rules), None)
         if told is not None:

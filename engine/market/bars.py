@@ -14,7 +14,8 @@ from collections.abc import Iterable
 import msgspec
 
 from engine.market.candle import Candle, flat, moved, revised
-from engine.ohlcv import STAND_INS, source_code
+from engine.market.precedence import OURS, equal, goes_before
+from engine.ohlcv import STAND_INS
 from engine.types import SECOND, TIMEFRAME_SECONDS, Bar, BarsLoaded, Timeframe, Trade
 
 LONGEST_FILL = 3600
@@ -22,9 +23,6 @@ LONGEST_FILL = 3600
 
 DIFFERENCES = 5
 """Bars that differed from the venue's that are remembered as they were."""
-
-OURS = ("trades", "mixed")
-"""Sources of bars that were built here, and change with a late trade."""
 
 _PARENT = dict(zip(list(Timeframe)[:-1], list(Timeframe)[1:], strict=True))
 _CHILD = {parent: child for child, parent in _PARENT.items()}
@@ -201,7 +199,7 @@ class Bars:
         for place in range(len(bars) - 1, -1, -1):
             old = bars[place]
             if old.open_ms == bar.open_ms:
-                if _goes_before(bar, old) or (not old.complete and old.source == bar.source):
+                if goes_before(bar, old) or (not old.complete and old.source == bar.source):
                     bars[place] = bar
                     self.touched[timeframe, bar.open_ms] = None
                 return False
@@ -275,13 +273,13 @@ class Bars:
         for bar in loaded.bars:
             old = kept.get(bar.open_ms)
             if old is not None and old.source in OURS and old.complete and bar.source == "venue":
-                if old.source == "trades" and _equal(old, bar):
+                if old.source == "trades" and equal(old, bar):
                     self.confirmed += 1
                     continue
-                if not _equal(old, bar):
+                if not equal(old, bar):
                     self.differed += 1
                     self.differences.append((timeframe, old, bar))
-            if old is None or _goes_before(bar, old):
+            if old is None or goes_before(bar, old):
                 kept[bar.open_ms] = bar
                 self.touched[timeframe, bar.open_ms] = None
                 taken = True
@@ -396,20 +394,3 @@ class Bars:
     def incomplete(self, timeframe: Timeframe) -> Iterable[Bar]:
         """Return the closed bars that the feed did not wholly cover."""
         return [bar for bar in self.closed[timeframe] if not bar.complete]
-
-
-def _goes_before(bar: Bar, old: Bar) -> bool:
-    """Tell whether a bar takes the place of another of the same time; a newer word of the venue does."""
-    if bar.complete is not old.complete:
-        return bar.complete
-    better = source_code(bar.source) - source_code(old.source)
-    return better < 0 or (not better and bar.source == "venue" and not _equal(bar, old))
-
-
-def _equal(bar: Bar, other: Bar) -> bool:
-    """Tell whether two bars say the same; what one of them does not know cannot differ."""
-    told = bar.open, bar.high, bar.low, bar.close, bar.volume
-    if told != (other.open, other.high, other.low, other.close, other.volume):
-        return False
-    counts = (bar.trades, other.trades), (bar.taker_buy, other.taker_buy), (bar.quote_volume, other.quote_volume)
-    return all(one == two or one < 0 or two < 0 for one, two in counts)

@@ -11,6 +11,7 @@ from engine.orders import (
     BlindTime,
     ConditionChanged,
     Fill,
+    FillKept,
     FundingPaid,
     KeyChecked,
     Mode,
@@ -67,7 +68,8 @@ def _fill(turn: Turn, order: Order | None, event: OrderFilled) -> bool:
     applied = book(turn, order, fill)
     if applied.duplicate:
         return True
-    turn.journal("fill", event, f"{fill.instrument}/{fill.id}")
+    kept = FillKept(order=event.order, ts=event.ts, fill=fill, realised=applied.realised)
+    turn.journal("fill", kept, f"{fill.instrument}/{fill.id}")
     key = fill.instrument
     side = f"{fill.side} {decimal(fill.quantity)} at {decimal(fill.price)}"
     turn.notice("FILLED", key, f"{side}, fee {decimal(fill.fee)} {fill.fee_asset} ({fill.mode})")
@@ -233,9 +235,13 @@ def blind(turn: Turn, event: BlindTime) -> None:
     if held or account.orders.open():
         text = f"no engine ran for {account.blind_s:.0f} s, while {', '.join(held) or 'orders'} stood open"
         turn.notice("BLIND_TIME", "trading", text, "stops act on the first trade, at that trade's price")
+    for each in account.closing.values():
+        if each.waits and event.killed_at > each.begun:
+            each.barred = event.killed
     stand_again(turn)
     for key in list(account.protections):
         protecting.ensure(turn, key)
+    closing.take_up(turn)
 
 
 def stand_again(turn: Turn) -> None:
@@ -262,3 +268,4 @@ def reconciled(turn: Turn, event: Reconciled) -> None:
     if event.differences:
         said = "; ".join(event.differences[:5])
         turn.notice("RECONCILE_DIFFERS", event.venue, f"{len(event.differences)} differences: {said}", "put right")
+    closing.take_up(turn, event.venue)

@@ -207,8 +207,7 @@ def _flatten(turn: Turn, command: Flatten) -> str:
     if state is TradingState.HALTED:
         if not held:
             raise No("halted", f"trading is halted ({reasons[0]}) and nothing is held")
-        for key in held:
-            closing.begin(turn, key, "flattened by hand while halted", halting=True)
+        closing.close_halted(turn, held, "flattened by hand while halted")
         return f"{', '.join(held)} being closed at the market, although trading is halted"
     for key in dict.fromkeys((*held, *(order.spec.instrument for order in opened))):
         closing.begin(turn, key, "flattened by hand")
@@ -221,7 +220,7 @@ def _flatten(turn: Turn, command: Flatten) -> str:
 def _kill(turn: Turn, command: Kill) -> str:
     flatten = turn.account.risk.kill_flattens if command.flatten is None else command.flatten
     reason = command.reason or "by hand"
-    done = closing.halt(turn, f"killed: {reason}", flatten=flatten, latched=True)
+    done = closing.halt(turn, f"{closing.KILLED}{reason}", flatten=flatten, latched=True)
     return f"killed; {'; '.join(done)}; `tradetui arm` ends it"
 
 
@@ -249,6 +248,7 @@ def _arm(turn: Turn, command: Arm) -> str:
         if fallen and account.mode is Mode.LIVE:
             turn.notice("SIZE_CHANGED", "trading", fallen)
         account.drawdown.rebase()
+    closing.give_up(turn)
     account.armed, account.halted, account.latched = True, "", False
     turn.touched.update(dict.fromkeys(account.protections))
     turn.journal("trading", {"armed": True, "reason": command.reason, "watch": account.drawdown.image()})

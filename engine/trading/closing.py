@@ -22,6 +22,9 @@ PAUSE = SECOND
 LONG_PAUSE = 30 * SECOND
 """The same for an order whose state is not known: the venue is asked what it is, and may have it cancelled already."""
 
+KILLED = "killed: "
+"""How the reason of a halt begins that is a person's."""
+
 
 def cancel(turn: Turn, order: Order) -> None:
     """Ask for an order to be cancelled; once, and whatever the state of trading is."""
@@ -85,7 +88,7 @@ def go_on(turn: Turn, instrument: str) -> None:
     """Do the next step of closing a position, if there is one to do."""
     account = turn.account
     closing = account.closing.get(instrument)
-    if closing is None:
+    if closing is None or closing.waits:
         return
     opened = account.orders.open(instrument)
     for order in opened:
@@ -99,6 +102,8 @@ def go_on(turn: Turn, instrument: str) -> None:
         _over(turn, instrument, "")
         return
     rules = rules_known(turn.state, account, instrument)
+    if rules is None and closing.recalled and account.paper is not None:
+        return  # its market has not been listed yet
     if rules is None:
         done = "follow it again, or close it at its venue"
         _over(
@@ -141,11 +146,59 @@ def go_on(turn: Turn, instrument: str) -> None:
 
 
 def _over(turn: Turn, instrument: str, left: str) -> None:
-    del turn.account.closing[instrument]
+    closing = turn.account.closing.pop(instrument)
     turn.account.version += 1
+    if closing.halting:
+        turn.journal("trading", {"closed": instrument, "left": left})
     turn.account.exits_again[instrument] = turn.now  # what could not be closed has its exits again
     if left:
         turn.notice("NOT_FLAT", instrument, left, "nothing more is tried")
+
+
+def close_halted(turn: Turn, keys: list[str], reason: str) -> None:
+    """Close positions although trading is halted, because a person wants it."""
+    turn.journal("trading", {"closing": keys, "reason": reason})
+    for key in keys:
+        begin(turn, key, reason, halting=True)
+
+
+def take_up(turn: Turn, venue: str = "") -> None:
+    """Go on with what the halt of an earlier engine was closing, once a venue has told what is held there.
+
+    Without a venue: with what is not at one that is asked, as on paper.
+    """
+    account = turn.account
+    for key, closing in list(account.closing.items()):
+        name = key.partition(":")[0]
+        asked = name if account.paper is None and name in account.venues else ""
+        if not closing.waits or asked != venue:
+            continue
+        closing.waits = False
+        account.version += 1
+        held = _held(turn, key)
+        if closing.barred:
+            left = f"{held} are left of what was to be closed ({closing.reason}); somebody else may be closing it"
+            _over(turn, key, f"{left}: {closing.barred}" if held else "")
+            continue
+        if held:
+            text = f"the last engine ended before {key} was closed ({closing.reason}): {held} are held still"
+            turn.notice("FLATTEN_RESUMED", key, text, "it is closed now, no more than that, at the market")
+        go_on(turn, key)
+
+
+def give_up(turn: Turn) -> None:
+    """Leave what the halt of an earlier engine was closing as it is, because a person arms."""
+    for key, closing in list(turn.account.closing.items()):
+        if closing.recalled:
+            held = _held(turn, key)
+            left = f"{held} are left of what was to be closed ({closing.reason}); it was armed before all was closed"
+            _over(turn, key, left if held else "")
+
+
+def _held(turn: Turn, key: str) -> str:
+    """Return how much of an instrument is held, "" if there is no position."""
+    position = turn.account.ledger_of(key).positions.get(key)
+    return f"{decimal(abs(position.quantity))} of {key}" if position is not None and position.open else ""
 
 
 def sweep(turn: Turn) -> None:
@@ -167,17 +220,17 @@ def halt(turn: Turn, reason: str, *, flatten: bool, latched: bool = False) -> li
     account.armed = False
     account.version += 1
     account.closing.clear()
-    turn.journal("trading", {"halted": reason, "latched": account.latched, "flatten": flatten})
-    yielding.withdraw(turn)
     opened = account.orders.open()
+    held = [key for ledger in account.ledgers.values() for key, each in ledger.positions.items() if each.open]
+    # An order may be filled before it is cancelled: then there is a position to close where there is none yet.
+    keys = list(dict.fromkeys((*held, *(order.spec.instrument for order in opened)))) if flatten else []
+    turn.journal("trading", {"halted": reason, "latched": account.latched, "flatten": flatten, "closing": keys})
+    yielding.withdraw(turn)
     for order in opened:
         cancel(turn, order)
-    held = [key for ledger in account.ledgers.values() for key, each in ledger.positions.items() if each.open]
     done = [f"{len(opened)} open orders are being cancelled" if opened else "no order was open"]
-    if flatten:
-        # An order may be filled before it is cancelled: then there is a position to close where there is none yet.
-        for key in dict.fromkeys((*held, *(order.spec.instrument for order in opened))):
-            begin(turn, key, reason, halting=True)
+    for key in keys:
+        begin(turn, key, reason, halting=True)
     if flatten and held:
         done.append(f"{', '.join(held)} being closed at the market")
     elif held:

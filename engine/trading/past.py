@@ -9,7 +9,7 @@ import msgspec
 from engine.errors import StorageFailed
 from engine.execution.ledger import ClosedTrade
 from engine.execution.lifecycle import Order, apply
-from engine.orders import OrderEvent, OrderFilled, OrderSpec
+from engine.orders import Adopted, FillKept, OrderAccepted, OrderEvent, OrderSpec
 from engine.ports import Record, Records
 from engine.trading.views import fill_view, journal_view, order_view
 from engine.tradingviews import AuditView, FillView, JournalView, OrderView
@@ -21,7 +21,8 @@ PAST = ("order_history", "fill_history", "trade_history", "audit")
 
 _spec = msgspec.json.Decoder(OrderSpec)
 _event: msgspec.json.Decoder[OrderEvent] = msgspec.json.Decoder(OrderEvent)
-_filled = msgspec.json.Decoder(OrderFilled)
+_filled = msgspec.json.Decoder(FillKept)
+_adopted = msgspec.json.Decoder(Adopted)
 _trade = msgspec.json.Decoder(ClosedTrade)
 _audit = msgspec.json.Decoder(AuditView)
 
@@ -31,7 +32,7 @@ def past(
 ) -> list[Any]:
     """Return the newest `limit` rows of a topic of `PAST` with start <= time < end (UTC ns). Blocks.
 
-    The time of an order is that of its making, of a trade that of its end.
+    The time of an order is that of its making, or finding, of a trade that of its end.
 
     Raises:
         StorageFailed: They cannot be read.
@@ -49,17 +50,30 @@ def past(
 
 
 def orders(records: Records, **ask: Any) -> list[OrderView]:
-    """Return orders, with what became of them since, whenever that was."""
-    found = {(spec := _read(each, _spec)).id: Order(spec) for each in records.newest(["order"], **ask)}
+    """Return orders, those found at a venue too, with what became of them since, whenever that was."""
+    rows = [*records.newest(["order"], **ask), *records.newest(["account"], tag=Adopted.__name__, **ask)]
+    found: dict[str, Order] = {}
+    for each in sorted(rows, key=lambda row: (row.ts, row.id), reverse=True)[: ask["limit"]]:
+        order = _adopt(_read(each, _adopted)) if each.kind == "account" else Order(_read(each, _spec))
+        if each.kind == "order":
+            found.pop(order.id, None)  # one of ours that was found again is ours
+        found.setdefault(order.id, order)
     for each in records.of_orders(list(found)):
         event = _read(each, _event)
         apply(found[event.order], event)
     return [order_view(order) for order in found.values()]
 
 
+def _adopt(adopted: Adopted) -> Order:
+    order = Order(adopted.spec)
+    apply(order, OrderAccepted(order=order.id, ts=adopted.ts, venue_id=adopted.venue_id))
+    return order
+
+
 def fills(records: Records, **ask: Any) -> list[FillView]:
-    """Return fills; what each of them closed is told by the trades."""
-    return [fill_view(_read(each, _filled).fill, None) for each in records.newest(["fill"], **ask)]
+    """Return fills; what they realised is not known of those that older versions kept."""
+    kept = (_read(each, _filled) for each in records.newest(["fill"], **ask))
+    return [fill_view(each.fill, each.realised) for each in kept]
 
 
 def trades(records: Records, **ask: Any) -> list[JournalView]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from engine.execution.account import Account
+from engine.execution.account import Account, Closing
 from engine.execution.ledger import Ledger
 from engine.execution.lifecycle import Orders, OrderState
 from engine.orders import (
@@ -50,6 +50,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     latched: bool
     points: list[tuple[int, int, float]]
     complete: dict[str, int] = {}
+    closing: dict[str, tuple[str, int]] = {}
 
 
 _UNANSWERED = {
@@ -78,6 +79,11 @@ def image(account: Account) -> Image:
         latched=account.latched,
         points=list(account.equity_points),
         complete={name: status.complete for name, status in account.venues.items()},
+        closing={
+            key: (each.reason, each.begun)
+            for key, each in account.closing.items()
+            if each.halting and (account.halted or account.latched)
+        },
     )
 
 
@@ -85,7 +91,7 @@ def recall(state: EngineState, account: Account, begun: bytes | None, records: I
     """Fold what was kept, the image first; return the time of the last record (UTC ns), 0 without any.
 
     Afterwards orders that stand on paper stand again, and orders of real venues whose end is not known are unresolved:
-    the venue is asked. Nothing is armed.
+    the venue is asked. Nothing is armed. What a halt was closing waits until it is known what is held.
     """
     turn = Turn(state, account, now)
     last = 0
@@ -98,6 +104,8 @@ def recall(state: EngineState, account: Account, begun: bytes | None, records: I
     account.armed = False
     account.version += 1
     turn.now = now
+    for closing in account.closing.values():
+        closing.recalled, closing.waits = now, True
     for order in account.orders.open():
         doing = _UNANSWERED.get(order.state)
         if account.paper is None and doing is not None:
@@ -125,6 +133,8 @@ def _restore(account: Account, kept: Image) -> None:
     for name, ts in kept.complete.items():
         if name in account.venues:
             account.venues[name].complete = ts
+    for key, (reason, begun) in kept.closing.items():
+        account.closing[key] = Closing(reason, begun, halting=True)
 
 
 def _fold(turn: Turn, record: Record) -> None:
@@ -145,7 +155,7 @@ def _fold(turn: Turn, record: Record) -> None:
         case "account":
             _fold_account(turn, _account.decode(record.body))
         case "trading":
-            _fold_trading(account, _any.decode(record.body))
+            _fold_trading(account, _any.decode(record.body), record.ts)
         case "equity":
             point = _any.decode(record.body)
             account.drawdown.restore(point["watch"])
@@ -170,13 +180,18 @@ def _fold_account(turn: Turn, event: BalancesReported | FundingPaid | Adopted | 
             pass
 
 
-def _fold_trading(account: Account, kept: dict[str, Any]) -> None:
+def _fold_trading(account: Account, kept: dict[str, Any], ts: int) -> None:
     if "halted" in kept:
         account.halted, account.latched = kept["halted"], bool(kept.get("latched"))
+        account.closing.clear()
+    for key in kept.get("closing", ()):
+        account.closing[key] = Closing(kept.get("reason") or account.halted, ts, halting=True)
+    account.closing.pop(kept.get("closed", ""), None)
     if kept.get("armed"):
         if account.halted or account.latched:
             account.ramp.reset("armed again after a halt")
         account.halted, account.latched = "", False
+        account.closing.clear()
     if "watch" in kept:
         account.drawdown.restore(kept["watch"])
     if "switch" in kept:

@@ -16,6 +16,7 @@ def causes(account: Account, now: int) -> Iterator[Cause]:
         (key, each) for ledger in account.ledgers.values() for key, each in ledger.positions.items() if each.open
     )
     yield from _standing(account)
+    yield from _closing(account)
     yield from _orders(account)
     yield from _paused(account, now)
     yield from _venues(account)
@@ -38,6 +39,20 @@ def _standing(account: Account) -> Iterator[Cause]:
         if name == "daily loss":
             continue
         yield Cause("TRADING_REDUCED", name, text, "no new risk until it is over; exits and cancels go on")
+
+
+def _closing(account: Account) -> Iterator[Cause]:
+    """Yield what the halt of an earlier engine was closing, until it is closed."""
+    for key, closing in account.closing.items():
+        held = abs(account.quantity(key))
+        if not closing.recalled or closing.barred or not held or not account.blind_from:
+            continue
+        text = f"the last engine ended before {key} was closed ({closing.reason}): {decimal(held)} of it are held still"
+        doing = "it is closed at the market, no more than that, as soon as there is a book"
+        if closing.waits:
+            text += ", as far as is known here"
+            doing = f"what is left is closed when {key.partition(':')[0]} has told what is held there"
+        yield Cause("FLATTEN_RESUMED", key, text, doing, closing.begun)
 
 
 def _orders(account: Account) -> Iterator[Cause]:

@@ -29,9 +29,10 @@ from engine.replay import Recording, Replay
 from engine.types import MS, SECOND, Bar, Instrument, Timeframe, Trade
 from storage import schema
 from storage.archive import StoredArchive
+from storage.bulk import Pace
 from storage.connection import open_for_reading, open_for_writing
 from storage.retention import Days, Policy, Retention
-from storage.writer import Pace, Writer
+from storage.writer import Writer
 from tests.bench import live
 from tests.support.exchange import recordings_root
 

@@ -14,7 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.errors import EngineUnreachable, RequestDenied
+from engine.orders import Fill, FillKept, Liquidity, Mode, Side, decimal, units
 from engine.trading import past, riskview, views
+from engine.trading.recall import image
 from engine.tradingviews import JournalView
 from storage.writer import Writer
 from tests.engine.trading.books import KEY, Books
@@ -130,6 +132,7 @@ def test_open_orders_and_all_of_them(engine: Answering, run: Run) -> None:
     said = run("orders", "--all")
     assert "filled" in said
     assert "reduce only" in said
+    assert "operator" in said
     assert len(json.loads(run("orders", "--all", "--limit", "2", "--json"))) == 2
     assert run("orders", "--symbol", "ETH/USDT").startswith("no open order")
 
@@ -141,7 +144,10 @@ def test_fills(engine: Answering, run: Run) -> None:
     assert engine.asked[-1] == (
         "fill_history", {"instrument": "", "limit": 50, "start_ms": 1_723_161_600_000, "end_ms": None},
     )  # fmt: skip
-    assert len(json.loads(run("fills", "--json"))) == 3
+    rows = json.loads(run("fills", "--json"))
+    assert [each["realised"] for each in rows] == ["0", "-54.99495", "0"]
+    assert "realised" in said.splitlines()[0]
+    assert "-54.99495" in said
     assert run("fills", "--since", "2025-01-01") == "no fill\n"
 
 
@@ -209,6 +215,96 @@ def test_without_an_engine_the_past_is_read_from_the_database(stored: Run) -> No
     assert len(json.loads(stored("orders", "--json"))) == 2
     assert len(json.loads(stored("orders", "--all", "--json"))) > 2
     assert len(json.loads(stored("fills", "--symbol", "BTC/USDT", "--limit", "2", "--json"))) == 2
+
+
+def test_what_was_earned_is_told_without_an_engine_and_what_is_open_is_named(stored: Run, books: Books) -> None:
+    """Hand-made market: 0.05 bought at 60001, its fee in the base asset, and stopped out; then 0.02 bought again."""
+    said = stored("pnl")
+    of = views.trading_view(books.driver.state, books.account, books.now)
+    (held,) = views.positions_view(books.driver.state, books.account)
+    cost = books.account.ledgers["paper"].positions[KEY].cost
+    assert f"realised {of.realised} USDT  fees {of.fees} USDT  funding none" in said
+    assert "unrealised: unknown without an engine, for open positions need a price" in said
+    (row,) = (line for line in said.splitlines() if line.startswith(KEY) and held.quantity in line)
+    assert decimal(cost) in row
+    found = json.loads(stored("pnl", "--json"))
+    assert found["now"] is None
+    known = found["stored"]
+    assert (known["mode"], known["realised"], known["fees"]) == ("paper", {"USDT": of.realised}, {"USDT": of.fees})
+    assert (known["unrealised"], known["ts"]) == (None, max(row.ts for row in books.kept.rows))
+    assert [(each["instrument"], each["quantity"], each["cost"]) for each in known["positions"]] == [
+        (KEY, held.quantity, decimal(cost))
+    ]
+    assert found["closed"]["total"]["net"] == "-60.937055"
+    assert json.loads(stored("pnl", "--symbol", "ETH/USDT", "--json"))["stored"]["positions"] == []
+    assert "no open position" in stored("pnl", "--symbol", "ETH/USDT")
+
+
+def test_what_is_stored_is_the_newest_image_and_what_came_after(run: Run) -> None:
+    books = Books()
+    books.order("buy", "0.02")
+    held = image(books.account)
+    before = len(books.kept.rows)
+    books.order("buy", "0.01")
+
+    async def write() -> None:
+        async with Writer(places("default").database) as writer:
+            for place, row in enumerate(books.kept.rows):
+                if place == before:
+                    await writer.record("image", "i", msgspec.json.encode(held), mode="paper", ts=books.now)
+                if place >= before or row.kind == "order":  # of what the image holds the fills are missing here
+                    await writer.record(row.kind, row.key, row.body, mode="paper", ts=row.ts)
+
+    asyncio.run(write())
+    (row,) = json.loads(run("pnl", "--json"))["stored"]["positions"]
+    assert row["quantity"] == views.positions_view(books.driver.state, books.account)[0].quantity == "0.02997"
+    assert "no closed trade" in run("pnl")
+
+
+def test_a_live_account_is_told_by_asset_over_all_its_venues(run: Run, tmp_path: Path) -> None:
+    """Hand-made records of a bought coin and a short contract, and a sale in another quote asset."""
+    file = tmp_path / "XDG_CONFIG_HOME" / "tradetui" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('[trading]\nmode = "live"\n')
+    here = places("default").of_mode("live")
+
+    def fill(number: int, key: str, side: str, quantity: str, price: str, fee: str, asset: str) -> FillKept:
+        one = Fill(
+            id=str(number), order=f"o-{number}", instrument=key, side=Side(side), quantity=units(quantity),
+            price=units(price), fee=units(fee), fee_asset=asset, liquidity=Liquidity.TAKER, mode=Mode.LIVE, ts=number,
+        )  # fmt: skip
+        return FillKept(order=one.order, ts=number, fill=one)
+
+    fills = [
+        fill(1, "binance:ETH/BTC", "buy", "2", "0.05", "0.0001", "BTC"),
+        fill(2, "binance:ETH/BTC", "sell", "1", "0.06", "0.0001", "BTC"),
+        fill(3, "bybit:BTC/USDT:USDT", "sell", "0.5", "60000", "3", "USDT"),
+    ]
+
+    async def write() -> None:
+        async with Writer(here.database) as writer:
+            for each in fills:
+                await writer.record("fill", f"f{each.ts}", msgspec.json.encode(each), mode="live", ts=each.ts)
+
+    here.make()
+    asyncio.run(write())
+    known = json.loads(run("pnl", "--json"))["stored"]
+    assert (known["mode"], known["realised"]) == ("live", {"BTC": "0.01"})
+    assert known["fees"] == {"BTC": "0.0002", "USDT": "3"}
+    held = [(each["instrument"], each["quantity"], each["cost"], each["asset"]) for each in known["positions"]]
+    assert held == [("binance:ETH/BTC", "1", "0.05", "BTC"), ("bybit:BTC/USDT:USDT", "-0.5", "-30000", "USDT")]
+    said = run("pnl")
+    assert said.splitlines()[1].startswith("LIVE, as last known 1970")
+    assert "realised 0.01 BTC  fees 0.0002 BTC, 3 USDT" in said
+
+
+def test_a_record_that_cannot_be_read_is_said(run: Run) -> None:
+    async def write() -> None:
+        async with Writer(places("default").database) as writer:
+            await writer.record("order", "o", b'{"when":1}', mode="paper", ts=1)
+
+    asyncio.run(write())
+    assert "cannot be read by this version of tradetui" in run("pnl", code=2)
 
 
 @pytest.mark.parametrize("command", ["positions", "risk"])

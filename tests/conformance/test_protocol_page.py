@@ -12,7 +12,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine import delivery, listening, peer, playback, protocol, server, snapshot, topics, tradingviews, views
+from engine import (
+    answering,
+    delivery,
+    listening,
+    peer,
+    playback,
+    protocol,
+    server,
+    snapshot,
+    topics,
+    tradingviews,
+    views,
+)
 from engine.alerts import Alert
 from engine.data import queries
 from engine.distribution import SubscriberView
@@ -223,7 +235,7 @@ def test_topics_are_those_of_the_code() -> None:
 
 
 def test_refusals_and_denials_are_those_of_the_code() -> None:
-    found = list(codes(delivery, listening, peer, playback, protocol, queries, server, topics, commands))
+    found = list(codes(answering, delivery, listening, peer, playback, protocol, queries, server, topics, commands))
     assert set(names(PAGE, "refusal")) == {code for what, code in found if what in ("Refusal", "Refused")}
     assert set(names(PAGE, "denial")) == {code for what, code in found if what in ("RequestDenied", "_deny", "Denied")}
 
@@ -286,10 +298,10 @@ def test_limits_are_those_of_the_code() -> None:
         ("frame of the engine", f"{protocol.ANSWER_MOST >> 20} MiB"),
         ("first word, and rest of a frame once begun", f"{peer.HELLO_S:.0f} s"),
         ("requests", f"{peer.RATE} a second for long, {2 * peer.RATE} at once"),
-        ("subscriptions", f"{server.SUBSCRIPTIONS} a connection"),
-        ("questions and commands under way", f"{server.BESIDE} of each a connection"),
+        ("subscriptions", f"{answering.SUBSCRIPTIONS} a connection"),
+        ("questions and commands under way", f"{answering.BESIDE} of each a connection, {answering.TOTAL} of all"),
         ("connections", str(server.CLIENTS)),
-        ("answers that you do not read", f"{server.SEND_MOST >> 20} MiB, or any for {server.SLOW_S:.0f} s"),
+        ("answers that you do not read", f"{answering.SEND_MOST >> 20} MiB, or any for {server.SLOW_S:.0f} s"),
     ]
     assert f"| `protocol` | int | {protocol.PROTOCOL}; " in PAGE
     for name, least, most, usual in (("depth", 1, 5000, 20), ("limit", 1, 5000, 1500), ("every_ms", 100, 60000, 250)):

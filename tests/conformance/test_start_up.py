@@ -48,6 +48,7 @@ def test_the_help_is_there_at_once() -> None:
     assert min(help_cost()[1] for _ in range(3)) <= 0.3
 
 
+@pytest.mark.alone
 def test_the_first_book_is_there_in_two_seconds(recordings_root_path: Path, tmp_path: Path) -> None:
     with exchange(tmp_path) as config:
         assert min(start(config, tmp_path)[1] for _ in range(3)) <= 2.0

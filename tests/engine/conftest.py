@@ -1,23 +1,13 @@
-"""Recordings and a repeatable search for the tests of the engine."""
+"""Recordings for the tests of the engine."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from tests.engine.recorded import Recorded
 from tests.exchange.conftest import recordings, spot  # noqa: F401 - fixtures shared with the recorded exchange's tests
-
-settings.register_profile(
-    "repeatable",
-    deadline=None,
-    derandomize=True,
-    print_blob=False,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-)
-settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

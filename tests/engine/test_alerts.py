@@ -18,7 +18,7 @@ from engine.types import SECOND
 
 Key = tuple[str, str]
 T0 = 1_700_000_000 * SECOND
-CODES = st.sampled_from(["FEED_DOWN", "BOOK_GAP", "CLIENT_SLOW"])
+CODES = st.sampled_from(["FEED_DOWN", "BOOK_GAP", "CLIENT_SLOW", "FILLED"])
 COMPONENTS = st.sampled_from(["a", "b", "c"])
 CAUSES = st.builds(Cause, CODES, COMPONENTS, st.sampled_from(["one", "two"]), st.sampled_from(["", "tried"]))
 
@@ -55,6 +55,7 @@ class AlertsMachine(RuleBasedStateMachine):
         self.model: dict[Key, Alert] = {}
         self.held: dict[Key, int] = {}
         self.left: set[Key] = set()
+        self.lasted: set[Key] = set()
         self.ids = 0
         self.started = self.checked = 0
         self.last: dict[int, tuple[int, int, str, bool]] = {}
@@ -66,7 +67,7 @@ class AlertsMachine(RuleBasedStateMachine):
     # The model. -------------------------------------------------------------------------------------------------------
 
     def forget(self, kept: int) -> None:
-        healed = sorted((a.healed, k) for k, a in self.model.items() if a.healed is not None)
+        healed = sorted((a.healed or a.last_seen, k) for k, a in self.model.items() if not a.active)
         for _, key in healed[: max(len(self.model) - kept, 0)]:
             del self.model[key]
 
@@ -112,14 +113,28 @@ class AlertsMachine(RuleBasedStateMachine):
         for cause in causes:
             self.expect(cause, 0)
         present = {(cause.code, cause.component) for cause in causes}
+        self.lasted |= present
+        lasted = set(self.lasted)
+        told = {(alert.code, alert.component): alert for alert in self.told.fold()}
         for key, alert in self.model.items():
             if alert.active and key not in present and self.now >= self.held.get(key, 0):
+                quiet = CATALOGUE[key[0]].once and key not in self.lasted
+                if quiet and (told[key].text, told[key].count) != (alert.text, alert.count):
+                    continue  # what has not been told yet is told first
                 self.held.pop(key, None)
+                self.lasted.discard(key)
                 doing = LEFT if key in self.left else ""
                 self.left.discard(key)
-                self.model[key] = msgspec.structs.replace(alert, active=False, healed=self.now, doing=doing)
+                self.model[key] = (
+                    msgspec.structs.replace(alert, active=False)
+                    if quiet
+                    else msgspec.structs.replace(alert, active=False, healed=self.now, doing=doing)
+                )
         self.forget(self.KEPT)
+        before = len(self.told.events)
         self.alerts.lasting(iter(causes), self.now)
+        for _, change, event in self.told.events[before:]:
+            assert change != "healed" or not CATALOGUE[event.code].once or (event.code, event.component) in lasted
         # Whatever was not told yet was told of a moment ago.
         kept = {(alert.code, alert.component): alert for alert in self.told.fold()}
         for key, alert in self.model.items():
@@ -147,17 +162,25 @@ class AlertsMachine(RuleBasedStateMachine):
     def killed_and_started_again(self) -> None:
         """The next engine knows what the journal was told; its first look ends what the last one saw."""
         self.alerts = Alerts(self.told)
-        self.alerts.recall(self.told.fold())
+        words = self.told.fold()
+        self.alerts.recall(words)
         recalled = {(alert.code, alert.component): alert for alert in self.alerts.all()}
-        assert recalled.keys() == self.model.keys()
-        for key, alert in recalled.items():
-            before = self.model[key]
+        if len({(alert.code, alert.component) for alert in words}) <= self.KEPT:
+            assert recalled.keys() == self.model.keys()
+        lasts = {key for key, alert in self.model.items() if alert.active and not CATALOGUE[key[0]].once}
+        assert lasts == {key for key, alert in recalled.items() if alert.active}
+        assert len(recalled) <= self.KEPT or lasts == recalled.keys()
+        for key in recalled.keys() & self.model.keys():
+            alert, before = recalled[key], self.model[key]
             names = ("id", "first_seen", "since", "healed", "active", "acknowledged", "severity")
+            if CATALOGUE[key[0]].once:  # it has happened, whatever the last engine still showed
+                before = msgspec.structs.replace(before, active=False)
             assert [getattr(alert, name) for name in names] == [getattr(before, name) for name in names]
             assert alert.count <= before.count
             assert alert.last_seen <= before.last_seen
         self.model = recalled
         self.held.clear()
+        self.lasted.clear()
         self.left = {key for key, alert in recalled.items() if alert.active}
         self.started = len(self.told.events)
 
@@ -183,13 +206,16 @@ class AlertsMachine(RuleBasedStateMachine):
             return
         for place, (at, change, alert) in enumerate(self.told.events[self.checked :], self.checked):
             then, last, before, was = self.last.get(alert.id, (0, 0, "", False))
+            once = CATALOGUE[alert.code].once  # leaves the list without a word
             assert (change, was, alert.active) in {
-                ("raised", False, True),
+                ("raised", was and once, True),
                 ("changed", True, True),
                 ("healed", True, False),
                 ("acknowledged", was, was),
+                ("acknowledged", was, was and not once),
             }
-            assert (alert.healed is None) is alert.active
+            assert (alert.healed is None) or not alert.active
+            assert alert.healed is not None or alert.active or once
             assert alert.first_seen <= alert.since <= alert.last_seen <= at
             if change == "changed" and before in ("raised", "changed") and then >= self.started:
                 assert at - last >= TELL_EVERY
@@ -232,6 +258,81 @@ def test_what_was_read_is_unread_when_it_comes_back() -> None:
     assert alerts.all()[0].acknowledged
     alerts.lasting([Cause("FEED_DOWN", "x", "gone")], T0 + 2 * SECOND)
     assert not alerts.all()[0].acknowledged
+
+
+FILL = Cause("FILLED", "binance:BTC/USDT", "bought 0.1")
+
+
+def test_what_happened_once_is_told_once_and_leaves_without_a_word() -> None:
+    told: list[tuple[str, Alert]] = []
+    alerts = Alerts(lambda change, alert: told.append((change, alert)))
+    alerts.passing(FILL, T0, hold=10 * SECOND)
+    alerts.passing(Cause("BOOK_GAP", "binance:BTC/USDT", "a gap"), T0, hold=10 * SECOND)
+    alerts.lasting([Cause("FEED_DOWN", "x", "gone")], T0 + SECOND)
+    assert len(alerts.active) == 3
+    alerts.lasting([], T0 + 10 * SECOND)
+    assert alerts.active == []
+    assert sorted((change, alert.code) for change, alert in told) == [
+        ("healed", "BOOK_GAP"), ("healed", "FEED_DOWN"),
+        ("raised", "BOOK_GAP"), ("raised", "FEED_DOWN"), ("raised", "FILLED"),
+    ]  # fmt: skip
+    (fill,) = (alert for alert in alerts.all() if alert.code == "FILLED")
+    assert (fill.active, fill.healed, fill.text, fill.last_seen) == (False, None, "bought 0.1", T0)
+    alerts.passing(msgspec.structs.replace(FILL, text="sold 0.1"), T0 + 20 * SECOND, hold=SECOND)
+    assert told[-1][0] == "raised"
+    assert (told[-1][1].id, told[-1][1].count, told[-1][1].text) == (fill.id, 2, "sold 0.1")
+
+
+def test_what_happened_once_is_over_for_the_next_engine_and_a_condition_is_healed_by_it() -> None:
+    told = Told(lambda: T0)
+    alerts = Alerts(told)
+    alerts.passing(FILL, T0, hold=10 * SECOND)
+    alerts.lasting([Cause("STORAGE_FAILED", "storage", "full")], T0)
+    after = Alerts(told)
+    after.recall(told.fold())
+    assert [alert.code for alert in after.active] == ["STORAGE_FAILED"]
+    after.lasting([], T0 + 20 * SECOND)
+    assert [(change, alert.code) for _, change, alert in told.events[2:]] == [("healed", "STORAGE_FAILED")]
+
+
+def test_what_happened_and_then_lasts_is_healed_when_it_is_over() -> None:
+    """Exits are switched off, which is told; that they are off while something is open is a condition."""
+    told: list[str] = []
+    alerts = Alerts(lambda change, _alert: told.append(change))
+    cause = Cause("EXITS_OFF", "trading", "off")
+    alerts.passing(cause, T0, hold=SECOND)
+    alerts.lasting([cause], T0 + SECOND)
+    alerts.lasting([], T0 + 2 * SECOND)
+    assert told == ["raised", "healed"]
+    alerts.passing(cause, T0 + 3 * SECOND, hold=SECOND)
+    alerts.lasting([], T0 + 5 * SECOND)
+    assert told == ["raised", "healed", "raised"]
+    assert alerts.active == []
+
+
+def test_the_last_of_many_is_told_before_they_leave() -> None:
+    told: list[tuple[str, str]] = []
+    alerts = Alerts(lambda change, alert: told.append((change, alert.text)))
+    for tenth in range(3):
+        alerts.passing(msgspec.structs.replace(FILL, text=f"fill {tenth}"), T0 + tenth * SECOND // 10)
+    for tenth in range(3, 20):
+        alerts.lasting([], T0 + tenth * SECOND // 10)
+    assert told == [("raised", "fill 0"), ("changed", "fill 2")]
+    assert alerts.active == []
+
+
+@pytest.mark.parametrize("code", ["FILLED", "STOP_HIT", "ORDER_REFUSED", "ORDER_REJECTED", "ORDER_DENIED",
+                                  "ORDER_EXPIRED", "ORDER_IMPOSSIBLE", "SIZE_CHANGED", "NOT_FLAT", "EXIT_REFUSED",
+                                  "KILLED", "DRAWDOWN", "TRADING_FAILED", "RECONCILE_DIFFERS", "ENGINE_DIED",
+                                  "CLIENT_REFUSED", "CLIENT_SLOW", "ROWS_LOST", "ROWS_REFUSED"])  # fmt: skip
+def test_what_cannot_heal_is_marked_so(code: str) -> None:
+    assert CATALOGUE[code].once
+
+
+@pytest.mark.parametrize("code", ["FEED_DOWN", "STORAGE_FAILED", "BOOK_GAP", "TRADING_HALTED", "DISK_LOW",
+                                  "ORDER_UNRESOLVED", "POSITION_UNPROTECTED", "COMPONENT_FAILED"])  # fmt: skip
+def test_what_heals_is_not(code: str) -> None:
+    assert not CATALOGUE[code].once
 
 
 def test_the_longest_hold_counts() -> None:

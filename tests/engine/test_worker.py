@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
@@ -62,6 +63,15 @@ async def supervised(made: Worker, scene: Callable[[Supervisor], Awaitable[None]
         supervisor.stopping = True
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_a_worker_is_given_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("BINANCE_API_KEY", "BINANCE_API_SECRET", "OKX_API_PASSPHRASE", "WEBHOOK_URL"):
+        monkeypatch.setenv(f"TRADETUI_{name}", "marked-77")
+    monkeypatch.setenv("TRADETUI_PROFILE", "safe")
+    made = worker("import os, sys; sys.exit(str([n for n, v in os.environ.items() if v in ('marked-77', 'safe')]))")
+    with pytest.raises(WorkerLost, match=re.escape("['TRADETUI_PROFILE']")):
+        await made.run()
 
 
 async def test_a_worker_is_seen_and_ends_with_the_engine() -> None:

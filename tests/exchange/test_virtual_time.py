@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.support.exchange import VirtualDeadlock, now_ns, run_virtual
+from tests.support.exchange import VirtualDeadlock, now_ns, run_virtual, virtual_time
 
 
 @pytest.mark.alone
@@ -37,7 +37,9 @@ def test_start_and_order() -> None:
     assert run_virtual(main, start_ns=5_000) == [1, 2, 3]
 
 
-def test_a_deadlock_is_an_error() -> None:
+def test_a_deadlock_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(virtual_time, "GRACE_S", 0.05)
+
     async def main() -> None:
         await asyncio.Event().wait()
 

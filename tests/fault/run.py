@@ -17,10 +17,12 @@ import msgspec
 from engine.digest import state_hash
 from engine.ingestion.markets import MARKETS
 from engine.market.cob import Cob
+from engine.orders import Journaled
 from engine.replay import Recording, Replay
 from engine.runtime import Engine
 from engine.state import EngineState, MarketState
 from engine.types import BookDelta, BookSnapshot, FeedLost, Record, Timeframe, TimerFired
+from tests.fault import trading
 from tests.support.exchange import (
     FaultKind,
     FaultScript,
@@ -65,6 +67,7 @@ class Outcome:
     wrong: int = 0
     recovery_s: float | None = None
     excused: bool = False
+    fills: int = 0
     complaints: list[str] = field(default_factory=list)
 
 
@@ -164,7 +167,8 @@ class Watch:
 def run(root: Path, seed: int, record: Path | None = None) -> Outcome:
     """Run a seed: even ones script a single fault, odd ones several that may overlap; markets take turns.
 
-    With `record`, the run is recorded there and its replay must give the same state.
+    With `record`, somebody trades on paper meanwhile, the run is recorded there, and its replay must trade the same way
+    and give the same state.
     """
     market = tuple(FOLDERS)[seed // 2 % 3] if seed % 4 else "spot"
     tape = tape_of(root, market)
@@ -198,7 +202,13 @@ def run(root: Path, seed: int, record: Path | None = None) -> Outcome:
             dice=random.Random(seed).random,
             observer=watch,
             record=record,
+            account=trading.account() if record is not None else None,
         )
+        heard = trading.Heard(engine)
+        engine.trader = heard
+        engine.take_up()
+        operator = trading.Operator(engine, KEYS[market], seed)
+        asking = asyncio.create_task(operator.run()) if record is not None else None
         stop = asyncio.Event()
         running = asyncio.create_task(engine.run(stop))
         for _ in range(1000):
@@ -209,11 +219,18 @@ def run(root: Path, seed: int, record: Path | None = None) -> Outcome:
                 if (calm_s > QUIET_S and live) or calm_s > allowed(list(script))[1] + QUIET_S:
                     break
         judge(script, watch, engine, outcome)
+        if asking is not None:
+            asking.cancel()
         stop.set()
         await running
         if record is not None:
             replay = Replay(Recording([record]))
+            again = trading.Heard(engine)
+            replay.commands = again.take
             replay.run()
+            outcome.fills = sum(isinstance(each, Journaled) and each.kind == "fill" for each in heard.commands)
+            if again.commands != heard.commands:
+                outcome.complaints.append("the replay of the recording trades otherwise")
             if state_hash(replay.state) != engine.final_hash:
                 outcome.complaints.append("the replay of the recording gives another state")
 

@@ -701,7 +701,9 @@ async def live(seed: int, number: int, root: Path, steps: range, figures: Figure
                 life.app._tick()
             await settled(life.app)
             wrong = life.difference(figures)
-            if wrong:  # Textual may not have come to it yet
+            for _ in range(15):  # Textual may not have come to it yet; by itself the console draws nothing meanwhile
+                if not wrong:
+                    break
                 await asyncio.sleep(0.1)
                 await settled(life.app)
                 wrong = life.difference(figures)

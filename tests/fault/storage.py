@@ -20,8 +20,9 @@ import msgspec
 
 from engine.keep import Keep
 from engine.types import SECOND
+from storage.bulk import Pace
 from storage.connection import integrity_check, open_for_reading
-from storage.writer import Pace, Writer
+from storage.writer import Writer
 from tests.storage.rows import ETH, T0, bar, keep, trade
 
 PACE = Pace(rows=100, seconds=2.0)

@@ -24,4 +24,6 @@ def test_books_are_right_or_not_live(seed: int, recordings_root_path: Path) -> N
 def test_a_recording_full_of_faults_replays_to_the_same_state(
     seed: int, recordings_root_path: Path, tmp_path: Path
 ) -> None:
-    assert run(recordings_root_path, seed, tmp_path).complaints == []
+    outcome = run(recordings_root_path, seed, tmp_path)
+    assert outcome.complaints == []
+    assert outcome.fills > 3 or outcome.market == "coinm", "inverse contracts are not traded"

@@ -135,7 +135,7 @@ def test_a_socket_that_somebody_deletes_is_back_in_a_moment(exchange_config: Pat
         until(engine.reached, "its socket")
         with BlockingClient(engine.places.socket) as client:
             engine.places.socket.unlink()
-            until(engine.reached, "a new socket", within_s=10)
+            until(engine.reached, "a new socket")
             assert client.ask(type="get", id=1, topic="markets")["type"] == "state"
         done = status(engine)
         assert done.returncode in (0, 1), done.stderr

@@ -87,7 +87,7 @@ def test_a_full_disk_is_told_and_heals(
             await fill_database(service, now)
 
     async def main(service: Service) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(90):
             running = asyncio.create_task(service.run())
             async with await attached(where) as client:
                 await fill(service, now=True)

@@ -38,7 +38,7 @@ def test_status_says_who_serves_the_candles(recordings_root_path: Path, tmp_path
         engine = EngineProcess(tmp_path, config)
         try:
             engine.ready(1)
-            until(lambda: serving(engine)["rows"] >= 999, "a stand-in", 30)
+            until(lambda: serving(engine)["rows"] >= 999, "a stand-in", 60)
             found = serving(engine)
             assert (found["source"], found["stand_in"], found["missing"]) == ("mexc", "mexc", 0)
             assert found["failed"].startswith("venue: klines answer")

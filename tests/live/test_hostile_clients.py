@@ -36,7 +36,7 @@ ATTACKS: dict[str, Attack] = {
     for name in (
         "no_engine_talk", "one_huge_frame", "many_small_frames", "a_hundred_at_once", "come_and_vanish",
         "half_a_header", "never_read", "ten_thousand_subscriptions", "many_requests", "hostile",
-        "hostile_commands",
+        "hostile_commands", "ask_and_leave", "command_and_leave",
     )
 }  # fmt: skip
 
@@ -94,6 +94,8 @@ def test_an_honest_client_goes_on(name: str, scene: Scene) -> None:
             assert told == {"denied invalid_argument", "denied unknown_command"}
         case "hostile":
             assert told > 50
+        case "ask_and_leave" | "command_and_leave":
+            assert told > 500
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")

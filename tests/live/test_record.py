@@ -14,6 +14,7 @@ import pytest
 
 from engine.digest import state_hash
 from engine.replay import Recording, Replay
+from tests.support.processes import until
 
 TRADETUI = [sys.executable, "-m", "tradetui"]
 SYMBOLS = ["--symbol", "ETH/USDT", "--symbol", "BTC/USDT", "--symbol", "binanceusdm:BTC/USDT:USDT"]
@@ -58,6 +59,7 @@ def test_sigterm_ends_a_recording_in_order(exchange_config: Path, tmp_path: Path
     assert state_hash(replayed(tape).state) == json.loads(report.read_bytes())["state_hash"]
 
 
+@pytest.mark.alone
 def test_kill_loses_at_most_what_was_not_yet_on_disk(exchange_config: Path, tmp_path: Path) -> None:
     tape = tmp_path / "tape"
     options = ["--config", str(exchange_config), "--symbol", "ETH/USDT"]
@@ -73,8 +75,4 @@ def test_kill_loses_at_most_what_was_not_yet_on_disk(exchange_config: Path, tmp_
 
 
 def wait_for_bytes(folder: Path) -> None:
-    for _ in range(200):
-        if any(path.stat().st_size for path in folder.rglob("*.gz")):
-            return
-        time.sleep(0.05)
-    raise AssertionError("nothing was recorded")
+    until(lambda: any(path.stat().st_size for path in folder.rglob("*.gz")), "the first bytes of a recording")

@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
-import pytest
-
-MARK = "mArK3d-s3cr3t/k&y+0123456789"
-FORMS = {
-    MARK,
-    quote(MARK, safe=""),
-    json.dumps(MARK)[1:-1],
-    base64.b64encode(MARK.encode()).decode().rstrip("="),
-    base64.b64encode(f"user:{quote(MARK, safe='')}".encode()).decode().rstrip("="),
-}
-
-
-class Parrot(BaseHTTPRequestHandler):
-    """A venue that repeats in its error whatever it was told, as real ones do with signatures and keys."""
-
-    def do_GET(self) -> None:
-        body = json.dumps({"code": -1, "msg": f"{MARK} {self.path} {dict(self.headers)} signature={MARK}"}).encode()
-        self.send_response(401)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        return
-
-
-@pytest.fixture
-def parrot() -> Iterator[int]:
-    server = HTTPServer(("127.0.0.1", 0), Parrot)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
-    thread.join()
+from tests.support.marked import FORMS, MARK
 
 
 def test_a_marked_key_is_found_nowhere(parrot: int, tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from engine.ohlcv import COLUMNS, OHLCV
 from engine.types import MS, SECOND, PivotPoint, Timeframe
 from storage import stretches as module
 from storage.archive import StoredArchive
+from storage.bulk import Pace
 from storage.connection import open_for_writing
 from storage.rollup import merged, rolled_up
-from storage.writer import Pace, Writer
+from storage.writer import Writer
 from tests.storage.rows import ETH, T0, bar, keep, trade
 
 S1, M1, M5, H1 = Timeframe.S1, Timeframe.M1, Timeframe.M5, Timeframe.H1

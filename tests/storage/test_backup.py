@@ -12,8 +12,9 @@ import pytest
 from engine.errors import SchemaUnknown, StorageFailed
 from engine.types import SECOND
 from storage.backup import DailyBackup, back_up, backups, restore
+from storage.bulk import Pace
 from storage.connection import integrity_check, open_for_reading
-from storage.writer import Pace, Writer
+from storage.writer import Writer
 from tests.storage.rows import T0, bar, keep
 
 NOW = 1_700_000_000 * SECOND

@@ -259,7 +259,7 @@ async def test_it_writes_a_fifth_of_a_second_later(path: Path) -> None:
         journal = EventJournal(store)
         running = asyncio.create_task(journal.run())
         journal.append(T0, 0, "start", text="soon")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not stored_events(path):  # noqa: ASYNC110 - another thread writes
                 await asyncio.sleep(0.01)
         running.cancel()

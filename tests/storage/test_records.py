@@ -56,6 +56,13 @@ async def test_the_newest_come_first_within_their_times_and_of_their_kind(
     assert records.newest(["fill"], limit=2, instrument=BTC) == []
 
 
+async def test_records_of_one_tag_and_instrument(store: Writer, records: StoredRecords) -> None:
+    for number, (tag, key) in enumerate((("Adopted", BTC), ("BalancesReported", BTC), ("Adopted", ETH))):
+        await keep(store, "account", f"a{number}", number, record=tag, spec={"instrument": key})
+    assert [each.key for each in records.newest(["account"], limit=9, tag="Adopted")] == ["a2", "a0"]
+    assert [each.key for each in records.newest(["account"], limit=9, tag="Adopted", instrument=BTC)] == ["a0"]
+
+
 async def test_another_mode_is_never_read(store: Writer, path: Path, records: StoredRecords) -> None:
     await keep(store, "order", "a", 1, order="x", mode="live")
     await keep(store, "fill", "b", 2, order="x", mode="live")

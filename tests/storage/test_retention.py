@@ -18,10 +18,11 @@ from engine.ohlcv import COLUMNS
 from engine.types import SECOND, Timeframe
 from storage import retention as module
 from storage.archive import StoredArchive
+from storage.bulk import Pace
 from storage.cold import KINDS
 from storage.connection import open_for_reading, open_for_writing
 from storage.retention import DAY, Days, Policy, Retention
-from storage.writer import Pace, Writer
+from storage.writer import Writer
 from tests.storage.rows import ETH, T0, bar, keep, trade
 
 LAZY = Pace(rows=10**9, seconds=3600.0, most_waiting=10**7)

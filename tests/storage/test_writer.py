@@ -17,8 +17,9 @@ from engine.keep import Keep
 from engine.types import SECOND, Timeframe
 from storage import writer as module
 from storage.archive import StoredArchive
+from storage.bulk import Pace
 from storage.connection import open_for_reading, open_for_writing
-from storage.writer import Pace, Writer
+from storage.writer import Writer
 from tests.storage.rows import ETH, T0, bar, keep, trade
 
 LAZY = Pace(rows=10**9, seconds=3600.0, most_waiting=10**6)
@@ -76,7 +77,7 @@ async def test_rows_are_written_at_a_number(path: Path) -> None:
         await asyncio.sleep(0.1)
         assert (store.flushes, store.waiting) == (0, 99)
         store.put(keep(T0, bar(T0)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while store.waiting or not store.flushes:  # noqa: ASYNC110 - another thread writes
                 await asyncio.sleep(0.01)
         assert rows(path, "SELECT count(*) FROM trades") == [(99,)]
@@ -85,7 +86,7 @@ async def test_rows_are_written_at_a_number(path: Path) -> None:
 async def test_rows_are_written_after_a_time(path: Path) -> None:
     async with Writer(path, Pace(rows=100, seconds=0.2), engine=False) as store:
         store.put(keep(T0, bar(T0)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not store.flushes:  # noqa: ASYNC110 - another thread writes
                 await asyncio.sleep(0.01)
         assert rows(path, "SELECT count(*) FROM bars") == [(1,)]
@@ -240,11 +241,11 @@ async def test_on_a_full_disk_rows_wait_in_order_and_come_later(path: Path, monk
         await store.upkeep(cramped)
         store.put(many(T0))
         for _ in range(8):
-            async with asyncio.timeout(10):
-                while not store._pause or store._again < module.time.monotonic():  # noqa: ASYNC110
+            async with asyncio.timeout(30):
+                while not store._bulk.pause or store._bulk.again < module.time.monotonic():  # noqa: ASYNC110
                     await asyncio.sleep(0.002)
-            waits.append(store._pause)
-            shift[0] += store._pause + 0.01
+            waits.append(store._bulk.pause)
+            shift[0] += store._bulk.pause + 0.01
             store.put(keep(T0 + 1, bar(T0 + 1)))
         assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
         assert "No space left on device" in store.error
@@ -253,7 +254,7 @@ async def test_on_a_full_disk_rows_wait_in_order_and_come_later(path: Path, monk
         await store.upkeep(roomy)
         shift[0] += 61
         store.put(keep(T0 + 2, bar(T0 + 2)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while store.waiting or store.error:  # noqa: ASYNC110 - another thread writes
                 await asyncio.sleep(0.01)
         assert rows(path, "SELECT count(*) FROM trades UNION ALL SELECT count(*) FROM bars") == [(3000,), (2,)]
@@ -348,11 +349,11 @@ async def test_a_database_that_cannot_be_opened_at_first_is_opened_later(
     store.put(keep(T0, bar(T0)))
     with pytest.raises(StorageFailed):
         await store.record("order", "k1", "{}", mode="paper", ts=T0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not store.error:  # noqa: ASYNC110 - another thread opens
             await asyncio.sleep(0.01)
     path.parent.unlink()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not store.is_open:  # noqa: ASYNC110 - another thread opens
             await asyncio.sleep(0.01)
     assert store.error == ""
@@ -395,7 +396,7 @@ async def test_the_journal_goes_before_bulk_rows_and_upkeep(store: Writer) -> No
     blocked = asyncio.create_task(store.upkeep(lambda _: release.wait(10)))
     await asyncio.sleep(0.05)
     store.put(many(T0, 10))
-    store.pace = Pace(rows=1)
+    store._bulk.pace = Pace(rows=1)
     later = asyncio.create_task(store.upkeep(lambda _: order.append("upkeep")))
     await asyncio.sleep(0)
     journal = asyncio.create_task(store.commit(lambda _: order.append(f"journal {store.flushes}")))

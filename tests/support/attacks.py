@@ -210,6 +210,43 @@ def hostile_commands(path: Path, seconds: float) -> set[str]:
     return told
 
 
+def ask_and_leave(path: Path, seconds: float) -> int:
+    """As many questions as may be under way, and gone before the first is answered; return how many were sent."""
+    slow: list[dict[str, Any]] = [
+        {"topic": topic, "instrument": "binance:BTC/USDT", "timeframe": "1m", "limit": 5000}
+        for topic in ("history", "quality", "pivots", "model_input", "gaps", "profile")
+    ]
+    slow += [{"topic": topic, "limit": 5000} for topic in ("order_history", "fill_history", "audit", "storage")]
+    flood = b"".join(said(type="get", id=number, **slow[number % len(slow)]) for number in range(64))
+    sent = 0
+    for _ in _until(seconds):
+        with connected(path) as sock, contextlib.suppress(OSError):
+            sock.sendall(HELLO + flood)
+            time.sleep(0.02)
+        sent += 64
+    return sent
+
+
+def command_and_leave(path: Path, seconds: float) -> int:
+    """Orders that are looked at, orders that are refused, from twenty connections that leave; return how many."""
+    order = {"symbol": "binance:BTC/USDT", "side": "buy", "type": "limit", "price": "1", "quantity": "1000"}
+    flood = b"".join(
+        said(type="command", id=number, name="order" if number % 2 else "preview", arguments=order)
+        for number in range(64)
+    )
+    sent = 0
+    for _ in _until(seconds):
+        socks = [connected(path) for _ in range(20)]
+        for sock in socks:
+            with contextlib.suppress(OSError):
+                sock.sendall(HELLO + flood)
+                sent += 64
+        time.sleep(0.1)
+        for sock in socks:
+            sock.close()
+    return sent
+
+
 def no_engine_talk(path: Path, seconds: float) -> list[bytes]:
     """Other protocols; return what they are told."""
     words = (b"GET / HTTP/1.1\r\n\r\n", bytes.fromhex("16030100c8010000c40303"), packed(b"\xc1"), bytes(4), b"\xff" * 4)

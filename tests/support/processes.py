@@ -21,7 +21,7 @@ from storage.journal import stored_events
 from tests.support.wire import HELLO, said
 from tradetui.places import Places, places
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """Longest wait for one thing; on an idle machine they take less than two seconds."""
 
 BEATS = "import engine.pulse as p, sys; p.BEATS = int(sys.argv.pop(1)); from tradetui.__main__ import main; main()"

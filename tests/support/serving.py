@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.actions import Action
 from engine.alerts import Alert, Alerts
 from engine.monitor import Identity, Monitor
 from engine.pulse import Resources
 from engine.runtime import Engine, EngineClock
-from engine.server import Action, Server
+from engine.server import Server
 from engine.settings import MarketSettings
 from engine.state import EngineState
 from engine.topics import Topics

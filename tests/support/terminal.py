@@ -67,7 +67,7 @@ class Desk:
         self.raw += came
         return came
 
-    def sees(self, text: str, within_s: float = 20.0) -> float:
+    def sees(self, text: str, within_s: float = 30.0) -> float:
         """Wait until this text is on the screen; return the seconds since the console's start."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
@@ -77,7 +77,7 @@ class Desk:
             self.read(0.05)
         raise AssertionError(f"{text!r} is not on the screen:\n" + "\n".join(self.screen()))
 
-    def misses(self, text: str, within_s: float = 20.0) -> None:
+    def misses(self, text: str, within_s: float = 30.0) -> None:
         """Wait until this text is on the screen no more."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
@@ -94,7 +94,7 @@ class Desk:
         self.read(0.05)
         self.marked = len(self.raw)
 
-    def sees_anything(self, within_s: float = 20.0) -> float:
+    def sees_anything(self, within_s: float = 30.0) -> float:
         """Wait for the first drawn frame: text, not only the terminal's set-up; return the seconds since the start."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
@@ -112,7 +112,7 @@ class Desk:
         self.mark()
         os.write(self.master, keys.encode())
 
-    def ended(self, within_s: float = 10.0) -> int:
+    def ended(self, within_s: float = 30.0) -> int:
         """Wait for its end, and read what it says; return its exit code."""
         until = time.monotonic() + within_s
         while self.process.poll() is None and time.monotonic() < until:

@@ -89,6 +89,9 @@ class FakeEngine:
         """What is told of a topic, by what was asked: once, or to those who follow it."""
         self.answer_s = 0.0
         """How long a question takes to be answered."""
+        self.answering = asyncio.Event()
+        """Unless it is set, questions wait for their answers."""
+        self.answering.set()
         self.got: list[Get] = []
         self.series: dict[tuple[str, str, str], list[Any]] = {}
         """Rows by topic, instrument and timeframe."""
@@ -218,6 +221,7 @@ class FakeEngine:
                 elif isinstance(request, Get):
                     self.got.append(request)
                     await asyncio.sleep(self.answer_s)
+                    await self.answering.wait()
                     if request.topic in self.denies or request.topic not in self.answers:
                         writer.write(frame(Denied(id=request.id, code="unknown_topic", reason="no such topic")))
                         continue

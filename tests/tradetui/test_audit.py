@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from engine.actions import Attributed
 from engine.errors import RequestDenied, StorageFailed
 from engine.operator import Who
-from engine.server import Attributed
 from storage.interchange import staging
 from storage.interchange.batch import Hints
 from storage.interchange.recognise import read

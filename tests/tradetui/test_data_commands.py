@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.actions import Action
 from engine.errors import RequestDenied
-from engine.server import Action
 from engine.types import Timeframe
 from storage.interchange import staging
 from storage.interchange.batch import Hints, Parsed
@@ -52,7 +52,7 @@ def staged(place: Places, path: Path, name: str = "import-1.db") -> str:
 
 async def done(command: Action, **arguments: Any) -> dict[str, Any]:
     """Ask until it is done."""
-    for _ in range(500):
+    for _ in range(5000):
         answer: dict[str, Any] = json.loads(await command(arguments))
         if answer["state"] != "running":
             return answer

@@ -110,6 +110,15 @@ def test_killed_while_it_is_stopped_and_armed_again_by_a_person_alone(running: E
         again.stop(signal.SIGKILL)
 
 
+def test_an_order_that_cannot_be_one_is_in_the_audit(running: EngineProcess) -> None:
+    assert tradetui(running, "order", "BTC/USDT", "buy", "0.01", "--price", "nan", "--yes")[0] == 1
+    until(lambda: audited(running), "the record")
+    (row,) = audited(running)
+    assert (row["command"], row["done"], row["user"] != "") == ("order", False, True)
+    assert "price 'nan'" in row["result"]
+    assert row["before"] == row["after"] == "reduce: not armed: `tradetui arm` or M, and the word PAPER"
+
+
 def test_killed_while_it_runs_it_says_so_at_once(running: EngineProcess) -> None:
     code, said = tradetui(running, "kill", "--json")
     report = json.loads(said)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -21,6 +23,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.errors import SettingsInvalid
 from engine.orders import UNIT, Fill, Liquidity, OrderFilled, Side
 from tests.support.venue import KEY, SECRET, Venue, serve
 from tests.support.venue.instruments import KINDS
@@ -28,10 +31,12 @@ from tests.support.venue.orders import Order, Wanted
 from tradetui import killing
 from tradetui.config import load
 from tradetui.kill import bybit, line
+from tradetui.kill import card as card_module
 from tradetui.kill.card import KillCard, VenueCard, make_card, read_card, write_card
 from tradetui.kill.settings import card_of
 from tradetui.killing import KillReport, kill
 from tradetui.latch import Latch
+from tradetui.lock import Holder
 from tradetui.places import Places, places
 
 KEYS = {
@@ -84,6 +89,11 @@ class Stage:
         assert SECRET not in repr(report)
         assert KEY not in repr(report)
         return report
+
+
+def unstamped(card: KillCard | None) -> KillCard | None:
+    """Return a card without who left it, and when."""
+    return None if card is None else msgspec.structs.replace(card, pid=0, at=0)
 
 
 @contextlib.asynccontextmanager
@@ -391,6 +401,7 @@ async def test_within_a_second_with_the_engine_blocked_the_keys_being_its_own(
     stopped: bool, busy: subprocess.Popen[str], place: Places, tmp_path: Path
 ) -> None:
     async with staged("binance", place) as stage:
+        write_card(place.kill_card, msgspec.structs.replace(stage.card, pid=busy.pid, at=time.time_ns()))
         stage.order("spot")
         if stopped:
             busy.send_signal(signal.SIGSTOP)
@@ -429,7 +440,7 @@ async def test_what_a_live_engine_left_is_spoken_of_after_one_on_paper(place: Pl
     assert report.done
     assert "traded live at binance, bybit: what it left there is not touched" in report.notes[0]
     write_card(place.kill_card, make_card("live", ("binance:BTC/USDT",)))
-    assert read_card(place.kill_card) == make_card("live", ("binance:BTC/USDT",))
+    assert unstamped(read_card(place.kill_card)) == make_card("live", ("binance:BTC/USDT",))
 
 
 async def test_a_disk_that_hangs_does_not_keep_it_from_the_rest(place: Places, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -451,6 +462,19 @@ async def test_a_key_that_was_pasted_into_the_reason_is_not_kept(place: Places) 
     kept = place.latch.read_text() + place.kills.read_text()
     assert "pasted-secret" not in kept
     assert "leaked ***" in kept
+
+
+async def test_a_key_of_the_file_or_half_a_pair_is_not_kept_either(place: Places, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text('[bybit]\napi_key = "filed-key-77"\napi_secret = "filed-secret-77"\n')
+    keys.chmod(0o600)
+    write_card(place.kill_card, make_card("testnet", ("binance:BTC/USDT",), credentials=str(keys)))
+    environment = {"TRADETUI_BINANCE_API_KEY": "lonely-key-77"}
+    said = "leaked filed-secret-77 lonely-key-77"
+    report = await asyncio.to_thread(kill, place, reason=said, environment=environment)
+    assert report.reason == "leaked *** ***"
+    kept = place.latch.read_text() + place.kills.read_text()
+    assert "-77" not in kept
 
 
 async def test_with_broken_settings_it_still_latches_and_goes_by_what_the_engine_left(
@@ -513,6 +537,172 @@ def test_without_a_card_the_settings_say_what_is_traded_and_where(place: Places,
     assert card.database.endswith("market-testnet.db")
 
 
+# A card that is not of the last engine. -------------------------------------------------------------------------------
+
+HOUR = 3600 * 10**9
+
+
+def last_start(place: Places, pid: int = 999_999, ago: int = HOUR) -> None:
+    """Leave the note of an engine that did not end cleanly."""
+    left = Holder(pid=pid, socket=str(place.socket), started=time.time_ns() - ago)
+    place.lock.write_bytes(msgspec.json.encode(left))
+
+
+def older(card: KillCard) -> KillCard:
+    return msgspec.structs.replace(card, pid=4711, at=time.time_ns() - 5 * HOUR)
+
+
+async def test_a_card_of_the_last_engine_is_gone_by_without_a_word(place: Places) -> None:
+    async with staged("binance", place) as stage:
+        last_start(place, os.getpid())
+        stage.order("spot")
+        report = await stage.kill()
+        assert (report.done, report.troubles) == (True, [])
+        assert not any("no word of what it trades" in each for each in report.notes)
+
+
+async def test_an_older_card_is_gone_by_and_said_to_be_one(place: Places) -> None:
+    async with staged("binance", place) as stage:
+        write_card(place.kill_card, older(stage.card))
+        last_start(place)
+        stage.order("spot")
+        report = await stage.kill()
+        assert stage.standing == []
+        assert report.mode == "live"
+        assert not report.done
+        (trouble,) = report.troubles
+        assert re.search(r"the last engine \(pid 999999, started 2[-\d :]+Z, 1 h ago\) has left no word", trouble)
+        assert re.search(r"live at binance, as an older one \(pid 4711, 2[-\d :]+Z\) left 5 h ago", trouble)
+
+
+async def test_settings_that_say_the_same_make_an_older_card_good(place: Places) -> None:
+    async with staged("binance", place) as stage:
+        write_card(place.kill_card, older(stage.card))
+        last_start(place)
+        stage.order("spot")
+        report = await stage.kill(card=lambda: stage.card)
+        assert stage.standing == []
+        assert (report.done, report.troubles, len(report.venues)) == (True, [], 1)
+        assert any("the settings say the same" in each for each in report.notes)
+
+
+async def test_what_the_settings_trade_is_cancelled_though_an_older_card_says_paper(place: Places) -> None:
+    async with staged("binance", place) as stage:
+        write_card(place.kill_card, older(make_card("paper", ())))
+        last_start(place)
+        stage.order("spot")
+        report = await stage.kill(card=lambda: stage.card)
+        assert stage.standing == []
+        assert report.mode == "live, paper"
+        assert not report.done
+        assert "live at binance, as the settings say" in " ".join(report.troubles)
+
+
+async def test_what_either_says_is_cancelled(place: Places) -> None:
+    """Play money once, and real money by the settings of now: at both places, each with its own journal."""
+    async with staged("binance", place) as stage, serve(Venue("bybit")) as url:
+        other = VenueCard(name="bybit", url=url, instruments=(LINEAR,))
+        write_card(place.kill_card, older(msgspec.structs.replace(stage.card, mode="testnet")))
+        last_start(place)
+        stage.order("spot")
+        report = await stage.kill(card=lambda: KillCard(mode="live", venues=(other,), database=str(place.database)))
+        assert stage.standing == []
+        assert [one.venue for one in report.venues] == ["bybit", "binance"]
+        assert all(one.clean for one in report.venues)
+        same = msgspec.structs.replace(stage.card, venues=(other,))
+        write_card(place.kill_card, older(stage.card))
+        report = await stage.kill(card=lambda: same)
+        assert (report.mode, [one.venue for one in report.venues]) == ("live", ["bybit", "binance"])
+
+
+async def test_an_older_card_with_settings_that_cannot_be_read(place: Places) -> None:
+    def broken() -> KillCard:
+        raise SettingsInvalid("this is not TOML")
+
+    write_card(place.kill_card, older(make_card("paper", ())))
+    last_start(place)
+    report = await asyncio.to_thread(kill, place, environment={}, card=broken)
+    assert report.latched
+    assert not report.done
+    assert "the settings cannot be read: this is not TOML" in " ".join(report.troubles)
+
+
+async def test_an_older_card_does_not_close_positions_that_the_settings_keep(place: Places) -> None:
+    async with staged("binance", place) as stage:
+        write_card(place.kill_card, older(msgspec.structs.replace(stage.card, flatten=True)))
+        last_start(place)
+        assert not (await stage.kill(card=lambda: stage.card)).flatten
+        assert (await stage.kill(card=lambda: stage.card, flatten=True)).flatten
+        assert (await stage.kill()).flatten
+
+
+def full(monkeypatch: pytest.MonkeyPatch, *, renames: bool = True) -> None:
+    """Let nothing be written: as on a full disk, where a file can still be renamed, or on a broken one."""
+    replace = Path.replace
+
+    def written(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def renamed(self: Path, target: Path) -> Path:
+        if renames:
+            return replace(self, target)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(card_module.os, "fsync", written)
+    monkeypatch.setattr(Path, "replace", renamed)
+
+
+async def test_a_card_that_cannot_be_written_makes_the_one_before_an_older_one(
+    place: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after the engine has ended cleanly, when no note tells of it any more."""
+    async with staged("binance", place) as stage:
+        live = make_card("live", ("bybit:BTC/USDT",))
+        with monkeypatch.context() as patch:
+            full(patch)
+            said = write_card(place.kill_card, live)
+        assert "No space left on device" in said
+        assert "`tradetui kill` without this engine" in said
+        assert "live at bybit" in said
+        assert f"live at binance, as an older one (pid {os.getpid()}" in said
+        assert read_card(place.kill_card) is None
+        stage.order("spot")
+        report = await stage.kill()
+        assert stage.standing == []
+        assert not report.done
+        assert "the last engine has left no word of what it trades" in report.troubles[0]
+        assert sorted(each.name for each in place.state.iterdir() if each.name.startswith("kill.json")) == [
+            "kill.json.old"
+        ]
+        assert write_card(place.kill_card, live) == ""
+        assert not place.kill_card.with_name("kill.json.old").exists()
+        assert (await stage.kill(environment={})).mode == "live"
+
+
+def test_where_not_even_that_goes_it_is_said_what_would_be_believed(
+    place: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_card(place.kill_card, make_card("paper", ()))
+    full(monkeypatch, renames=False)
+    said = write_card(place.kill_card, make_card("live", ("binance:BTC/USDT",)))
+    assert "would take that for this engine's" in said
+    assert "live at binance" in said
+
+
+def test_without_an_older_card_it_is_said_that_there_is_none(place: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    full(monkeypatch)
+    said = write_card(place.kill_card, make_card("live", ("binance:BTC/USDT",)))
+    assert "goes by the settings that it finds" in said
+    assert "older one" not in said
+
+
+async def test_a_card_that_cannot_be_read_is_none_and_said(place: Places) -> None:
+    place.kill_card.write_bytes(b'{"mode":"li')
+    report = await asyncio.to_thread(kill, place, environment={}, card=lambda: make_card("paper", ()))
+    assert not report.done
+    assert "the last engine has left no word of what it trades that can be read" in report.troubles[0]
+
+
 def test_nothing_that_takes_time_is_loaded() -> None:
     code = "import sys, tradetui.__main__, tradetui.kill.command; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
@@ -537,7 +727,11 @@ def test_the_card_holds_no_key_and_is_for_its_owner_alone(place: Places) -> None
     card = make_card("testnet", ("binance:BTC/USDT", "binance:ETH/USDT", "bybit:BTC/USDT:USDT"), credentials="/k.toml")
     write_card(place.kill_card, card)
     assert place.kill_card.stat().st_mode & 0o777 == 0o600
-    assert read_card(place.kill_card) == card
+    left = read_card(place.kill_card)
+    assert unstamped(left) == card
+    assert left is not None
+    assert left.pid == os.getpid()
+    assert 0 <= time.time_ns() - left.at < 60 * 10**9
     assert [(venue.name, venue.url, len(venue.instruments)) for venue in card.venues] == [
         ("binance", "https://testnet.binance.vision", 2), ("bybit", "https://api-testnet.bybit.com", 1),
     ]  # fmt: skip

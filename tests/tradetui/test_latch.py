@@ -248,3 +248,22 @@ class Histories(RuleBasedStateMachine):
 
 test_histories = Histories.TestCase
 Histories.TestCase.settings = settings(max_examples=25, stateful_step_count=12, deadline=None)
+
+
+def test_who_closed_it_beside_the_halt_of_an_engine_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "killed"
+    mine, other = Latch(path, engine=True), Latch(path)
+    assert other.closed_beside("K K") == ("", 0)
+    mine.close("K K", "anna")
+    assert other.closed_beside("K K") == ("", 0), "it is the closing of the halt that is remembered"
+    note = other.note()
+    assert note is not None
+    assert other.closed_beside("a drawdown") == (other.closed(), note.at), "its halt is not remembered"
+    other.close("K K", "bert")
+    said, at = mine.closed_beside("K K")
+    assert "bert" in said
+    assert at > note.at
+    path.write_bytes(b"")
+    said, unsigned = mine.closed_beside("K K")
+    assert "not known" in said
+    assert unsigned > at

@@ -220,7 +220,7 @@ def test_a_child_does_not_inherit_the_lock(path: Path) -> None:
     try:
         lock.release()
         # The system closes a new program's files a moment after it has let us go on.
-        until(lambda: not is_held(path), "the lock is free", within_s=5)
+        until(lambda: not is_held(path), "the lock is free")
     finally:
         child.kill()
         child.wait()

@@ -344,12 +344,12 @@ def test_a_stalled_terminal_holds_up_only_itself(opened: Callable[..., ProcessLo
 
     class Stalled(io.StringIO):
         def write(self, text: str) -> int:
-            held.wait(5)
+            held.wait(60)
             return super().write(text)
 
     made = opened(echo=Stalled())
     log.info("one")
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while not list(read_log(made.path)):
         assert time.monotonic() < deadline
         time.sleep(0.01)

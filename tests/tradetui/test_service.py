@@ -47,7 +47,7 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def attached(where: Places) -> Client:
-    for _ in range(1000):
+    for _ in range(5000):
         with contextlib.suppress(EngineUnreachable):
             return await connect(where, "test")
         await asyncio.sleep(0.01)
@@ -56,7 +56,7 @@ async def attached(where: Places) -> Client:
 
 async def first_alerts(client: Client) -> list[Alert]:
     """The alerts, once there is one; without a market there soon is."""
-    for _ in range(400):
+    for _ in range(2000):
         if alerts := await client.get("alerts", list[Alert]):
             return alerts
         await asyncio.sleep(0.025)
@@ -68,7 +68,7 @@ def serve(where: Places, scene: Scene | None = None) -> Service:
     with Service(SETTINGS, where) as service:
 
         async def main() -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 running = asyncio.create_task(service.run())
                 if scene is not None:
                     async with await attached(where) as client:
@@ -126,7 +126,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals, when: str, where: Pla
     if when == "before":
         with Service(SETTINGS, where) as service:
             os.kill(os.getpid(), number)
-            asyncio.run(asyncio.wait_for(service.run(), 10))
+            asyncio.run(asyncio.wait_for(service.run(), 60))
     else:
         serve(where, scene)
     assert holder_of(where.lock) is None
@@ -136,7 +136,7 @@ def test_a_signal_ends_it_in_order(number: signal.Signals, when: str, where: Pla
 def test_a_signal_that_comes_at_the_very_end_does_no_harm(where: Places) -> None:
     with Service(SETTINGS, where) as service:
         service.stop("the test is over")
-        asyncio.run(asyncio.wait_for(service.run(), 10))
+        asyncio.run(asyncio.wait_for(service.run(), 60))
         real = service.log.close
 
         def close() -> None:

@@ -81,7 +81,7 @@ def test_a_replay_is_neither_packed_nor_copied(where: Places) -> None:
 
 def run(where: Places, scene: Callable[[Service, Client], Awaitable[None]]) -> None:
     async def main(service: Service) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             running = asyncio.create_task(service.run())
             while True:
                 with contextlib.suppress(EngineUnreachable):

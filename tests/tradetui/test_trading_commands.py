@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import signal
 import time
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.actions import Attributed
 from engine.errors import RequestDenied
 from engine.operator import (
     AmendOrder,
@@ -32,10 +34,10 @@ from engine.operator import (
     Who,
 )
 from engine.orders import Answered, OrderType, Side
-from engine.server import Attributed
 from engine.text import inert
 from engine.tradingviews import PreviewView
 from tradetui import trading_commands as module
+from tradetui.audit import Audit
 from tradetui.credentials import Credentials, Secret
 from tradetui.latch import Latch
 from tradetui.redaction import redactor
@@ -206,12 +208,19 @@ async def test_a_preview_is_asked_of_nobody_else(core: Core) -> None:
         await core.do("preview", **{**ORDER, "quantity": "x"})
 
 
+async def until(fact: Callable[[], object]) -> None:
+    """Wait for what another thread or a later turn of the loop does."""
+    async with asyncio.timeout(20):
+        while not fact():  # noqa: ASYNC110 - a thread writes
+            await asyncio.sleep(0.01)
+
+
 async def test_kill_closes_the_latch_before_the_engine_is_asked(core: Core) -> None:
     core.says = (False, "it does not", "failed")
     with pytest.raises(RequestDenied):
         await core.do("kill", flatten=True, reason="\x1b[2Jmad feed")
     assert core.asked == [(Kill(flatten=True, reason="?[2Jmad feed"), ANNA, True)]
-    await asyncio.sleep(0.05)
+    await until(lambda: core.latch.note() is not None)
     note = core.latch.note()
     assert note is not None
     assert (note.user, note.reason) == ("anna", "?[2Jmad feed")
@@ -270,12 +279,9 @@ async def test_the_signal_kills_at_once_and_asks_the_engine_when_it_can(core: Co
         os.kill(os.getpid(), signal.SIGUSR1)
         assert "SIGUSR1" in core.latch.closed()  # the loop has had no turn
         assert core.asked == []
-        for _ in range(100):
-            await asyncio.sleep(0.01)
-            if core.asked and core.latch.note() is not None:
-                break
+        await until(lambda: core.asked and core.latch.note() is not None)
         os.kill(os.getpid(), signal.SIGUSR1)
-        await asyncio.sleep(0.05)
+        await until(lambda: len(core.asked) == 2)
     finally:
         switch.remove()
     assert [command for command, *_ in core.asked] == [
@@ -315,3 +321,102 @@ async def test_an_order_that_the_engine_comes_to_too_late_is_denied(core: Core) 
     assert len(core.asked) == 1
     with pytest.raises(RequestDenied, match="expected UTC milliseconds"):
         await core.do("order", **order, until_ms="soon")
+
+
+# The audit. -----------------------------------------------------------------------------------------------------------
+
+
+class Audited(Core):
+    """The same, with an audit as the engine puts it around its commands."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.rows: list[dict[str, Any]] = []
+        self.standing = "reduce: not armed"
+        clean = redactor({"binance": KEYS})
+        audit = Audit(self._record, "paper", clean, lambda: 42)
+        made = trading_commands(self.ask, self.latch, lambda order: PREVIEW, clean)
+        self.commands = audit.refusals(made, lambda: self.standing)
+
+    async def _record(self, kind: str, _key: str, body: bytes, *, mode: str, ts: int) -> bool:
+        assert (kind, mode, ts) == ("audit", "paper", 42)
+        self.rows.append(json.loads(body))
+        return True
+
+
+@pytest.mark.parametrize(("name", "arguments", "said"), BAD, ids=range(len(BAD)))
+async def test_what_is_wrong_is_audited_though_the_engine_is_not_asked(
+    name: str, arguments: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    core = Audited(tmp_path)
+    with pytest.raises(RequestDenied):
+        await core.do(name, **arguments)
+    (row,) = core.rows
+    assert (row["command"], row["user"], row["client"], row["pid"], row["done"]) == (name, "anna", "console", 7, False)
+    assert said in row["result"]
+    assert set(json.loads(row["detail"])) == set(arguments)
+    assert (row["before"], row["after"]) == ("reduce: not armed", "reduce: not armed")
+
+
+async def test_what_the_engine_judges_it_audits_itself(tmp_path: Path) -> None:
+    core = Audited(tmp_path)
+    for name, arguments, _ in GOOD:
+        await core.do(name, **arguments)
+    core.says = (False, "the book is 3.1 s old", "stale")
+    with pytest.raises(RequestDenied, match=r"3\.1 s old"):
+        await core.do("order", **ORDER)
+    assert core.rows == []
+
+
+async def test_a_late_order_and_one_that_was_not_answered_are_audited(tmp_path: Path) -> None:
+    core = Audited(tmp_path)
+    with pytest.raises(RequestDenied) as late:
+        await core.do("order", **ORDER, until_ms=int(time.time() * 1000) - 1500)
+    core.says = (False, "the engine has not come to it within 10 s", "no_answer")
+    with pytest.raises(RequestDenied) as lost:
+        await core.do("order", **ORDER)
+    assert (late.value.code, lost.value.code) == ("late", "no_answer")
+    assert [row["result"] for row in core.rows] == [late.value.reason, lost.value.reason]
+
+
+async def test_an_arming_that_the_latch_refused_is_audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = Audited(tmp_path)
+    core.latch.close("a test")
+    with pytest.raises(RequestDenied, match="needs a reason"):
+        await core.do("arm", word="PAPER")
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Latch, "open", refused)
+    with pytest.raises(RequestDenied, match="is not open"):
+        await core.do("arm", word="PAPER", reason="x")
+    assert ["needs a reason" in row["result"] for row in core.rows] == [True, False]
+    assert "Read-only file system" in core.rows[1]["result"]
+
+
+async def test_a_preview_is_no_attempt(tmp_path: Path) -> None:
+    core = Audited(tmp_path)
+    with pytest.raises(RequestDenied):
+        await core.do("preview", **{**ORDER, "quantity": "x"})
+    assert core.rows == []
+
+
+async def test_secrets_are_masked_in_what_was_refused(tmp_path: Path) -> None:
+    core = Audited(tmp_path)
+    with pytest.raises(RequestDenied):
+        await core.do("order", **{**ORDER, "marked-key-9": "marked-secret-9", "side": "marked-secret-9"})
+    assert "marked" not in str(core.rows)
+    assert "***" in core.rows[0]["detail"]
+
+
+async def test_a_fault_of_ours_is_audited_by_its_name(tmp_path: Path) -> None:
+    core = Audited(tmp_path)
+
+    def broken() -> object:
+        raise KeyError("x")
+
+    core.meanwhile = broken
+    with pytest.raises(KeyError):
+        await core.do("disarm")
+    assert [(row["command"], row["done"], row["result"]) for row in core.rows] == [("disarm", False, "KeyError")]

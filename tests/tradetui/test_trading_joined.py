@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
 from engine.clock import Clock
 from engine.execution.account import Closing
-from engine.orders import Mode, OrderSpec, OrderType, Origin, Side
+from engine.orders import BlindTime, Mode, OrderSpec, OrderType, Origin, Side
+from engine.ports import Record
 from engine.runtime import Engine
+from engine.types import SECOND
 from tradetui import trading as joined
 from tradetui.config.sections import Settings
-from tradetui.latch import Note
+from tradetui.latch import Latch, Note
 from tradetui.places import places
 from tradetui.stored import Stored
 from tradetui.trading import Trading
@@ -74,3 +78,40 @@ async def test_the_latch_lets_nothing_pass_but_the_closing_that_belongs_to_the_h
     assert "bert" in trading._held(closing), "who kills again closes by himself"
     later = msgspec.structs.replace(closing, created=note.at + 1)
     assert trading._held(later) == "", "asked for by a person since"
+    account.closing[key].recalled = note.at - 1
+    assert "bert" in trading._held(later), "what an earlier engine was to close nobody has asked for since"
+    account.closing[key].recalled = note.at + 1
+    assert trading._held(later) == ""
+
+
+async def told(tmp_path: Path, *, engine: bool, before: int) -> BlindTime:
+    """What a start is told of the kill switch, after a halt that closes, and a closing of the latch since or before."""
+    trading, started = made(tmp_path)
+    at = time.time_ns()
+    halt = {"halted": "killed: K K", "latched": True, "flatten": True, "closing": ["binance:BTC/USDT"]}
+    record = Record(id=1, kind="trading", key="paper/trading/x", ts=at - before, body=msgspec.json.encode(halt))
+    trading.places.database.parent.mkdir(parents=True, exist_ok=True)
+    trading.places.database.touch()
+    trading.records = SimpleNamespace(since_image=lambda: (None, [record]))  # type: ignore[assignment]
+    Latch(trading.places.latch, engine=engine).close("K K", "bert")
+    heard: list[Any] = []
+    await trading.recover(SimpleNamespace(state=started.state, now=started.now, tell=heard.append))  # type: ignore[arg-type]
+    (closing,) = trading.account.closing.values()
+    assert (closing.waits, closing.begun, closing.reason) == (True, record.ts, "killed: K K")
+    (blind,) = [each for each in heard if isinstance(each, BlindTime)]
+    return blind
+
+
+async def test_a_start_says_whether_somebody_has_killed_beside_the_halt_that_it_remembers(tmp_path: Path) -> None:
+    own = await told(tmp_path, engine=True, before=SECOND)
+    assert (own.killed, own.killed_at) == ("", 0)
+    other = await told(tmp_path, engine=False, before=SECOND)
+    assert "bert" in other.killed
+    assert other.killed_at > own.since
+
+
+async def test_of_half_an_account_nothing_is_closed(tmp_path: Path) -> None:
+    trading, engine = made(tmp_path)
+    trading.account.closing["binance:BTC/USDT"] = Closing("killed", 0, halting=True)
+    trading.unreadable(engine, "it is damaged")
+    assert trading.account.closing == {}

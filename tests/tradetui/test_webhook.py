@@ -55,7 +55,7 @@ async def running(webhook: Webhook) -> AsyncIterator[None]:
     task = asyncio.create_task(webhook.run())
     try:
         yield
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while webhook.sent + webhook.given_up < webhook_taken[webhook]:  # noqa: ASYNC110 - another task sends
                 await asyncio.sleep(0)
     finally:

@@ -25,7 +25,7 @@ async def ccxt_client(kind: str, address: str, **options: Any) -> AsyncIterator[
     from ccxt import pro
 
     client = getattr(pro, kind)({
-        "apiKey": KEY, "secret": SECRET, "enableRateLimit": False, "timeout": 3000,
+        "apiKey": KEY, "secret": SECRET, "enableRateLimit": False, "timeout": 30_000,
         "options": {"warnOnFetchOpenOrdersWithoutSymbol": False, **options},
     })  # fmt: skip
     client.urls["api"] = _moved(client.urls["api"], address.removeprefix("http://"))
@@ -37,7 +37,7 @@ async def ccxt_client(kind: str, address: str, **options: Any) -> AsyncIterator[
         await client.close()
 
 
-async def seen(watch: Callable[[], Awaitable[list[Any]]], wanted: Callable[[Any], bool], within_s: float = 5) -> Any:
+async def seen(watch: Callable[[], Awaitable[list[Any]]], wanted: Callable[[Any], bool], within_s: float = 30) -> Any:
     """What a stream tells until something wanted is among it."""
 
     async def look() -> Any:

@@ -8,13 +8,13 @@ import typer
 
 from tradetui.cli.options import Json, Profile
 from tradetui.cli.output import clock, number, show_json, table
-from tradetui.cli.reading import PAGE, all_trades, chosen, of_engine, past_rows, reached
+from tradetui.cli.reading import PAGE, all_trades, as_last_known, chosen, of_engine, past_rows, reached
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.tradingviews import FillView, OrderView, TradingView
-    from tradetui.pnl import Pnl, PnlRow
+    from tradetui.pnl import LastKnown, Pnl, PnlRow
 
 Of = Annotated[str, typer.Option("--symbol", help="Only this instrument.")]
 Limit = Annotated[int, typer.Option("--limit", "-l", min=1, max=PAGE, help="How many, newest first.")]
@@ -72,10 +72,10 @@ def orders(
         typer.echo("no order" if everything or since else "no open order (--all shows those that are over)")
         return
     heads = ("made", "id", "symbol", "mode", "side", "type", "quantity", "filled", "price", "stop", "average", "state",
-             "why")  # fmt: skip
+             "by", "why")  # fmt: skip
     rows = [
         (clock(each.created), each.id, each.instrument, each.mode, each.side, _kind(each), each.quantity, each.filled,
-         each.price or "-", each.stop_price or "-", each.average or "-", each.state, each.reason)
+         each.price or "-", each.stop_price or "-", each.average or "-", each.state, each.origin, each.reason)
         for each in found
     ]  # fmt: skip
     table(heads, rows, "6789")
@@ -84,7 +84,7 @@ def orders(
 def fills(
     symbol: Of = "", limit: Limit = 50, since: Since = "", profile: Profile = None, as_json: Json = False
 ) -> None:
-    """Show what was filled, at what price and fee."""
+    """Show what was filled, at what price and fee, and what it realised (without fees; -: not known)."""
     from engine.tradingviews import FillView
 
     found: list[FillView]
@@ -96,13 +96,13 @@ def fills(
     if not found:
         typer.echo("no fill")
         return
-    heads = ("time", "symbol", "mode", "side", "price", "quantity", "fee", "", "liquidity", "order")
+    heads = ("time", "symbol", "mode", "side", "price", "quantity", "fee", "", "realised", "liquidity", "order")
     rows = [
         (clock(each.ts), each.instrument, each.mode, each.side, each.price, each.quantity, each.fee, each.fee_asset,
-         each.liquidity, each.order)
+         each.realised or "-", each.liquidity, each.order)
         for each in found
     ]  # fmt: skip
-    table(heads, rows, "456")
+    table(heads, rows, "4568")
 
 
 def risk(profile: Profile = None, as_json: Json = False) -> None:
@@ -157,17 +157,27 @@ def risk(profile: Profile = None, as_json: Json = False) -> None:
 
 
 def pnl(symbol: Of = "", limit: Limit = 20, since: Since = "", profile: Profile = None, as_json: Json = False) -> None:
-    """Show what closed trades brought, by day and symbol, and the equity of now. --limit: trades that are listed."""
+    """Show what closed trades brought, by day and symbol, and the equity of now. --limit: trades that are listed.
+
+    Without an engine: as stored, with what is open and its cost; what that is worth is not known then.
+    """
+    import msgspec
+
     from engine.tradingviews import JournalView, TradingView
     from tradetui.pnl import pnl as added_up
 
     trades, stored = all_trades(profile, JournalView, symbol, since)
     trading = None if stored else reached(profile, "trading", TradingView)
+    known = as_last_known(profile) if stored else None
     found = added_up(trades)
+    if known is not None:
+        known = msgspec.structs.replace(known, positions=tuple(chosen(known.positions, symbol)))
     if as_json:
-        show_json({"now": trading, "closed": found, "trades": trades[:limit]})
+        show_json({"now": trading, "stored": known, "closed": found, "trades": trades[:limit]})
         return
-    _say_stored(stored, "open positions and equity are known to a running engine only")
+    _say_stored(stored, "what is open has no price, so unrealised P&L and equity only a running engine knows")
+    if known is not None:
+        _last_known(known)
     if trading is not None:
         _standing(trading)
         typer.echo(
@@ -224,6 +234,30 @@ def _standing(trading: TradingView) -> None:
     typer.echo(f"{trading.mode.upper()} {trading.state.upper()}")
     for reason in trading.reasons:
         typer.echo(f"  {reason}")
+
+
+def _last_known(known: LastKnown) -> None:
+    when = f"as last known {clock(known.ts)}" if known.ts else "nothing is stored"
+    typer.echo(
+        f"{known.mode.upper()}, {when}\nrealised {_amounts(known.realised)}  fees {_amounts(known.fees)}"
+        f"  funding {_amounts(known.funding)}"
+    )
+    if not known.positions:
+        typer.echo("no open position\n")
+        return
+    typer.echo("unrealised: unknown without an engine, for open positions need a price\n")
+    heads = ("open", "quantity", "average", "cost", "", "realised", "fees", "funding", "opened")
+    rows = [
+        (each.instrument, each.quantity, each.average, each.cost, each.asset, each.realised, each.fees, each.funding,
+         clock(each.opened))
+        for each in known.positions
+    ]  # fmt: skip
+    table(heads, rows, "123567")
+    typer.echo("")
+
+
+def _amounts(by_asset: dict[str, str]) -> str:
+    return ", ".join(f"{amount} {asset}" for asset, amount in by_asset.items()) or "none"
 
 
 def _sums(what: str, rows: Sequence[PnlRow]) -> None:

@@ -65,6 +65,10 @@ def run(
     script: Annotated[
         Path | None, typer.Option(help="Trade on paper in a headless replay by this script (JSON lines).")
     ] = None,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Replay on a fresh paper account, without the orders that the recording tells of."),
+    ] = False,
     report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
     duration: Annotated[float, typer.Option(min=0, help="Stop a live engine after this many seconds; 0 runs on.")] = 0,
     no_inference: Annotated[bool, typer.Option("--no-inference", help="Run no models.")] = False,
@@ -104,7 +108,7 @@ def run(
 
     live_only = {"--symbol": symbol, "--record": record, "--duration": duration}
     replay_only = {"--speed": speed != "1x", "--seek": seek, "--until": until, "--market": market}
-    replay_only |= {"--database": database, "--script": script}
+    replay_only |= {"--database": database, "--script": script, "--anew": anew}
     for name, given in (live_only if replay else replay_only).items():
         if given:
             raise SettingsInvalid(f"{name} has no meaning {'with' if replay else 'without'} --replay")
@@ -116,11 +120,12 @@ def run(
     if replay:
         from tradetui.cli.replay import Asked, replay_console, replay_engine, replay_through
 
-        asked = Asked(paths=replay, speed=speed, seek=seek, until=until, market=market)
+        asked = Asked(paths=replay, speed=speed, seek=seek, until=until, market=market, anew=anew)
         if detached:
             replay_engine(asked, chosen, file, flags)
         elif headless:
-            replay_through(asked, chosen, file, report=report, debug=debug, database=database, script=script)
+            paths = {"report": report, "database": database, "script": script}
+            replay_through(asked, chosen, file, **paths, trading=not no_trading, debug=debug)
         elif report is not None or database is not None or script is not None:
             name = "--report" if report is not None else "--database" if database is not None else "--script"
             raise SettingsInvalid(f"{name} is for a replay in the foreground; add --headless")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tradetui.cli.options import Config, Json, Profile, config_of, places_of, profile_of
-from tradetui.cli.output import show_json
+from tradetui.cli.options import Config, Json, Profile, config_of, places_of, profile_of, time_of, timeframe_of
+from tradetui.cli.output import iso, show_json
 
 if TYPE_CHECKING:
     from engine.types import Timeframe
@@ -21,6 +21,9 @@ PAGE = 10_000
 
 ANSWER = 1000
 """The same of an engine, which has to answer within seconds."""
+
+NEVER = 1 << 61
+"""UTC ms that no candle opens at: as an end, that of everything."""
 
 
 def backfill(
@@ -41,7 +44,6 @@ def backfill(
     """
     from engine.ingestion.symbols import full_key, symbol_of
     from engine.types import Timeframe
-    from tradetui.cli.data import NEVER, iso, time_of, timeframe_of
     from tradetui.cli.data_store import archive
 
     key, places = full_key(symbol), places_of(profile)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tradetui.cli.options import Config, Json, Profile, config_of, places_of, profile_of
-from tradetui.cli.output import clock, number, show_json, table
+from tradetui.cli.options import Config, Json, Profile, config_of, key_of, places_of, profile_of
+from tradetui.cli.output import clock, iso, number, show_json, table
 
 if TYPE_CHECKING:
     from tradetui.places import Places
@@ -36,7 +36,6 @@ def prune(
     """
     from engine.errors import SettingsInvalid
     from storage.interchange import pruning
-    from tradetui.cli.data import key_of
     from tradetui.cli.data_store import Own, reading, writing
     from tradetui.config import resolve
     from tradetui.stored import policy
@@ -178,7 +177,6 @@ def check(symbol: Symbol = "", profile: Profile = None, as_json: Json = False) -
 
     Exit code: 0 all four are there and in order, 1 one is not, 2 the database cannot be read.
     """
-    from tradetui.cli.data import key_of
     from tradetui.cli.data_store import archive, reading
 
     places = places_of(profile)
@@ -207,7 +205,6 @@ def _checked(reader: Any, key: str, name: str) -> dict[str, Any]:
     import numpy as np
 
     from engine.types import Timeframe
-    from tradetui.cli.data import iso
 
     timeframe = Timeframe(name)
     bounds, rows = reader.bounds(key, timeframe), reader.candles(key, timeframe)

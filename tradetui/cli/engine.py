@@ -166,7 +166,7 @@ def _list(alerts: list[Alert]) -> None:
 
 
 def _state(alert: Alert) -> str:
-    state = "active" if alert.active else f"healed {clock(alert.healed)[11:]}"
+    state = "active" if alert.active else f"healed {clock(alert.healed)[11:]}" if alert.healed else "past"
     return f"{state}, read" if alert.acknowledged else state
 
 

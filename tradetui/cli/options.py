@@ -1,8 +1,9 @@
-"""Options that many commands share, and what a command line says about profile and settings."""
+"""Options that many commands share, and what is read out of them: profile, settings, instruments, timeframes, times."""
 
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,3 +45,54 @@ def places_of(option: str | None) -> Places:
     from tradetui.places import places
 
     return places(profile_of(option))
+
+
+def key_of(symbol: str) -> str:
+    """Return the key of an instrument of any venue; without a venue it is Binance spot. "" stays.
+
+    Raises:
+        SettingsInvalid: Not an instrument.
+    """
+    from engine.errors import SettingsInvalid
+
+    venue, colon, name = symbol.partition(":")
+    if not symbol:
+        return ""
+    if not colon or "/" in venue:
+        venue, name = "binance", symbol
+    if "/" not in name:
+        raise SettingsInvalid(f"{symbol!r}: expected an instrument, as in ETH/USDT or kraken:BTC/USDC")
+    return f"{venue.lower()}:{name.upper()}"
+
+
+def timeframe_of(name: str) -> str:
+    """Return a timeframe's name; "" stays.
+
+    Raises:
+        SettingsInvalid: There is none such.
+    """
+    from engine.errors import SettingsInvalid
+    from engine.types import Timeframe
+
+    if name and name not in list(Timeframe):
+        raise SettingsInvalid(f"--timeframe {name!r}: expected one of {', '.join(Timeframe)}")
+    return name
+
+
+def time_of(option: str, text: str, usual: int) -> int:
+    """Return a UTC time as ms.
+
+    Raises:
+        SettingsInvalid: Not a time.
+    """
+    from engine.errors import SettingsInvalid
+
+    if not text:
+        return usual
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SettingsInvalid(
+            f"{option} {text!r}: expected a UTC time, as in 2024-08-09 or 2024-08-09T00:00"
+        ) from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -46,6 +46,11 @@ def clock(ns: int | None) -> str:
     return "-" if not ns else datetime.fromtimestamp(ns / SECOND, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def iso(ms: int) -> str:
+    """Return a time, UTC ms, as ISO 8601."""
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def span(seconds: float | None) -> str:
     """Return a length of time for people, e.g. `2d 03:04:05`, `03:04:05` or `4.2 s`."""
     if seconds is None:

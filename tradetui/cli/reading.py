@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from engine.tradingviews import JournalView
+    from storage.records import StoredRecords
+    from tradetui.config.sections import Settings
     from tradetui.places import Places
+    from tradetui.pnl import LastKnown
 
 T = TypeVar("T")
 
@@ -119,14 +122,49 @@ def past_rows(
 
 def _stored(places: Places, topic: str, limit: int, key: str, start_ms: int | None) -> list[Any]:
     from engine.trading.past import past
+
+    _, records = _records(places)
+    start = None if start_ms is None else start_ms * MS
+    return past(records, topic, limit=limit, start=start, instrument=key)
+
+
+def _records(places: Places) -> tuple[Settings, StoredRecords]:
     from storage.records import StoredRecords
     from tradetui.cli.options import config_of
     from tradetui.config import load
 
-    mode = load(config_of(None), profile=places.settings).trading.mode
-    records = StoredRecords(places.of_mode(mode).database, mode)
-    start = None if start_ms is None else start_ms * MS
-    return past(records, topic, limit=limit, start=start, instrument=key)
+    settings = load(config_of(None), profile=places.settings)
+    mode = settings.trading.mode
+    return settings, StoredRecords(places.of_mode(mode).database, mode)
+
+
+def as_last_known(profile: str | None) -> LastKnown:
+    """Return the account as its newest image and the records behind it leave it, without an engine.
+
+    Raises:
+        StorageFailed: They cannot be read.
+    """
+    import time
+
+    import msgspec
+
+    from engine.errors import StorageFailed
+    from engine.execution.account import Account
+    from engine.state import EngineState
+    from engine.trading.recall import recall
+    from tradetui.pnl import last_known
+
+    settings, records = _records(places_of(profile))
+    image, rest = records.since_image()
+    account = Account(settings.trading, settings.risk, prefix="past")
+    try:
+        last = recall(EngineState(), account, None if image is None else image.body, rest, time.time_ns())
+    except msgspec.MsgspecError as error:
+        raise StorageFailed(
+            f"what is stored of the account cannot be read by this version of tradetui ({error}); use the one that "
+            "wrote it"
+        ) from error
+    return last_known(account, max(last, 0 if image is None else image.ts))
 
 
 def all_trades(profile: str | None, kind: type[JournalView], symbol: str, since: str) -> tuple[list[JournalView], bool]:

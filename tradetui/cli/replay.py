@@ -56,6 +56,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     seek: str
     until: str
     market: str
+    anew: bool = False
 
     def arguments(self) -> list[str]:
         """Return the same for another process, which may be in another folder."""
@@ -63,7 +64,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         for option in ("speed", "seek", "until", "market"):
             if value := getattr(self, option):
                 given += [f"--{option}", value]
-        return given
+        return [*given, "--anew"] if self.anew else given
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,11 +106,13 @@ def replay_through(
     debug: bool,
     database: Path | None = None,
     script: Path | None = None,
+    trading: bool = True,
 ) -> None:
     """Replay a recording through the live path in the foreground, and report.
 
     What an engine would keep of it goes into a new `database`, if one is named. A `script` trades on paper: its
-    commands enter the queue at their times, and the report has the ledger.
+    commands enter the queue at their times, and the report has the ledger. Without one it is that of what was traded,
+    where the recording tells.
 
     Raises:
         SettingsInvalid: An option has no such value.
@@ -127,8 +130,15 @@ def replay_through(
     watch = Report()
     lines = read_script(script) if script is not None else []
     opening = partial(account_of, settings.on_paper(), prefix="r", armed=True) if script is not None else None
-    played = Replay(found.recording, settings.for_market(), watch, opening, lines)
-    statement = Statement() if script is not None else None
+    played = Replay(
+        found.recording,
+        settings.for_market(),
+        watch,
+        opening,
+        lines,
+        traded=trading and settings.parts.trading and not asked.anew,
+    )
+    statement = Statement() if script is not None or played.traded else None
     if statement is not None:
         played.commands = statement.take  # also of what is asked on the way to where it begins
     for each in (line for line in lines if not found.recording.start <= line.at):
@@ -158,7 +168,7 @@ def replay_through(
     }
     account = played.state.account
     if statement is not None and account is not None:
-        begun = account_of(settings.on_paper(), prefix="r")
+        begun = account_of(settings.on_paper(), prefix="r") if played.taken_up is None else played.taken_up()
         value_account(played.state, begun)
         result["ledger"] = statement.build(played.state, account, begun.equity)
         result["ledger"]["unasked"] = played.unasked
@@ -179,13 +189,17 @@ def replay_engine(asked: Asked, profile: str, config: Path | None, flags: dict[s
         raise SettingsInvalid(f"profile {profile!r}: a replay that others attach to has a number, as in default/4711")
     settings = load(config, profile=profile, flags=flags)
     found = opened(asked)
+    trading = settings.parts.trading
+    traded = trading and not asked.anew and found.recording.contents.traded
+    fresh = partial(account_of, settings.on_paper(), prefix="r", armed=True)
     playback = Playback(
         found.recording,
         settings.for_market(),
         speed=found.speed,
         seek=found.begin,
         until=found.end,
-        account=partial(account_of, settings.on_paper(), prefix="r", armed=True) if settings.parts.trading else None,
+        account=fresh if trading and not traded else None,
+        traded=traded,
     )
     with Service(settings, here, playback=playback) as service:
         calm_collector(YOUNG)
@@ -220,7 +234,8 @@ async def _play(player: Player, end: float, database: Path | None, statement: St
     if database is None:
         await player.play(until=end)
         return
-    from storage.writer import Pace, Writer
+    from storage.bulk import Pace
+    from storage.writer import Writer
 
     async with Writer(database, Pace(rows=10_000, most_waiting=10**9), engine=False) as store:
 

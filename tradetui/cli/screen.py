@@ -90,12 +90,13 @@ def open_console(here: Places, given: list[str], screen: Screen) -> tuple[Consol
 def fault_of(here: Places, fault: BaseException) -> str:
     """Write a report of a fault of ours; return what there is to say."""
     from tradetui.crash import crash_report
+    from tradetui.lastwords import everything, masked
     from tradetui.places import places
-    from tradetui.redaction import Redactor
 
-    report = crash_report(places(here.settings), "console", fault, Redactor(), lambda: 0)
+    report = crash_report(places(here.settings), "console", fault, everything(), lambda: 0)
     where = f"; see {report}" if report is not None else ""
-    return f"the console ended by a fault of ours: {type(fault).__name__}: {fault}{where}; the engine goes on"
+    said = masked(f"{type(fault).__name__}: {fault}")
+    return f"the console ended by a fault of ours: {said}{where}; the engine goes on"
 
 
 def farewell(link: Link) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
-from tradetui.cli.options import Config, Json, Profile, config_of, places_of, profile_of
+from tradetui.cli.options import Config, Json, Profile, config_of, key_of, places_of, profile_of
 from tradetui.cli.output import show_json, table
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def order(
 ) -> None:
     """Send an order, after a preview of its cost and risk. Exit code: 0 taken, 1 refused or not sent."""
     given: dict[str, str | float | bool] = {
-        "symbol": _key(symbol), "side": side.lower(), "type": kind.lower() or ("limit" if price else "market"),
+        "symbol": key_of(symbol), "side": side.lower(), "type": kind.lower() or ("limit" if price else "market"),
         "quantity": quantity, "price": price, "stop_price": trigger, "stop_loss": stop, "take_profit": take_profit,
         "trailing_bps": trailing_bps, "time_stop_s": time_stop, "time_in_force": time_in_force.lower(),
         "reduce_only": reduce_only, "post_only": post_only, "size": size.lower(),
@@ -117,7 +117,7 @@ def cancel(
     if number:
         _act(profile, lambda engine: engine.command("cancel", order=number), as_json)
     elif symbol:
-        _act(profile, lambda engine: engine.command("cancel", symbol=_key(symbol)), as_json)
+        _act(profile, lambda engine: engine.command("cancel", symbol=key_of(symbol)), as_json)
     else:
         _act(profile, lambda engine: engine.command("cancel", all=True), as_json)
 
@@ -137,7 +137,7 @@ def protect(
     exits: dict[str, str | float] = {
         "stop_loss": stop, "take_profit": take_profit, "trailing_bps": trailing_bps, "time_stop_s": time_stop,
     }  # fmt: skip
-    _act(profile, lambda engine: engine.command("protect", symbol=_key(symbol), **exits), as_json)
+    _act(profile, lambda engine: engine.command("protect", symbol=key_of(symbol), **exits), as_json)
 
 
 def flatten(
@@ -152,7 +152,7 @@ def flatten(
 
     if bool(symbol) == everything:
         raise SettingsInvalid("flatten needs an instrument or --all")
-    key = _key(symbol) if symbol else ""
+    key = key_of(symbol) if symbol else ""
     if not yes:
         if as_json or not sys.stdin.isatty():
             _unasked("nothing was closed")
@@ -240,7 +240,7 @@ def switch(
 
     if state.lower() not in ("on", "off"):
         raise SettingsInvalid(f"{state!r}: expected on or off")
-    which = _key(name) if "/" in name else name.lower()
+    which = key_of(name) if "/" in name else name.lower()
     _act(profile, lambda engine: engine.command("switch", name=which, on=state.lower() == "on"), as_json)
 
 
@@ -300,17 +300,6 @@ def _act(profile: str | None, work: Callable[[Client], Awaitable[str | None]], a
         show_json({"done": True, "code": "", "text": said})
     else:
         typer.echo(said)
-
-
-def _key(symbol: str) -> str:
-    """Return an instrument's key; a bare pair is Binance spot.
-
-    Raises:
-        SettingsInvalid: Not an instrument.
-    """
-    from tradetui.cli.data import key_of
-
-    return key_of(symbol)
 
 
 def _unasked(what: str) -> NoReturn:

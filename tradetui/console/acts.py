@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.alerts import Alert
-    from tradetui.console.app import ConsoleApp
+    from tradetui.console.desk_app import DeskApp
 
 SEEK_S = 10.0
 """How far a key seeks in a replay."""
@@ -30,7 +30,7 @@ SLOWEST, FASTEST = 1 / 8, 1024.0
 class Acts:
     """Acts of one console. What is asked of the engine runs beside the screen; its answer is told among the events."""
 
-    def __init__(self, app: ConsoleApp, own_themes: Path | None = None) -> None:
+    def __init__(self, app: DeskApp, own_themes: Path | None = None) -> None:
         self._app = app
         self.own_themes = own_themes
         self.tasks: set[asyncio.Task[None]] = set()

@@ -20,6 +20,7 @@ from tradetui.console.acts import Acts
 from tradetui.console.body import Body, DeskScreen
 from tradetui.console.dealing import Dealing
 from tradetui.console.desk_keys import DeskKeys
+from tradetui.console.hand import Hand
 from tradetui.console.keymap import KEYS
 from tradetui.console.keys import FILE, Keys
 from tradetui.console.layout import LEAST, TRADING, arrange
@@ -118,8 +119,9 @@ class ConsoleApp(DeskKeys):
         self._kept_at = 0.0
         self._rung = 0
         self.acts = Acts(self)
-        self.dealing = Dealing(self)
-        self.orders = Orders(self)
+        self.dealing = Dealing(self, self.acts)
+        self.hand = Hand(self, self.dealing)
+        self._orders = Orders(self)
 
     # Life. ----------------------------------------------------------------------------------------------------------
 
@@ -328,16 +330,6 @@ class ConsoleApp(DeskKeys):
         boxes = self._body.places.boxes
         return sorted((name for name in boxes if name in self._panes), key=lambda name: (boxes[name].y, boxes[name].x))
 
-    def acknowledge_chosen(self) -> None:
-        """Mark the chosen alert as seen."""
-        alerts = self._panes["alerts"]
-        assert isinstance(alerts, AlertsPane)
-        alerts.action_acknowledge()
-
-    def on_acknowledge(self, event: Acknowledge) -> None:
-        """Have the engine mark an alert as seen."""
-        self.acts.acknowledge(event.alert)
-
     def chosen_order(self) -> OrderView | None:
         """Return the order under the cursor, while the list of orders is in focus."""
         orders = self._panes["orders"]
@@ -349,6 +341,22 @@ class ConsoleApp(DeskKeys):
         pane = self.focused_pane
         item = pane.item if isinstance(pane, PositionsPane | OrdersPane) else None
         return item.instrument if item is not None else self.desk.symbol
+
+    # What is asked for. -----------------------------------------------------------------------------------------------
+
+    def enter(self, line: str) -> None:
+        """Carry out a line of the command line."""
+        self._orders.enter(line)
+
+    def acknowledge_chosen(self) -> None:
+        """Mark the chosen alert as seen."""
+        alerts = self._panes["alerts"]
+        assert isinstance(alerts, AlertsPane)
+        alerts.action_acknowledge()
+
+    def on_acknowledge(self, event: Acknowledge) -> None:
+        """Have the engine mark an alert as seen."""
+        self.acts.acknowledge(event.alert)
 
     def on_toggle(self, event: Toggle) -> None:
         """Turn a switch of the engine; asks."""

@@ -16,7 +16,6 @@ from engine.text import inert
 from tradetui.client import in_time
 from tradetui.console import staging
 from tradetui.console.account import described
-from tradetui.console.hand import Hand, places
 from tradetui.console.intents import Wish, changed, sentence
 from tradetui.console.killing import KillSwitch
 from tradetui.console.questions import Questions
@@ -24,12 +23,14 @@ from tradetui.console.render.instruments import pair
 from tradetui.console.render.sums import gain, plain
 from tradetui.console.screens.choosing import Choose, Way
 from tradetui.console.screens.dialogs import Confirm
+from tradetui.console.steps import places
 
 if TYPE_CHECKING:
     from engine.tradingviews import PreviewView, TradingView
     from tradetui.console.account import Account
-    from tradetui.console.app import ConsoleApp
+    from tradetui.console.acts import Acts
     from tradetui.console.arguments import Value
+    from tradetui.console.desk_app import DeskApp
     from tradetui.console.screens.arming import Armed
 
 EXITS_OFF = "Stops and targets are then watched by nobody but you."
@@ -40,12 +41,12 @@ AGAIN = "The stop and target of a position are set again while it is held: move 
 class Dealing:
     """Acts of one console about trading."""
 
-    def __init__(self, app: ConsoleApp) -> None:
+    def __init__(self, app: DeskApp, acts: Acts) -> None:
         self._app = app
+        self._acts = acts
         self._numbers = itertools.count(1)
         self.questions = Questions(app)
-        self.hand = Hand(app, self)
-        self.kill_switch = KillSwitch(app)
+        self.kill_switch = KillSwitch(app, acts, self.questions)
 
     # What is there. -------------------------------------------------------------------------------------------------
 
@@ -86,7 +87,7 @@ class Dealing:
         number, desk = next(self._numbers), self._app.desk
         desk.asked[number] = told
         desk.say(f"asked: {told}")
-        self._app.acts.run(self._sent(number, told, name, wish, refused))
+        self._acts.run(self._sent(number, told, name, wish, refused))
         self._app.changed()
 
     async def _sent(self, number: int, told: str, name: str, wish: Wish, refused: Callable[[], None]) -> str:
@@ -155,7 +156,7 @@ class Dealing:
             self._ask(whole, view)
             return ""
 
-        self._app.acts.run(asked())
+        self._acts.run(asked())
 
     def _ask(self, wish: Wish, view: PreviewView) -> None:
         """Have the person confirm an order; a ticket below it is closed by yes."""

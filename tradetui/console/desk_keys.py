@@ -6,9 +6,9 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
-from textual.app import App
 from textual.widgets import Input
 
+from tradetui.console.desk_app import DeskApp
 from tradetui.console.layout import DIGITS, LEAST, PRESETS, TRADING
 from tradetui.console.palette import Palette
 from tradetui.console.prompt import known_of
@@ -19,25 +19,21 @@ if TYPE_CHECKING:
     from tradetui.console.acts import Acts
     from tradetui.console.arguments import Known
     from tradetui.console.dealing import Dealing
-    from tradetui.console.desk import Desk
-    from tradetui.console.link import Link
-    from tradetui.console.orders import Orders
+    from tradetui.console.hand import Hand
     from tradetui.console.panes.chart import ChartPane
     from tradetui.console.panes.table import Told
     from tradetui.console.screens.command_line import CommandLine
 
 
-class DeskKeys(App[None]):
+class DeskKeys(DeskApp):
     """What the keys do that hold in every pane; the app itself places, draws and ends."""
 
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
     """Textual's own palette: it would take the key of ours, before every other key."""
 
-    desk: Desk
-    link: Link
     acts: Acts
     dealing: Dealing
-    orders: Orders
+    hand: Hand
     command_line: CommandLine
 
     @property
@@ -46,20 +42,20 @@ class DeskKeys(App[None]):
         """The chart that was last in focus."""
 
     @abstractmethod
-    def changed(self) -> None:
-        """Draw at once what a key has changed."""
+    def enter(self, line: str) -> None:
+        """Carry out a line of the command line."""
 
     @abstractmethod
     def place(self) -> bool:
         """Give every pane its place; return whether one has moved."""
 
     @abstractmethod
-    def focus_pane(self, name: str) -> None:
-        """Go to a pane; one without a place is given one."""
-
-    @abstractmethod
     def visible_panes(self) -> list[str]:
         """Return the panes in sight, in reading order."""
+
+    @abstractmethod
+    def acknowledge_chosen(self) -> None:
+        """Mark the chosen alert as seen."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
         """Let nothing be done that cannot be seen: while there is no room for the desk one can only leave."""
@@ -124,7 +120,7 @@ class DeskKeys(App[None]):
 
     def action_amend(self) -> None:
         """Take a line of the chart into the hand."""
-        self.dealing.hand.take()
+        self.hand.take()
 
     def action_arm(self) -> None:
         """Arm or disarm; asks."""
@@ -236,10 +232,6 @@ class DeskKeys(App[None]):
     def known(self) -> Known:
         """Return what a command may speak of."""
         return known_of(self.desk, self.acts.own_themes, self.chart_pane.seen)
-
-    def enter(self, line: str) -> None:
-        """Carry out a line of the command line."""
-        self.orders.enter(line)
 
     def filter(self, text: str) -> None:
         """Show only rows of the pane in focus that hold a text."""

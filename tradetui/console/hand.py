@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-from math import floor, log10
 from typing import TYPE_CHECKING
 
 from tradetui.console.holdings import movable
-from tradetui.console.render.cells import decimals
 from tradetui.console.render.instruments import pair
 from tradetui.console.render.sums import number
 from tradetui.console.screens.choosing import Moving
+from tradetui.console.steps import places, step_of, tick
 
 if TYPE_CHECKING:
-    from tradetui.console.app import ConsoleApp
     from tradetui.console.dealing import Dealing
-    from tradetui.console.desk import Desk, Taken
-
-
-def places(desk: Desk, symbol: str) -> int:
-    """Return the decimals of an instrument's prices."""
-    market = desk.market(symbol)
-    return decimals(market.tick) if market is not None and market.tick else 2
-
-
-def tick(desk: Desk, symbol: str) -> float:
-    """Return the price step of an instrument."""
-    market = desk.market(symbol)
-    return market.tick if market is not None and market.tick else 10.0 ** -places(desk, symbol)
-
-
-def step_of(price: float, least: float) -> float:
-    """Return how far one key moves a line: about a hundredth of a per cent, a round number of price steps."""
-    wanted = max(price * 1e-4, least)
-    size = 10.0 ** floor(log10(wanted))
-    round_ = next(size * each for each in (5, 2, 1) if wanted >= size * each * (1 - 1e-9))
-    return max(round(round_ / least), 1) * least
+    from tradetui.console.desk import Taken
+    from tradetui.console.desk_app import DeskApp
 
 
 class Hand:
     """Takes a line, moves it, and lets it go. The engine is asked only for where it is put down."""
 
-    def __init__(self, app: ConsoleApp, dealing: Dealing) -> None:
+    def __init__(self, app: DeskApp, dealing: Dealing) -> None:
         self._app = app
         self._dealing = dealing
 

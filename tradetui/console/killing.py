@@ -11,7 +11,9 @@ from engine.text import inert
 from tradetui.console.intents import Wish
 
 if TYPE_CHECKING:
-    from tradetui.console.app import ConsoleApp
+    from tradetui.console.acts import Acts
+    from tradetui.console.desk_app import DeskApp
+    from tradetui.console.questions import Questions
 
 TWICE_S = 2.0
 """Seconds within which the second key has to come."""
@@ -28,8 +30,10 @@ REASON = "the kill switch at a console"
 class KillSwitch:
     """Halts trading at once, and asks nothing."""
 
-    def __init__(self, app: ConsoleApp) -> None:
+    def __init__(self, app: DeskApp, acts: Acts, questions: Questions) -> None:
         self._app = app
+        self._acts = acts
+        self._questions = questions
 
     def press(self) -> None:
         """Take one key of the kill switch: the second within two seconds kills."""
@@ -50,7 +54,7 @@ class KillSwitch:
             desk.say(f"nothing to kill: {self._app.link.account.refused}")
             return
         desk.say("KILL: asked the engine to halt")
-        self._app.acts.run(self._kill({"reason": REASON, **({"flatten": True} if flatten else {})}))
+        self._acts.run(self._kill({"reason": REASON, **({"flatten": True} if flatten else {})}))
 
     async def _kill(self, wish: Wish) -> str:
         """Have the engine halt; one that does not answer is killed from outside, by a process of its own."""
@@ -81,5 +85,5 @@ class KillSwitch:
         )  # fmt: skip
         out, _ = await process.communicate()
         lines = [inert(line, 2000) for line in out.decode("utf-8", "replace").splitlines() if line.strip()][:KILL_LINES]
-        self._app.dealing.questions.tell("`tradetui kill` says", lines or ["nothing"])
+        self._questions.tell("`tradetui kill` says", lines or ["nothing"])
         return f"`tradetui kill` ended with {process.returncode}: {' '.join(lines) or 'it said nothing'}"

@@ -281,8 +281,8 @@ class News:
                 self.health = decode(news.data, type=HealthView)
             case "alerts":
                 told = decode(news.data, type=list[Alert])
-                known = {alert.id for alert in self.alerts}
-                new = any(each.active and each.severity != "info" and each.id not in known for each in told)
+                known = {(alert.id, alert.since) for alert in self.alerts if alert.active}
+                new = any(a.active and a.severity != "info" and (a.id, a.since) not in known for a in told)
                 self.rings += new and self._heard.get(Want("alerts")) is not None
                 self.alerts = told
             case "markets":

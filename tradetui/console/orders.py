@@ -10,13 +10,13 @@ from tradetui.console.prompt import Order, Wrong, parse
 from tradetui.console.view import ChartView, HeatView
 
 if TYPE_CHECKING:
-    from tradetui.console.app import ConsoleApp
+    from tradetui.console.desk_keys import DeskKeys
 
 
 class Orders:
     """What a line of the command line does. The arguments of each order are those that `prompt` tells."""
 
-    def __init__(self, app: ConsoleApp) -> None:
+    def __init__(self, app: DeskKeys) -> None:
         self._app = app
 
     def enter(self, line: str) -> None:

@@ -10,7 +10,7 @@ from tradetui.console.screens.dialogs import Told
 if TYPE_CHECKING:
     from textual.screen import Screen
 
-    from tradetui.console.app import ConsoleApp
+    from tradetui.console.desk_app import DeskApp
 
 Answer = TypeVar("Answer")
 
@@ -20,7 +20,7 @@ ANOTHER = "another engine is attached than the one that was looked at"
 class Questions:
     """The dialogs about trading of one console."""
 
-    def __init__(self, app: ConsoleApp) -> None:
+    def __init__(self, app: DeskApp) -> None:
         self._app = app
         self._asking: tuple[Screen[Any], tuple[int, int]] | None = None
         """The lowest dialog about trading that is open, and pid and start of the engine that it is about."""

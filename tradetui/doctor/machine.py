@@ -128,8 +128,11 @@ def gpu(devices: Path = Path("/dev"), command: str = "nvidia-smi") -> Check:
         text = f"{', '.join(nodes)} but no {command}"
         return Check("gpu", Outcome.WARN, text, "install the driver's tools; without them models may run on the CPU")
     query = [program, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    without_keys = {name: value for name, value in os.environ.items() if not name.startswith("TRADETUI")}
     try:
-        done = subprocess.run(query, capture_output=True, text=True, errors="replace", timeout=GPU_LIMIT_S, check=False)
+        done = subprocess.run(
+            query, capture_output=True, text=True, errors="replace", timeout=GPU_LIMIT_S, check=False, env=without_keys
+        )
     except subprocess.TimeoutExpired:
         return Check("gpu", Outcome.WARN, f"{command} did not answer within {GPU_LIMIT_S:g} s", "restart the machine")
     except OSError as error:

@@ -303,7 +303,7 @@ def test_context_of_an_engine_that_keeps_nothing_is_its_memory(recorded: Recorde
 
 def test_answers_of_models_come_with_it_and_make_a_new_one(live: DataProvider, recorded: Recorded) -> None:
     known: dict[str, ModelOutput] = {}
-    live._outputs = lambda _: dict(known)
+    live._inference._outputs = lambda _: dict(known)
     first = asked(live).input
     known["cnn"] = ModelOutput(
         model_type=ModelType.CNN, model_name="cnn", instrument=ETH_KEY, as_of=recorded.last - SECOND,

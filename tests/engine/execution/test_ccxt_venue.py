@@ -88,7 +88,7 @@ class Desk:
     def connected(self) -> list[bool]:
         return [event.text == "" for event in self.of(ConditionChanged)]
 
-    async def until(self, true: Callable[[], object], within_s: float = 8.0) -> None:
+    async def until(self, true: Callable[[], object], within_s: float = 30.0) -> None:
         async with asyncio.timeout(within_s):
             while not true():  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.005)
@@ -108,7 +108,7 @@ async def desk(kind: str, **more: Any) -> AsyncIterator[Desk]:
             rest=address,
             ws=address.replace("http", "ws"),
             retry_s=0.02,
-            **{"timeout_s": 0.5} | more,
+            **{"timeout_s": 5.0} | more,
         )
         made = Desk(venue, ours, heard)
         try:
@@ -226,7 +226,7 @@ async def test_a_stop_rests_at_the_venue_and_is_triggered_there(kind: str) -> No
 @ALL
 @pytest.mark.parametrize("fault", ["silent", "torn", "broken", "garbage"])
 async def test_an_order_that_may_be_there_is_never_sent_again(kind: str, fault: str) -> None:
-    async with desk(kind) as at:
+    async with desk(kind, timeout_s=1.0 if fault == "silent" else 5.0) as at:
         spec = at.spec()
         at.fault(fault, "submit")
         answer = await at.submit(spec)
@@ -323,7 +323,7 @@ async def test_no_connection_is_no_doubt() -> None:
 @ALL
 async def test_missing_is_believed_late_and_twice(kind: str) -> None:
     late = [0]
-    async with desk(kind, now=lambda: time.time_ns() + late[0]) as at:
+    async with desk(kind, now=lambda: time.time_ns() + late[0], timeout_s=1.0) as at:
         at.fault("lost", "submit")
         spec = at.spec()
         began = at.ours.now()

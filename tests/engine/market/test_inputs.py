@@ -20,8 +20,8 @@ from engine.market.columns import BUCKETS, ColumnRing, Columns
 from engine.market.indicators import NAMES, indicators
 from engine.market.inputs import BARS, FRAMES, MICRO, TIMEFRAMES, ModelInput
 from engine.market.outputs import Action, ModelOutput, ModelType
-from engine.market.quality import validate
 from engine.market.structure import Swings
+from engine.market.validation import validate
 from engine.ohlcv import OHLCV
 from engine.replay import Replay
 from engine.types import MS, SECOND, FeedLost, FeedUp, Timeframe

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine.market.assembly import build
 from engine.market.inputs import TIMEFRAMES, ModelInput
-from engine.market.quality import FULL, LEAST_SCORE, Facts, Missing, Needs, quality, validate
+from engine.market.quality import FULL, LEAST_SCORE, Facts, Needs, quality
+from engine.market.validation import Missing, validate
 from engine.types import SECOND, Timeframe
 from tests.engine.market import test_inputs as parts
 from tests.engine.market.test_inputs import candles

@@ -48,8 +48,10 @@ class Kept:
         start: int | None = None,
         end: int | None = None,
         instrument: str = "",
+        tag: str = "",
     ) -> list[Record]:
         found = [row for row in self.rows if row.kind in kinds and (start or 0) <= row.ts < (end or 2**63)]
+        found = [row for row in found if not tag or msgspec.json.decode(row.body).get("record") == tag]
         found = [row for row in found if not instrument or instrument in row.body.decode()]
         return sorted(found, key=lambda row: (row.ts, row.id), reverse=True)[:limit]
 

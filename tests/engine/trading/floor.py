@@ -311,4 +311,5 @@ def lasting(account: Account) -> dict[str, Any]:
         "limits": account.risk.limits,
         "switches": dict(account.switches),
         "halted": (account.halted, account.latched),
+        "closing": {key: each.reason for key, each in account.closing.items() if each.halting and account.halted},
     }

@@ -12,7 +12,18 @@ import pytest
 from engine.errors import StorageFailed
 from engine.market.sync import BookSync
 from engine.operator import Disarm, Kill, Protect, SetLimits, Switch
-from engine.orders import decimal, units
+from engine.orders import (
+    Adopted,
+    Journaled,
+    Mode,
+    OrderCanceled,
+    OrderSpec,
+    OrderType,
+    Origin,
+    Side,
+    decimal,
+    units,
+)
 from engine.ports import Record
 from engine.protocol import raw
 from engine.risk.limits import Limits, RiskSettings
@@ -236,11 +247,60 @@ def test_the_past_is_what_was_shown_when_it_was_the_present(books: Books) -> Non
     for each in stored:
         assert msgspec.structs.replace(each, updated=0) == msgspec.structs.replace(now[each.id], updated=0)
     assert past.past(books.kept, "trade_history", limit=100) == views.journal_rows(books.account)
-    fills = [msgspec.structs.replace(each, realised="") for each in views.fills_view(books.account)]
+    fills = views.fills_view(books.account)
+    assert {each.realised for each in fills} > {"0"}
     assert past.past(books.kept, "fill_history", limit=100) == fills
     audit = past.past(books.kept, "audit", limit=100, instrument=KEY)
     assert [each.command for each in audit] == ["cancel", "order", "order"]
     assert {(each.user, each.client, each.pid) for each in audit} == {("anna", "console", 7)}
+
+
+def test_what_an_old_fill_realised_is_not_made_up(books: Books) -> None:
+    """Records of versions that did not keep it."""
+    books.order("buy", "0.05")
+    for place, row in enumerate(books.kept.rows):
+        body = msgspec.json.decode(row.body)
+        if row.kind == "fill":
+            del body["realised"]
+            books.kept.rows[place] = msgspec.structs.replace(row, body=msgspec.json.encode(body))
+    assert [each.realised for each in past.past(books.kept, "fill_history", limit=9)] == [""]
+
+
+def external(number: int, ts: int, id_: str = "") -> Adopted:
+    spec = OrderSpec(
+        id=id_ or f"x-{number}", instrument=KEY, side=Side.BUY, type=OrderType.LIMIT, quantity=units("0.01"),
+        price=units("50000"), origin=Origin.EXTERNAL, mode=Mode.LIVE, created=ts - 3600 * SECOND,
+    )  # fmt: skip
+    return Adopted(spec=spec, venue_id=str(number), ts=ts)
+
+
+def test_orders_found_at_a_venue_are_among_those_of_the_past(books: Books) -> None:
+    books.order("buy", "0.01", "limit", price="58500")
+    books.now += SECOND // 10
+    books.driver.apply(books.now, "binance", external(7, books.now))
+    books.now += SECOND // 10
+    books.driver.apply(books.now, "binance", external(8, books.now))
+    books.driver.apply(books.now + 1, "binance", OrderCanceled(order="x-7", ts=books.now, filled=0, reason="by hand"))
+    books.wait()
+    books.order("buy", "0.01")
+    stored = {each.id: each for each in past.past(books.kept, "order_history", limit=100)}
+    now = {each.id: each for each in views.orders_view(books.account)}
+    assert list(stored) == list(now) == ["t-2", "x-8", "x-7", "t-1"]
+    for key, each in stored.items():
+        assert msgspec.structs.replace(each, updated=0) == msgspec.structs.replace(now[key], updated=0)
+    assert [(each.origin, each.state) for each in stored.values()] == [
+        ("operator", "filled"), ("external", "working"), ("external", "canceled"), ("operator", "working"),
+    ]  # fmt: skip
+    assert [each.id for each in past.past(books.kept, "order_history", limit=2)] == ["t-2", "x-8"]
+    assert len(past.past(books.kept, "order_history", limit=9, instrument=KEY)) == 4
+
+
+def test_an_order_of_ours_that_was_found_again_is_told_once(books: Books) -> None:
+    books.order("buy", "0.01", "limit", price="58500")
+    body = msgspec.json.encode(external(7, books.now, "t-1"))
+    books.kept.put(Journaled(kind="account", key="paper/account/adopted/t-1", ts=books.now, body=body))
+    (order,) = past.past(books.kept, "order_history", limit=9)
+    assert (order.id, order.origin, order.quantity) == ("t-1", "operator", "0.01")
 
 
 def test_the_past_is_bounded_in_number_and_time(books: Books) -> None:

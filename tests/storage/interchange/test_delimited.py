@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import ImportRefused
+from storage.interchange import sifting
 from storage.interchange.batch import Hints, Parsed
 from storage.interchange.formats import delimited
 from storage.interchange.formats.delimited import text_table
@@ -86,14 +87,16 @@ def test_decimal_commas_part_no_cells_and_are_no_numbers(tmp_path: Path) -> None
     }
 
 
-def test_what_lies_in_the_future_is_refused_and_what_has_not_ended_is_not_complete(tmp_path: Path) -> None:
-    minute = int(time.time()) // 60 * 60_000
+def test_what_lies_in_the_future_is_refused_and_what_has_not_ended_is_not_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minute = START + 90 * 60_000
+    monkeypatch.setattr(sifting, "clock", SimpleNamespace(time_ns=lambda: minute * 10**6 + 59_999_000_000))
     parsed = read(table([*bars(5), *bars(5, start=minute), *bars(2, start=4_000_000_020_000)], tmp_path / "x.csv"))
     (candles,) = parsed.candles
     running = [bool(each) for each in candles.ohlcv.complete]
-    assert running[:5] == [True] * 5
-    assert not any(running[5:])
-    assert reasons(parsed)["time is in the future"] in (5, 6)  # a minute may begin meanwhile
+    assert running == [True] * 5 + [False]
+    assert reasons(parsed)["time is in the future"] == 6
 
 
 @pytest.mark.parametrize("known", [0, 1, START + 60_000, 2**62])

@@ -189,6 +189,10 @@ class RecordedExchange:
         self._out.drop_all(abrupt=abrupt)
         self.faults.forget_held(self.now_ns())
 
+    def forget_weights(self) -> None:
+        """Who asks from now on has the whole minute's request weight, as from an address of its own."""
+        self._weights.forget()
+
     # What tests look at
 
     def server_ms(self) -> int:

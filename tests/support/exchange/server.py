@@ -29,6 +29,9 @@ class _Server:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.path == "/control/state":
             return web.json_response(body=msgspec.json.encode(self._exchange.state()))
+        if request.path == "/control/weights":
+            self._exchange.forget_weights()
+            return web.Response(status=204)
         if request.path.startswith("/control/candles/"):
             kind = request.path.rpartition("/")[2]
             self._exchange.candle_fault = CandleFault(kind) if kind != "good" else None

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
 
-_GRACE_S = 0.25
+GRACE_S = 5.0
+"""How long threads of which the loop does not know may stay silent before everything counts as stuck."""
 START_NS = 1_767_225_600_000_000_000
 
 
@@ -50,7 +51,7 @@ class _Selector(selectors.BaseSelector):
             return self._real.select(0.05)
         if timeout is None:
             # Threads that the loop does not know of may still report.
-            ready = self._real.select(_GRACE_S)
+            ready = self._real.select(GRACE_S)
             if ready:
                 return ready
             raise VirtualDeadlock("every task waits and no timer is set")
@@ -72,6 +73,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def now_ns(self) -> int:
         """The wall clock."""
         return self.start_ns + self._virtual.passed_ns
+
+    def work(self, seconds: float) -> None:
+        """Stand for work in the loop: time passes, and nobody has a turn meanwhile."""
+        self._virtual.passed_ns += round(seconds * 1e9)
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any

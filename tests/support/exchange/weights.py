@@ -42,6 +42,10 @@ class WeightCounter:
         self._minute = -1
         self._used: dict[Market, int] = {}
 
+    def forget(self) -> None:
+        """Begin anew, as for a client at an address of its own."""
+        self._used = {}
+
     def add(self, market: Market, weight: int, now_ns: int) -> int:
         """Count a request; returns the minute's total with it."""
         minute = now_ns // MINUTE_NS

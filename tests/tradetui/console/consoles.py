@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ class Shown:
             lines = lines + [strip.text for strip in self.app.screen._compositor.render_strips()]
         return "\n".join(lines)
 
-    async def sees(self, said: str, within_s: float = 8.0) -> None:
+    async def sees(self, said: str, within_s: float = 30.0) -> None:
         """Wait until something is shown."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
@@ -64,7 +64,7 @@ class Shown:
             await self.pilot.pause(0.05)
         raise AssertionError(f"{said!r} is not on the screen:\n{self.text}")
 
-    async def misses(self, said: str, within_s: float = 8.0, of: str = "") -> None:
+    async def misses(self, said: str, within_s: float = 30.0, of: str = "") -> None:
         """Wait until something is shown no more, on the screen or by a pane."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
@@ -72,6 +72,13 @@ class Shown:
                 return
             await self.pilot.pause(0.05)
         raise AssertionError(f"{said!r} is still on the screen:\n{self.text}")
+
+    async def becomes(self, fact: Callable[[], object], within_s: float = 30.0) -> None:
+        """Wait until something is so."""
+        until = time.monotonic() + within_s
+        while not fact():
+            assert time.monotonic() < until, self.text
+            await self.pilot.pause(0.02)
 
     async def press(self, *keys: str) -> None:
         """Press keys, and let what they do be drawn."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,8 +140,7 @@ async def test_old_numbers_say_so(here: Places) -> None:
         engine.series["bars", ETH, "1m"] = [bar(minute) for minute in range(50)]
         async with console(here, (200, 60)) as shown:
             await shown.sees("live \u25b8")
-            await shown.pilot.pause(0.3)
-            assert not is_old(shown, "chart2")
+            await shown.becomes(lambda: not is_old(shown, "chart2"))
             engine.states["markets"] = [market(live=False, age_ms=42_000.0)]
             await shown.sees("BOOK NOT LIVE 42s")
             await shown.sees("NOT LIVE")
@@ -283,7 +281,7 @@ async def test_an_engine_that_changes_while_the_question_stands_is_not_stopped(h
         await engine.stop()
         engine.pid = 4712
         await engine.start()
-        await shown.pilot.pause(1.0)
+        await shown.becomes(lambda: shown.app.link.attached and shown.app.link.pid == 4712)
         await shown.press("y")
         await shown.sees("not done: engine 4711 is gone")
         assert engine.commands == []
@@ -317,15 +315,13 @@ async def test_leaving_asks_detach_or_stop(here: Places, key: str) -> None:
             await shown.press("escape")
             assert len(shown.app.screen_stack) == 1
             await shown.press(key, "d")
-            await shown.pilot.pause(0.2)
-            assert shown.app._exit
+            await shown.becomes(lambda: shown.app._exit)
         assert engine.commands == []
         assert farewell(shown.app.link).startswith("detached; the engine (pid 4711) goes on: `tradetui` attaches again")
         async with console(here) as shown:
             await shown.sees("healthy")
             await shown.press(key, "s")
-            await shown.pilot.pause(0.5)
-            assert shown.app._exit
+            await shown.becomes(lambda: shown.app._exit)
         assert [name for name, _ in engine.commands] == ["stop"]
         await engine.start()
 
@@ -334,8 +330,7 @@ async def test_leaving_without_an_engine_asks_nothing(here: Places) -> None:
     async with console(here) as shown:
         await shown.sees("starting engine")
         await shown.press("q")
-        await shown.pilot.pause(0.2)
-        assert shown.app._exit
+        await shown.becomes(lambda: shown.app._exit)
 
 
 async def test_freezing_keeps_the_screen_and_not_the_truth(here: Places) -> None:
@@ -365,13 +360,11 @@ async def test_esc_leaves_every_dialog_and_line(here: Places) -> None:
         for keys in (["question_mark"], ["q"], ["E"], ["grave_accent"], ["ctrl+p"], ["colon", *"theme", "enter"],
                      ["colon", *"keys", "enter"], ["colon"], ["slash"], ["colon", *"nonsense", "enter"]):  # fmt: skip
             await shown.press(*keys)
-            await shown.pilot.pause(0.1)
-            assert len(shown.app.screen_stack) > 1 or shown.app.command_line.open, keys
+            await shown.becomes(lambda: len(shown.app.screen_stack) > 1 or shown.app.command_line.open)
             await shown.press("escape")
-            await shown.pilot.pause(0.1)
-            assert len(shown.app.screen_stack) == 1, keys
+            await shown.becomes(lambda: len(shown.app.screen_stack) == 1)
             assert not shown.app.command_line.open, keys
-            assert shown.app.screen.focused is shown.app.focused_pane, keys
+            await shown.becomes(lambda: shown.app.screen.focused is shown.app.focused_pane)
 
 
 async def test_help_tells_the_pane_in_focus_first_and_every_key(here: Places) -> None:
@@ -396,11 +389,10 @@ async def test_the_command_line(here: Places) -> None:
 
         async def enter(line: str) -> None:
             await shown.press("colon", *(" " if char == " " else char for char in line), "enter")
-            await shown.pilot.pause(0.1)
 
         view = shown.app.desk.view
         await enter("btc 5m")
-        assert (view.symbol, shown.app.desk.chart.timeframe) == (BTC, "5m")
+        await shown.becomes(lambda: (view.symbol, shown.app.desk.chart.timeframe) == (BTC, "5m"))
         shown.app.enter("layout book")
         assert view.preset == "book"
         shown.app.enter("theme light")
@@ -412,11 +404,11 @@ async def test_the_command_line(here: Places) -> None:
         shown.app.enter("alerts")
         assert view.pane == "alerts"
         shown.app.enter("log debug")
-        await shown.pilot.pause(0.2)
+        await shown.becomes(lambda: engine.commands)
         assert engine.commands == [("log_level", {"level": "debug"})]
         await enter("them light")
-        assert shown.app.command_line.open, "a line that is wrong stays to be mended"
         await shown.sees("did you mean")
+        assert shown.app.command_line.open, "a line that is wrong stays to be mended"
         await shown.press("escape")
         assert engine.commands == [("log_level", {"level": "debug"})]
 
@@ -427,11 +419,10 @@ async def test_a_line_that_comes_in_one_burst_goes_into_the_line(here: Places, b
     async with FakeEngine(here), console(here) as shown:
         await shown.sees("healthy")
         shown.burst(burst)
-        await shown.pilot.pause(0.3)
         view = shown.app.desk.view
-        assert view.preset == preset
-        assert view.theme == ("light" if "light" in burst else "colour-safe")
-        assert not shown.app.command_line.open
+        theme = "light" if "light" in burst else "colour-safe"
+        await shown.becomes(lambda: (view.preset, view.theme) == (preset, theme))
+        await shown.becomes(lambda: not shown.app.command_line.open)
         assert not shown.app.desk.frozen, "the blank froze the screen"
 
 
@@ -451,10 +442,9 @@ async def test_what_follows_a_line_in_one_burst_is_done_after_it(
     async with FakeEngine(here), console(here) as shown:
         await shown.sees("healthy")
         shown.burst(burst)
-        await shown.pilot.pause(0.5)
         view = shown.app.desk.view
-        assert {name: getattr(view, name) for name in wanted} == wanted
-        assert not shown.app.command_line.open
+        await shown.becomes(lambda: {name: getattr(view, name) for name in wanted} == wanted)
+        await shown.becomes(lambda: not shown.app.command_line.open)
 
 
 async def test_a_filter_narrows_as_it_is_typed_and_esc_takes_it_back(here: Places) -> None:
@@ -482,8 +472,7 @@ async def test_jumping(here: Places) -> None:
         assert set(letters) == set(shown.app.visible_panes())
         await shown.sees(f" {letters['tape']} ")
         await shown.press(letters["tape"])
-        await shown.pilot.pause(0.2)
-        assert shown.app.desk.view.pane == "tape"
+        await shown.becomes(lambda: shown.app.desk.view.pane == "tape")
         assert shown.app.desk.letters == {}
 
 
@@ -566,11 +555,10 @@ async def test_too_small(here: Places, size: tuple[int, int]) -> None:
         await shown.sees("healthy")
         await shown.press("E")
         await shown.resize(*size)
-        await shown.pilot.pause(0.4)
-        assert len(shown.app.screen_stack) == 1, "a question that cannot be read is not asked"
-        assert "healthy" not in shown.text
+        await shown.becomes(lambda: len(shown.app.screen_stack) == 1)  # a question that cannot be read is not asked
+        await shown.misses("healthy")
         if size[0] > 40 and size[1] > 1:
-            assert "too small: need 80x24" in shown.text
+            await shown.sees("too small: need 80x24")
         await shown.resize(80, 24)
         await shown.sees("healthy")
         await shown.sees("2,683.62")
@@ -599,10 +587,7 @@ async def test_the_view_is_kept_while_it_runs(here: Places, tmp_path: Path) -> N
     async with FakeEngine(here), console(here, memory=kept) as shown:
         await shown.sees("healthy")
         await shown.press("p")
-        until = time.monotonic() + 4
-        while time.monotonic() < until and not (kept.exists() and b'"preset":"quad"' in kept.read_bytes()):
-            await shown.pilot.pause(0.1)
-        assert b'"preset":"quad"' in kept.read_bytes()
+        await shown.becomes(lambda: kept.exists() and b'"preset":"quad"' in kept.read_bytes())
 
 
 # Faults. ------------------------------------------------------------------------------------------------------------
@@ -640,7 +625,7 @@ async def test_a_fault_of_the_screen_ends_it_without_a_traceback(
     fault: BaseException | None = None
     try:
         async with console(here) as shown:
-            await shown.pilot.pause(1.0)
+            await shown.becomes(lambda: shown.app.fault)
     except RuntimeError as error:
         fault = error
     assert str(fault) == "ours"
@@ -653,6 +638,8 @@ async def test_nothing_is_sent_for_what_has_not_changed(here: Places) -> None:
         engine.series["bars", ETH, "1m"] = [bar(minute) for minute in range(90)]
         async with console(here, (200, 60)) as shown:
             await shown.sees("live \u25b8")
+            link = shown.app.link
+            await shown.becomes(lambda: all(link.fresh(topic) for topic in ("health", "markets", "alerts")))
             await shown.pilot.pause(1.0)
             before = {name: shown.pane(name).drawn for name in ("chart1", "chart2", "heat", "tape", "alerts", "footer")}
             await shown.pilot.pause(1.2)

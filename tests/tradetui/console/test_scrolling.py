@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,17 @@ async def typed(shown: Shown, *lines: str) -> None:
         await shown.pilot.pause()
 
 
-async def reaches(shown: Shown, found: Any, within_s: float = 8.0) -> None:
-    until = time.monotonic() + within_s
+async def reaches(shown: Shown, found: Callable[[], object]) -> None:
+    await shown.becomes(found)
+
+
+async def pressed_until(shown: Shown, key: str, found: Callable[[], object]) -> None:
+    """Press a key again and again, until something is so."""
+    until = time.monotonic() + 30
     while not found():
         assert time.monotonic() < until, shown.text
-        await shown.pilot.pause(0.03)
+        await shown.press(key)
+        await shown.pilot.pause(0.05)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -79,12 +86,7 @@ async def test_one_scrolls_back_beyond_what_the_engine_holds_and_comes_back(
         pane = shown.app.chart_pane
         await reaches(shown, lambda: len(pane.outlook.live) > 0)
         first = int(pane.outlook.live.open_ms[0])
-        for _ in range(60):
-            await shown.press("pageup")
-            await shown.pilot.pause(0.02)
-            if pane.chart.end is not None and pane.chart.end < first:
-                break
-        await reaches(shown, lambda: pane.chart.end is not None and pane.chart.end < first)
+        await pressed_until(shown, "pageup", lambda: pane.chart.end is not None and pane.chart.end < first)
         await shown.sees("history: storage")
         await shown.sees("back")
         assert all(asked.topic == "history" for asked in engine.got if asked.timeframe == "1m")
@@ -114,14 +116,14 @@ async def test_home_goes_to_the_first_bar_that_is_stored_and_says_that_nothing_i
 async def test_while_a_page_is_under_way_the_chart_says_so_and_keys_work(here: Places, archive: RecordedPast) -> None:
     async with engine_of(here, archive) as engine, console(here) as shown:
         await shown.sees("live \u25b8")
-        engine.answer_s = 0.4
+        engine.answering.clear()
         await typed(shown, "goto 2021-05-10 12:00")
         await shown.sees("loading older candles")
         pane = shown.app.chart_pane
         zoom = pane.chart.columns
         await shown.press("plus")
         assert pane.chart.columns != zoom, "nothing waits for the page"
-        engine.answer_s = 0.0
+        engine.answering.set()
         await shown.sees("10 May 2021")
         await shown.misses("loading older candles")
 
@@ -227,22 +229,12 @@ async def test_a_hole_of_years_is_scrolled_over_in_both_directions(here: Places,
         pane = shown.app.chart_pane
         await typed(shown, "goto 2024-07-26 14:30")
         await shown.sees("26 Jul")
-        for _ in range(60):
-            await shown.press("ctrl+left")
-            await shown.pilot.pause(0.05)
-            if "May 2021" in "\n".join(shown.lines("chart2")):
-                break
-        await shown.sees("May 2021")
+        await pressed_until(shown, "ctrl+left", lambda: "May 2021" in "\n".join(shown.lines("chart2")))
         made = pane.outlook.slots()
         assert made.broken.sum() >= 1
         await typed(shown, "goto 2021-05-20 19:00")
         await shown.sees("20 May 2021")
-        for _ in range(60):
-            await shown.press("pagedown")
-            await shown.pilot.pause(0.05)
-            if pane.chart.end is None or pane.chart.end > 1_700_000_000_000:
-                break
-        assert pane.chart.end is None or pane.chart.end > 1_700_000_000_000
+        await pressed_until(shown, "pagedown", lambda: pane.chart.end is None or pane.chart.end > 1_700_000_000_000)
 
 
 async def test_a_history_that_fails_says_why_and_the_market_stays(here: Places, archive: RecordedPast) -> None:

@@ -58,11 +58,7 @@ def said(shown: Shown) -> str:
 
 
 async def until(shown: Shown, engine: FakeEngine, count: int = 1) -> None:
-    for _ in range(100):
-        if len(asked(engine)) >= count:
-            return
-        await shown.pilot.pause(0.02)
-    raise AssertionError(f"{asked(engine)}\n{shown.text}")
+    await shown.becomes(lambda: len(asked(engine)) >= count)
 
 
 # What is said. ------------------------------------------------------------------------------------------------------
@@ -128,11 +124,12 @@ async def test_fills_and_refusals_are_told_and_ring(here: Places, monkeypatch: p
         assert "filled buy 0.25 ETH/USDT limit 2682.25 (PAPER) at 2682.25" in "\n".join(
             note.text for note in shown.app.link.notes
         )
+        await shown.becomes(lambda: rung)
         await shown.pilot.pause(0.3)
         assert rung == [1], "one bell for the fill, none for the refusal"
         engine.states["alerts"] = [alert(9)]
         engine.say("alerts")
-        await shown.pilot.pause(0.4)
+        await shown.becomes(lambda: len(rung) > 1)
         assert rung == [1, 1]
         shown.app.enter("bell off")
         engine.states["alerts"] = [alert(10), alert(9)]
@@ -429,8 +426,8 @@ async def test_dialogs(here: Places, name: str, size: tuple[int, int], golden: C
     view = rows.trading(venues=(rows.venue(),), blind_s=724.0, blind_from=rows.NOW)
     async with trading(here, size, trading=view) as (_engine, shown):
         await shown.press(*DIALOGS[name])
-        if name == "ticket":
-            await shown.sees("cost 26.82")
+        if name == "ticket":  # before a quantity is there, what the settings would choose is told
+            await shown.becomes(lambda: "cost 26.82" in shown.text and "Type a quantity" not in shown.text)
         box = shown.app.screen.query_one(".box").region
         lines = [strip.text for strip in shown.app.screen._compositor.render_strips()]
         text = "\n".join(line[box.x : box.right].rstrip() for line in lines[box.y : box.bottom]) + "\n"
@@ -487,8 +484,7 @@ async def test_a_refusal_waits_until_the_dialog_in_front_of_it_is_closed(here: P
         shown.app.dealing.questions.tell("refused", ["the whole of the reason"])
         assert isinstance(shown.app.screen, Ticket)
         await shown.press("escape")
-        await shown.pilot.pause(0.3)
-        assert "the whole of the reason" in said(shown)
+        await shown.becomes(lambda: "the whole of the reason" in said(shown))
 
 
 async def test_a_ticket_is_for_the_instrument_on_the_desk_even_if_it_is_not_traded(here: Places) -> None:

@@ -9,8 +9,9 @@ from textual import events
 from engine.types import TIMEFRAME_SECONDS, Timeframe
 from tradetui.console.keys import pressed
 from tradetui.console.panes.journey import OLDEST
+from tradetui.console.panes.outlook import Outlook
 from tradetui.console.panes.pane import Pane
-from tradetui.console.panes.sight import Outlook, Sight
+from tradetui.console.panes.sight import Sight
 from tradetui.console.render import chart as drawing
 from tradetui.console.render.glyphs import GLYPHS
 from tradetui.console.render.scale import shifted, stretched

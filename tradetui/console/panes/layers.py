@@ -18,7 +18,8 @@ from tradetui.console.studies import LINES, PIVOTS, STUDIES, Values, column
 
 if TYPE_CHECKING:
     from engine.views import FloorView, PivotsView
-    from tradetui.console.panes.sight import Outlook, Sight
+    from tradetui.console.panes.outlook import Outlook
+    from tradetui.console.panes.sight import Sight
     from tradetui.console.render.slots import Slots
     from tradetui.console.series import Candles, Floats
 

@@ -56,12 +56,17 @@ def listed(alerts: Iterable[Alert], view: AlertsView) -> list[Alert]:
     return sorted(wanted, key=lambda each: (not each.active, each.acknowledged, -rank(each.severity), -each.since))
 
 
+def state_of(alert: Alert) -> str:
+    """Return whether it is there now, has healed, or happened once and is past."""
+    return "active" if alert.active else f"healed {stamp(alert.healed)}" if alert.healed else "past"
+
+
 def row(alert: Alert, now: int, fresh: bool) -> Row:
-    """Return the row of an alert; one that has healed is told more quietly."""
+    """Return the row of an alert; one that has healed or is past is told more quietly."""
     shape, severity_pen = sign_of(alert.severity)
     base = PAST if not fresh else PLAIN if alert.active else QUIET
     own = severity_pen if fresh and alert.active else base
-    state: Cell = ("active", own) if alert.active else ("healed", pen(GOOD) if fresh else base)
+    state: Cell = ("healed", pen(GOOD) if fresh else base) if alert.healed else (state_of(alert), own)
     cells: tuple[Cell, ...] = (
         (shape, own), (alert.severity, own), alert.code, alert.component, clock(alert.since, now), state,
         "seen" if alert.acknowledged else "", clock(alert.healed, now) if alert.healed else "", count(alert.count, 5),
@@ -83,13 +88,12 @@ def told(alerts: Iterable[Alert], *, short: bool) -> str:
 def detail(alert: Alert) -> list[tuple[str, str]]:
     """Return everything of an alert as pairs of name and text."""
     times = f", {alert.count} times since {stamp(alert.first_seen)}" if alert.count > 1 else ""
-    healed = f"healed {stamp(alert.healed)}" if alert.healed else NOTHING
     seen = ", seen by a person" if alert.acknowledged else ""
     return [
         ("what", alert.text or NOTHING),
-        ("engine", alert.doing or (NOTHING if alert.active else healed)),
+        ("engine", alert.doing or (state_of(alert) if alert.healed else NOTHING)),
         ("you", alert.suggestion or NOTHING),
-        ("alert", f"{alert.severity}, {'active' if alert.active else healed}, since {stamp(alert.since)}{times}{seen}"),
+        ("alert", f"{alert.severity}, {state_of(alert)}, since {stamp(alert.since)}{times}{seen}"),
     ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from engine.alerts import CATALOGUE
 from engine.types import SECOND
 from tradetui.console.news import Note
 from tradetui.console.render.alerts import sign_of
@@ -51,7 +53,8 @@ def words(event: Event) -> tuple[str, str]:
     if isinstance(event, Note):
         return "console", event.text
     if event.alert is not None:
-        return event.change or event.kind, f"{event.alert.code} {event.alert.component}: {event.alert.text}"
+        who = "engine" if _happened(event) else event.change or event.kind
+        return who, f"{event.alert.code} {event.alert.component}: {event.alert.text}"
     return "engine", f"{event.kind} {event.text}".rstrip()
 
 
@@ -61,9 +64,20 @@ def pens(event: Event, current: bool) -> int:
         return pen(OWN)
     if not current:
         return PAST
-    if event.alert is not None and event.change == "raised":
+    if event.alert is not None and (event.change == "raised" or _happened(event)):
         return sign_of(event.alert.severity)[1]
     return pen(GOOD) if event.change == "healed" else QUIET
+
+
+def _happened(event: Entry) -> bool:
+    """Tell whether it is about something that happened once: that neither begins nor changes."""
+    alert = event.alert
+    return (
+        alert is not None
+        and event.change in ("raised", "changed")
+        and alert.code in CATALOGUE
+        and CATALOGUE[alert.code].once
+    )
 
 
 def when(event: Event, news: News) -> str:
@@ -94,8 +108,16 @@ def detail(event: Event) -> list[tuple[str, str]]:
 
 
 def newest(news: News, most: int, notes: Iterable[Note] | None = None) -> list[Event]:
-    """Return the last events, newest first; `notes` are told instead of those in `news`."""
-    return story(news, notes)[: -most - 1 : -1]
+    """Return the last events, newest first; `notes` are told instead of those in `news`.
+
+    A fill is told once: the console says what became of the order, and the engine's event stands in the pane.
+    """
+    found = (event for event in reversed(story(news, notes)) if not _is_fill(event))
+    return list(islice(found, most))
+
+
+def _is_fill(event: Event) -> bool:
+    return not isinstance(event, Note) and event.alert is not None and event.alert.code == "FILLED"
 
 
 def draw_line(frame: Frame, told: list[Event], news: News) -> None:

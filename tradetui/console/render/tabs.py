@@ -149,6 +149,8 @@ REPLAY_KEYS = (
 """Keys of a replay by their ids, and what they do, in the order in which they are named."""
 
 PLAYS = "plays"
+AS_TRADED = "as traded"
+"""Orders and positions are those of then."""
 
 
 def playing(replay: ReplayView) -> tuple[str, str, str]:
@@ -168,6 +170,8 @@ def draw_replay(frame: Frame, replay: ReplayView, keys: tuple[Key, ...] = KEYS) 
     x = frame.text(1, 0, f"{shape} ", pen(TITLE, attributes=BOLD))
     x = frame.text(x, 0, f"{word} {more}".ljust(12), pen(TEXT if word == PLAYS else WARN))
     x = frame.text(x + 1, 0, stamp(position), pen(TITLE, attributes=BOLD)) + 1
+    if replay.as_traded:
+        x = frame.text(x, 0, AS_TRADED, pen(WARN)) + 1
     until = clock(end) if end is not None else "end not known yet"
     right: list[Text] = [(f" {until}", pen(TEXT))]
     groups = [[(f"  {pressed(keys, *ids)} ", pen(KEY, attributes=BOLD)), (hint, QUIET)] for ids, hint in REPLAY_KEYS]

@@ -20,7 +20,7 @@ from tradetui.console.news import SILENT_S, Note
 from tradetui.console.render import alerts, cells, events, markets, system, vitals
 from tradetui.console.render.frame import Frame
 from tradetui.console.render.pens import BAR, OLD, SELECT, back_of
-from tradetui.console.render.table import PAST, Column, Gauge, Row, draw, heading, places
+from tradetui.console.render.table import PAST, QUIET, Column, Gauge, Row, draw, heading, places
 from tradetui.console.render.vitals import Own
 from tradetui.console.view import AlertsView
 
@@ -221,6 +221,18 @@ def test_events_and_notes_are_merged_by_time() -> None:
     assert events.newest(told.link, 3, [])[0].ts == NOW + 5 * SECOND
 
 
+def test_a_fill_is_told_once_in_the_line_and_stands_in_the_pane() -> None:
+    told = Told().attached()
+    fill = msgspec.structs.replace(ALERTS[0], code="FILLED", component="ETH/USDT")
+    told.entries(entry(1, NOW - SECOND), entry(2, NOW, kind="alert", change="raised", alert=fill))
+    told.link.say("filled buy 1 ETH/USDT")
+    assert [events.words(event)[1] for event in events.newest(told.link, 3)] == [
+        "filled buy 1 ETH/USDT",
+        "start event 1",
+    ]
+    assert len(events.story(told.link)) == 3
+
+
 def test_in_a_replay_a_note_stands_where_it_was_said() -> None:
     told = Told().attached(replay=playing())
     then = NOW - 365 * 86_400 * SECOND
@@ -246,6 +258,28 @@ def test_what_an_event_says() -> None:
     told.gone()
     assert events.row(raised, told.link).pen == PAST
     assert events.row(Note(NOW, "x"), told.link).pen != PAST, "the console itself is there"
+
+
+def test_what_happened_once_is_the_engines_word_and_never_healed() -> None:
+    told = Told().attached()
+    fill = troubled(9, code="FILLED", severity="info", component="binance:BTC/USDT", text="bought 0.1", doing="")
+    rows = [
+        entry(number, NOW, kind="alert", change=change, alert=fill)
+        for number, change in enumerate(("raised", "changed"), 1)
+    ]
+    for event in rows:
+        assert events.words(event) == ("engine", "FILLED binance:BTC/USDT: bought 0.1")
+        assert events.pens(event, True) == alerts.sign_of("info")[1]
+    stop = msgspec.structs.replace(fill, code="STOP_HIT")
+    told.entries(entry(1, NOW, kind="alert", change="raised", alert=stop))
+    frame = Frame.blank(78, 1)
+    events.draw_line(frame, events.newest(told.link, 8), told.link)
+    assert "STOP_HIT" in frame.lines()[0]
+    assert "raised" not in frame.lines()[0]
+    past = msgspec.structs.replace(fill, active=False)
+    assert ("past", QUIET) in alerts.row(past, NOW, True).cells
+    assert dict(alerts.detail(past))["alert"].startswith("info, past, since ")
+    assert "healed" not in str(alerts.detail(past))
 
 
 def test_the_line_of_events_fits_any_width() -> None:

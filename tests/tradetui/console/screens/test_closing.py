@@ -72,8 +72,7 @@ async def test_nothing_opens_where_it_cannot_be_read_and_q_leaves(tmp_path: Path
         assert not shown.app.desk.frozen
         assert shown.app.desk.view.preset == "desk"
         await shown.press("q")
-        await shown.pilot.pause(0.2)
-        assert not shown.app.is_running
+        await shown.becomes(lambda: not shown.app.is_running)
         assert engine.commands == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -122,6 +123,12 @@ class Shown:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+    async def becomes(self, fact: Callable[[], object]) -> None:
+        until = time.monotonic() + 30
+        while not fact():
+            assert time.monotonic() < until, self.text
+            await self.pilot.pause(0.02)
 
     async def push(self, screen: Screen[Any]) -> None:
         self.app.push_screen(screen, self.answers.append)
@@ -469,31 +476,35 @@ async def test_esc_leaves_the_line() -> None:
 
 async def find(on: Shown, typed: str) -> None:
     on.app.push_screen(Palette())
-    await on.pilot.pause(0.1)
+    await on.becomes(lambda: isinstance(on.app.screen, Palette) and on.app.screen.query(Input))
     on.app.screen.query_one(Input).value = typed
-    await on.pilot.pause(0.3)
+    await found(on)
+
+
+async def found(on: Shown) -> None:
+    """Wait for the end of the search, and for what it has found to be shown."""
+    await on.pilot.pause()
+    await on.app.workers.wait_for_complete()
+    await on.pilot.pause()
 
 
 async def test_palette() -> None:
     async with shown((120, 40)) as on:
-        on.app.push_screen(Palette())
-        await on.pilot.pause(0.1)
-        assert "crosshair, or the view, one bar back" in on.text, "keys of the pane in focus come first"
+        on.app.push_screen(Palette())  # keys of the pane in focus come first
+        await on.becomes(lambda: "crosshair, or the view, one bar back" in on.text)
         await on.press("escape")
         for typed, done in (
             ("crosshair on or off", "crosshair"), ("next theme", ("theme", 1)), ("theme light", "theme light"),
         ):  # fmt: skip
             await find(on, typed)
             await on.press("enter")
-            await on.pilot.pause(0.1)
-            assert on.app.done[-1:] == [done]
+            await on.becomes(lambda done=done: on.app.done[-1:] == [done])
         await find(on, "theme")
         assert ":theme [NAME]" in on.text
         await on.press("escape")
         await find(on, "frames a second")
         await on.press("enter")
-        await on.pilot.pause(0.1)
-        assert on.app.line.open
+        await on.becomes(lambda: on.app.line.open)
         assert on.app.line.query_one(Input).value == "rate "
 
 
@@ -503,6 +514,6 @@ async def test_palette_in_ascii_and_inert() -> None:
         await find(on, "")
         assert on.text.isascii(), {char for char in on.text if not char.isascii()}
         on.app.screen.query_one(Input).value = "show"
-        await on.pilot.pause(0.3)
+        await found(on)
         assert "\x1b" not in on.text
         assert "[bold red]" in on.text

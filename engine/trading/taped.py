@@ -1,0 +1,94 @@
+"""Trading in a recording: the account as an engine took it up, and every record of trading at its place.
+
+A replay that takes them from there trades as was traded: the same orders, fills and ledger, also of real venues, whose
+answers are among these records.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.errors import ProtocolError
+from engine.execution.account import Account
+from engine.execution.settings import TradingAddresses, TradingSettings
+from engine.ingestion.envelope import Note
+from engine.ingestion.shapes import DAMAGE
+from engine.operator import TradingEvent
+from engine.risk.limits import RiskSettings
+from engine.state import EngineState
+from engine.trading.recall import Image, image, recall
+
+ACCOUNT = "account"
+TRADING = "trading"
+
+
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as it stood when an engine had recalled it, at `ts` (UTC ns)."""
+
+    ts: int
+    prefix: str
+    venues: tuple[str, ...]
+    trading: TradingSettings
+    risk: RiskSettings
+    image: Image
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of trading, with its stamp (UTC ns) and its place: behind what its line's stamp says was received last.
+
+    `timers` is the boundary (UTC ns) of the first timer that stood behind it, 0 before the first of all.
+    """
+
+    ts: int
+    timers: int
+    event: TradingEvent
+
+
+_opening = msgspec.json.Decoder(Opening).decode
+_placed = msgspec.json.Decoder(Placed).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def of_account(account: Account, now: int) -> Note:
+    """Return the note that keeps an account; addresses are left out, they may be nobody else's business."""
+    opening = Opening(
+        ts=now,
+        prefix=account.prefix,
+        venues=tuple(account.venues),
+        trading=msgspec.structs.replace(account.trading, addresses=TradingAddresses()),
+        risk=account.risk,
+        image=image(account),
+    )
+    return Note(e=ACCOUNT, body=msgspec.Raw(_encode(opening)))
+
+
+def of_event(event: TradingEvent, ts: int, timers: int) -> Note:
+    """Return the note that keeps a record of trading."""
+    return Note(e=TRADING, body=msgspec.Raw(_encode(Placed(ts=ts, timers=timers, event=event))))
+
+
+def opened(note: Note, state: EngineState) -> Account:
+    """Return the account that a note keeps, as it stood.
+
+    Raises:
+        ProtocolError: Damaged, or written by a version whose account is another.
+    """
+    try:
+        kept = _opening(bytes(note.body))
+        account = Account(kept.trading, kept.risk, prefix=kept.prefix, venues=kept.venues)
+        recall(state, account, _encode(kept.image), (), kept.ts)
+    except DAMAGE as error:
+        raise ProtocolError(f"account in the recording: {error}") from error
+    return account
+
+
+def placed(note: Note) -> Placed:
+    """Return the record that a note keeps.
+
+    Raises:
+        ProtocolError: Damaged.
+    """
+    try:
+        return _placed(bytes(note.body))
+    except DAMAGE as error:
+        raise ProtocolError(f"record of trading in the recording: {error}") from error
