@@ -246,7 +246,7 @@ class Service:
             audit = Audit(stored.writer.record, self.places.mode, self.clean, engine.now)
             known = audit.over(known, {"log_level": lambda: self.log.level})
         if playback is not None and trader is not None:
-            known |= replay_commands(playback, trader, self.places)
+            known |= replay_commands(playback, trader, self.places, self.redact)
         if self.webhook is not None:
             engine.companions.append(Part(name="webhook", run=self.webhook.run))
             if trader is not None:

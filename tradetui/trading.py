@@ -298,8 +298,10 @@ def replayed(playback: Playback, engine: Engine, alerts: Alerts) -> Trader:
     return Trader(playback.tell, notice=_notifier(engine, alerts))
 
 
-def replay_commands(playback: Playback, trader: Trader, places: Places) -> dict[str, Action | Attributed]:
-    """Return what may be done on paper in a replay; its kill switch is its own."""
+def replay_commands(
+    playback: Playback, trader: Trader, places: Places, clean: Callable[[str], str]
+) -> dict[str, Action | Attributed]:
+    """Return what may be done on paper in a replay; its kill switch is its own. `clean` takes secrets out of words."""
     engine = playback.engine
 
     def shown(asked: PlaceOrder) -> PreviewView:
@@ -308,7 +310,7 @@ def replay_commands(playback: Playback, trader: Trader, places: Places) -> dict[
             raise RequestDenied("as_traded", AS_TRADED)
         return preview(engine.state, account, asked, engine.now())
 
-    return dict(trading_commands(trader.ask, Latch(places.latch), shown))
+    return dict(trading_commands(trader.ask, Latch(places.latch), shown, clean))
 
 
 def _notifier(engine: Engine, alerts: Alerts) -> Callable[[Noticed], None]:

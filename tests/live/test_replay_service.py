@@ -18,6 +18,7 @@ import pytest
 
 from engine.replay import Recording, Replay
 from engine.types import SECOND
+from tests.support.marked import MARK
 from tests.support.processes import BlockingClient, EngineProcess, until
 from tradetui.lock import is_held
 from tradetui.places import Places, places
@@ -371,3 +372,18 @@ def test_a_console_has_a_replay_of_its_own_and_takes_away_what_dead_ones_left(
     opened.process.wait()
     time.sleep(0.5)
     assert is_held(found.lock)  # it waits for somebody to come back; how long is tested above
+
+
+def test_a_key_in_the_reason_of_a_kill_is_kept_nowhere(
+    start: Start, spot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRADETUI_BINANCE_API_KEY", MARK)
+    monkeypatch.setenv("TRADETUI_BINANCE_API_SECRET", "s" * 20)
+    replay = start("--replay", spot, "--speed", "10x")
+    with replay.client() as client:
+        settled(client)
+        assert act(client, "kill", reason=f"it was {MARK}")["type"] == "done"
+        latch = until(lambda: replay.places.latch.exists() and replay.places.latch.read_text(), "the latch")
+        told = client.ask(type="get", id=3, topic="trading")
+    assert "it was" in latch
+    assert MARK not in latch + str(told)
