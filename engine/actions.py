@@ -9,6 +9,9 @@ from engine.operator import Who
 
 Args = Mapping[str, str | int | float | bool]
 
+BEGUN = '{"state":"running"}'
+"""What a command says of work that goes on; it is asked again until it is over."""
+
 Action = Callable[[Args], Awaitable[str]]
 """A command: takes its arguments, returns a word about what was done, raises `RequestDenied`."""
 

@@ -56,7 +56,7 @@ LATE_TRADES = 1000
 """Missing trade ids of the last hole that are still taken when they come late."""
 
 UNSURE_MS = 30_000
-"""The same while the offset between our clock and the exchange's is not known yet."""
+"""`SETTLED_MS` while the offset between our clock and the exchange's is not known yet."""
 
 Commands = tuple[Command | Keep, ...]
 _NOTHING: Commands = ()

@@ -3,14 +3,17 @@
     ConsoleError
     |-- SettingsInvalid      exit     the user can fix it; nothing was started
     |-- RecordingUnusable    exit     the path given holds nothing that can be replayed
+    |   `-- OnlyTraded       exit     what was traded, and nothing of the market
     |-- EngineRunning        exit     another engine holds the profile
     |-- EngineFailed         exit     a fault of ours ended the engine; a crash report says more
     |-- EngineUnreachable    exit     a command needs a running engine, and there is none that answers
     |-- RequestDenied        exit     the engine does not do what a client asks; the connection goes on
+    |   `-- Judged           exit     the core itself has said no, and keeps a record of it
     |-- WorkerLost           retry    a worker process ended; started again, given up after too many times
     |-- StorageFailed        retry    the database cannot be read or written; the market stays on screen
     |   `-- SchemaUnknown    exit     a newer version wrote it; nothing is touched
     |-- ImportRefused        exit     a file cannot be imported as it is; the message names the flag to give
+    |   `-- LeftOut          exit     nothing in it could be imported, and nothing is wrong with it
     `-- FeedError
         |-- FeedUnavailable  retry    reconnect with back-off, next address
         |   |-- NotSent      retry    a request to a venue's account did not leave; it changed nothing

@@ -23,6 +23,9 @@ REQUEST_MOST = 64 * 1024
 ANSWER_MOST = 64 * 1024 * 1024
 """Bytes of the largest frame that a client needs to expect."""
 
+SEEK_MOST_S = 366 * 86_400
+"""Seconds that one command may seek on or back in a replay."""
+
 T = TypeVar("T")
 
 Text = Annotated[str, msgspec.Meta(max_length=200)]

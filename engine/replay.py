@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from math import inf
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from engine.settings import MarketSettings
 from engine.state import EngineState
 from engine.timers import Timers
 from engine.trading import taped
+from engine.trading.marks import value_account
 from engine.types import SECOND, Event, InstrumentListed, Record, TimerFired
 
 Observer = Callable[[Record, EngineState], None]
@@ -168,14 +168,18 @@ class Replay:
         self.reached = self.recording.start
         self.exhausted = False
         self._codecs = self.recording.codecs()
-        self._of_market = sum(not survey.traded for survey in self.recording.contents.files)
+        self._of_market = sum(bool(survey.symbols) for survey in self.recording.contents.files)
         self._batches = self.recording.batches()
         self._batch: list[Line] = []
         self._place = 0
         self._timers = Timers()
         self._noted = (0, b"")
-        self.taken_up: Callable[[], Account] | None = None
-        """Makes the first account of the recording as it was taken up."""
+        self.begun: Account | None = None
+        """The first account of the recording as it was taken up, valued when it first could be."""
+        self._list()
+
+    def _list(self) -> None:
+        """Follow what the recording does not list itself."""
         contents = self.recording.contents
         for (_, _), instrument in sorted(contents.instruments.items()):
             key = instrument.key
@@ -244,6 +248,7 @@ class Replay:
             except ProtocolError as error:
                 state.seq = seq
                 found = self._other(stamp, index, frame, error)
+                state = self.state  # another, where another engine began
                 seq = state.seq
                 if found is None:
                     continue
@@ -287,6 +292,9 @@ class Replay:
     def _pass(self, stamp: int) -> None:
         for boundary in self._timers.before(stamp):
             self._apply(boundary, "timer", TimerFired(boundary=boundary), b"")
+        begun, account = self.begun, self.state.account
+        if begun is not None and begun.equity is None and account is not None and account.equity is not None:
+            value_account(self.state, begun)
 
     def _apply(self, stamp: int, source: str, event: Event, frame: bytes) -> None:
         record = Record(seq=self.state.seq + 1, ts_recv=stamp, source=source, event=event, frame=frame)
@@ -302,7 +310,7 @@ class Replay:
         try:
             if frame.startswith(envelope.PREFIX):
                 note = envelope.decode(frame)
-                if note.e in (taped.ACCOUNT, taped.TRADING):
+                if note.e in taped.KINDS:
                     self._trade(note)
                     return None
                 if (stamp, frame) == self._noted:
@@ -327,8 +335,13 @@ class Replay:
         if not self.traded:
             return
         if note.e == taped.ACCOUNT:
+            # An engine began here, with nothing: what another has left of the market it did not know.
+            self.state, self._timers = EngineState(self.settings), Timers()
+            self._list()
             self.state.account = taped.opened(note, self.state)
-            self.taken_up = self.taken_up or partial(taped.opened, note, self.state)
+            self.begun = self.begun or taped.opened(note, self.state)
+        elif self.state.account is not None and note.e == taped.TIMERS:
+            self._pass(taped.passed(note))
         elif self.state.account is not None:
             told = taped.placed(note)
             if told.timers:

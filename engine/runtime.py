@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
 from engine.core import CONTROL, Commands, step
 from engine.data.archive import Store
 from engine.digest import state_hash
@@ -31,7 +33,7 @@ from engine.settings import MarketSettings
 from engine.snapshot import cob_view
 from engine.state import EngineState
 from engine.supervisor import Part, Supervisor, told
-from engine.timers import Timers
+from engine.timers import LONGEST_SILENCE, Timers
 from engine.trader import Trader
 from engine.trading import taped
 from engine.types import SECOND, Event, FetchBars, FetchSnapshot, Record, TimerFired
@@ -43,6 +45,9 @@ LANE = 50_000
 
 SLICE = 256
 """Records applied before other tasks get a turn."""
+
+TIMED = LONGEST_SILENCE // 2
+"""Time (ns) between two notes of the timers in a recording of what is traded: a replay crosses no silence but ours."""
 
 SAMPLED = 16
 """One in so many records is timed stage by stage."""
@@ -110,6 +115,7 @@ class Engine:
         self._timers = Timers()
         self._failed: dict[str, str] = {}
         self._taken_up = 0
+        self._timed = 0
 
     # What feeds call. ---------------------------------------------------------------------------------------------
 
@@ -281,12 +287,21 @@ class Engine:
             event = control.popleft()
             stamp = max(self.clock.now(), self.state.ts_recv)
             record = Record(seq=self.state.seq + 1, ts_recv=stamp, source=CONTROL, event=event)
-            if self._taken_up and self.recorder is not None:
-                place = max(self.state.ts_recv, self._taken_up)
-                self.recorder.note((TRADING,), place, taped.of_event(event, stamp, self._timers.next))
+            if self._taken_up:
+                self._tape(lambda: taped.of_event(event, stamp, self._timers.next))  # noqa: B023 - called at once
             self._carry_out(step(self.state, record))
             if self.observer is not None:
                 self.observer(record, self.state)
+
+    def _tape(self, made: Callable[[], envelope.Note]) -> None:
+        """Record a note of trading behind what was applied last; what cannot be written does not end the engine."""
+        try:
+            note = made()
+        except (ValueError, msgspec.MsgspecError):
+            log.exception("a record of trading is not in the recording: a replay of it will differ")
+            return
+        if self.recorder is not None:
+            self.recorder.note((TRADING,), max(self.state.ts_recv, self._taken_up), note)
 
     def _fire(self, stamp: int) -> None:
         """Pass the timers before `stamp`; the last of them carries the topics to their subscribers."""
@@ -294,6 +309,9 @@ class Engine:
         self._heed_latch()
         if self._control:
             self._drain_control()
+        tell = bool(self._taken_up) and stamp - self._timed > TIMED
+        if tell and self._timers.next:
+            self._tape(lambda: taped.of_timers(self._timers.next))
         for boundary in self._timers.before(stamp):
             last = boundary
             event = TimerFired(boundary=boundary)
@@ -301,6 +319,9 @@ class Engine:
             self._carry_out(step(self.state, record))
             if self.observer is not None:
                 self.observer(record, self.state)
+        if tell:
+            self._timed = stamp
+            self._tape(lambda: taped.of_timers(self._timers.next))
         if not last:
             return
         for key in self.distributor.wanted & self.state.markets.keys():

@@ -27,6 +27,12 @@ MS = 1_000_000
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 
+DAY = 86_400 * SECOND
+"""Nanoseconds in a day."""
+
+DAY_MS = 86_400_000
+"""Milliseconds in a day."""
+
 
 class Timeframe(StrEnum):
     """Bar lengths, shortest first; each is a whole number of the one before it."""

@@ -23,7 +23,7 @@ from engine.types import Instrument, PivotPoint, Timeframe, Trade
 from engine.views import SpanView
 from storage import candles as rows
 from storage import schema
-from storage.candles import SHORTER
+from storage.candles import NEVER, SHORTER
 from storage.changes import Changes
 from storage.cold import KINDS, Cold
 from storage.connection import failures, identity, open_for_reading
@@ -124,8 +124,8 @@ class StoredArchive:
 
         A candle that is not stored is built of shorter ones. The arrays cannot be written to.
         """
-        end = rows.opened_by(_NEVER if end_ms is None else end_ms, known_at)
-        start, wanted = start_ms or 0, limit if limit is not None else _NEVER
+        end = rows.opened_by(NEVER if end_ms is None else end_ms, known_at)
+        start, wanted = start_ms or 0, limit if limit is not None else NEVER
         parts: list[OHLCV] = []
         with self._reading() as connection:
             for part in self._stretches.backwards(connection, instrument, timeframe, start, end, known_at):
@@ -245,7 +245,7 @@ class StoredArchive:
         With a `limit` among them are the newest so many, of trades those of each kind.
         """
         kind = KINDS[table]
-        until, most = _NEVER if known_at is None else known_at, -1 if limit is None else limit
+        until, most = NEVER if known_at is None else known_at, -1 if limit is None else limit
         query = (
             f"SELECT {', '.join(kind.columns)} FROM {table} WHERE instrument_id = ? AND {kind.time} BETWEEN ? AND ?"
             f" AND known_at <= ? %s ORDER BY {kind.time} DESC LIMIT ?"
@@ -302,7 +302,7 @@ class StoredArchive:
             WHERE instrument_id = (SELECT id FROM instruments WHERE key = ?) AND timeframe = ? AND level = ?
             AND known_at <= ? ORDER BY confirmed_ms DESC, ts_ms DESC, high DESC LIMIT ?
         """
-        until = _NEVER if known_at is None else known_at
+        until = NEVER if known_at is None else known_at
         found: list[PivotPoint] = []
         with self._reading() as connection:
             for level in LEVELS:
@@ -342,6 +342,3 @@ def _column(row: tuple[Any, ...], averages: tuple[Any, ...]) -> StoredColumn:
 
 def _ms(timeframe: Timeframe) -> int:
     return timeframe.seconds * 1000
-
-
-_NEVER = 1 << 62

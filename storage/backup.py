@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import StorageFailed
-from engine.types import SECOND
+from engine.types import DAY, SECOND
 from storage import schema
 from storage.connection import copied, failures, integrity_check, open_for_reading
 
@@ -30,8 +30,6 @@ PAUSE_S = 0.01
 
 LOOK_S = 600.0
 """Seconds between two looks whether a backup is due."""
-
-DAY = 86_400 * SECOND
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,7 +27,8 @@ SHORTER: dict[Timeframe, tuple[Timeframe, ...]] = {
 BEHIND_MS = 60_000
 """So far a clock may be behind the venue's, ms: a bar can be known before it has opened by that clock."""
 
-_NEVER = 1 << 62
+NEVER = 1 << 62
+"""A time after every other one, in ms as in ns."""
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -190,9 +191,9 @@ def is_over(
     connection: sqlite3.Connection, cold: Cold, instrument: str, shorter: Timeframe, end_ms: int, known_at: int | None
 ) -> bool:
     """Tell whether a shorter bar that ends at `end_ms` or later was known by a time: then it is over for certain."""
-    until = _NEVER if known_at is None else known_at
+    until = NEVER if known_at is None else known_at
     for each in (shorter, *SHORTER[shorter]):
-        first, stop = end_ms - each.seconds * 1000, opened_by(_NEVER, known_at)
+        first, stop = end_ms - each.seconds * 1000, opened_by(NEVER, known_at)
         for series in series_of(connection, instrument, each):
             for table in ("bars", "bar_revisions"):
                 query = f"SELECT 1 FROM {table} WHERE series_id = ? AND open_ms >= ? AND open_ms < ? AND known_at <= ?"

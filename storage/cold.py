@@ -21,7 +21,7 @@ import numpy as np
 
 from engine.errors import StorageFailed
 from engine.ohlcv import OHLCV, source_code
-from engine.types import MS, SECOND, Timeframe
+from engine.types import DAY, DAY_MS, MS, Timeframe
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,12 +68,12 @@ KINDS: dict[str, Kind] = {
     kind.table: kind
     for kind in (
         Kind(
-            table="bars", time="open_ms", day=86_400_000, owner="series_id",
+            table="bars", time="open_ms", day=DAY_MS, owner="series_id",
             columns=_BARS,
             price=("open", "high", "low", "close"), size=("volume", "taker_buy"), both=("quote_volume",),
         ),
         Kind(
-            table="trades", time="ts", day=86_400 * SECOND, owner="instrument_id",
+            table="trades", time="ts", day=DAY, owner="instrument_id",
             columns=_names("aggregate trade_id ts price size sell count regular ts_sent source known_at"),
             price=("price",), size=("size",), where="source = 'venue'",
         ),
@@ -88,7 +88,7 @@ KINDS: dict[str, Kind] = {
                                          for w in (1, 5, 15, 60)), "known_at"),
         ),
         Kind(
-            table="book_snapshots", time="ts", day=86_400 * SECOND, owner="instrument_id",
+            table="book_snapshots", time="ts", day=DAY, owner="instrument_id",
             columns=_names("ts bids asks mid_price spread bid_volume ask_volume sequence known_at"),
         ),
     )

@@ -12,8 +12,6 @@ from engine.types import MS, Timeframe
 from storage import candles as rows
 from storage.cold import Cold
 
-_NEVER = 1 << 62
-
 _TRADES = """
 SELECT i.venue, i.key, x.aggregate, x.source, min(x.first), max(x.last), sum(x.rows)
 FROM (
@@ -60,7 +58,7 @@ def listed(connection: sqlite3.Connection, cold: Cold) -> list[SeriesView]:
         count, length = rows.count(connection, one), timeframe.seconds * 1000
         gaps, absent = 0, (extent[1] - extent[0]) // length + 1 - count
         if absent:
-            opens = rows.opens(connection, cold, [one], timeframe, 0, _NEVER)
+            opens = rows.opens(connection, cold, [one], timeframe, 0, rows.NEVER)
             steps = np.diff(opens) // length - 1
             count, gaps, absent = len(opens), int((steps > 0).sum()), int(steps.sum())
         found.append(

@@ -21,7 +21,7 @@ from typing import TypeVar
 import msgspec
 
 from engine.errors import StorageFailed
-from engine.types import SECOND, Timeframe
+from engine.types import DAY, SECOND, Timeframe
 from storage.atomic import transaction
 from storage.catalogue import IMPORT_RANKS
 from storage.cold import KINDS, SLICE, Cold, Kind, Packed
@@ -40,8 +40,6 @@ EVERY_S = 3600.0
 
 FILE_ROWS = 250_000
 """Rows of one file, about: their transaction must not hold up the journal lane."""
-
-DAY = 86_400 * SECOND
 
 FIRST_TO_GO = ("book_snapshots", "cob_1s", "imbalances", "cob_1m", "trades", "bars")
 """In which order days are given up on a disk that is nearly full, oldest first, each kind down to its last day."""

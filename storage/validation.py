@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from engine.keep import BookKept
 from engine.market.cob import Column
-from engine.types import MS, SECOND, TIMEFRAME_SECONDS, Bar, Timeframe, Trade
+from engine.types import DAY, MS, TIMEFRAME_SECONDS, Bar, Timeframe, Trade
 
 EARLIEST_MS = 1_230_768_000_000
 """2009-01-01 UTC: nothing was traded before."""
 
-AHEAD = 86_400 * SECOND
+AHEAD = DAY
 """An exchange's clock may be as far ahead of ours, ns; anything later is another unit or damage."""
 
 _LENGTHS = {timeframe: seconds * 1000 for timeframe, seconds in TIMEFRAME_SECONDS.items()}

@@ -39,6 +39,11 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+INSERT_RECORD = """
+INSERT INTO records (kind, mode, client_key, ts, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT (client_key) DO NOTHING
+"""
+"""Of two records with one key the first one stands."""
+
 
 class StoreView(msgspec.Struct, frozen=True, kw_only=True):
     """How the store does.
@@ -219,8 +224,7 @@ class Writer:
         row = (kind, mode, client_key, ts, text)
 
         def work(connection: sqlite3.Connection) -> bool:
-            statement = "INSERT INTO records (kind, mode, client_key, ts, body) VALUES (?, ?, ?, ?, ?)"
-            return connection.execute(f"{statement} ON CONFLICT (client_key) DO NOTHING", row).rowcount == 1
+            return connection.execute(INSERT_RECORD, row).rowcount == 1
 
         return await self.commit(work)
 

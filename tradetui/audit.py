@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from engine.actions import Action, Args, Attributed
+from engine.actions import BEGUN, Action, Args, Attributed
 from engine.errors import ConsoleError, RequestDenied, StorageFailed
 from engine.execution.account import Account
 from engine.operator import Who
@@ -27,6 +27,7 @@ from engine.text import inert
 from engine.trading.turn import state_of
 from engine.tradingviews import AuditView
 from engine.unix import user_of
+from storage.writer import INSERT_RECORD
 
 log = logging.getLogger("tradetui.engine")
 
@@ -45,11 +46,6 @@ QUIET = frozenset(
 
 TEXT_MOST = 1000
 """Characters of one field that are kept."""
-
-BEGUN = '{"state":"running"}'
-"""What a command says of work that goes on; it is asked again until it is over."""
-
-INSERT = "INSERT INTO records (kind, mode, client_key, ts, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 
 Record = Callable[..., Awaitable[bool]]
 """`storage.writer.Writer.record`: (kind, key, body, *, mode, ts)."""
@@ -232,4 +228,4 @@ def note_here(connection: sqlite3.Connection, mode: str, command: str, detail: M
     )
     row = (KIND, mode, f"{mode}/{KIND}/here-{now:x}-{os.getpid()}", now, _encode(view).decode())
     with connection:
-        connection.execute(INSERT, row)
+        connection.execute(INSERT_RECORD, row)

@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import inf, isfinite
 
-from engine.actions import Action
+from engine.actions import Action, Args
 from engine.alerts import Alerts
 from engine.errors import RequestDenied
 from engine.playback import Playback
+from engine.protocol import SEEK_MOST_S
 from tradetui.logs import ProcessLog
 
 log = logging.getLogger("tradetui.engine")
 
-Args = Mapping[str, str | int | float | bool]
-
 STEPS_MOST = 1_000_000
 """Lines that one command may step on."""
-
-FARTHEST_S = 366 * 86_400
-"""Seconds that one command may seek on or back."""
 
 FASTEST = 1_000_000.0
 """Recorded seconds per second; who wants more wants 0, as fast as possible."""
@@ -95,7 +91,7 @@ def commands(
             raise RequestDenied("invalid_argument", "expected either to (UTC ns) or by_s (seconds)")
         if "by_s" in arguments:
             by_s = _number(arguments, "by_s")
-            if abs(by_s) > FARTHEST_S:
+            if abs(by_s) > SEEK_MOST_S:
                 raise RequestDenied("invalid_argument", f"by_s {by_s:g}: expected seconds, a year at most")
             return played.seek_by(by_s)
         to = arguments["to"]

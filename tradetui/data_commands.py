@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engine.actions import Action
+from engine.actions import BEGUN, Action, Args
 from engine.errors import ImportRefused, RequestDenied, StorageFailed
 from tradetui.commands import only
 from tradetui.places import Places
 from tradetui.stored import Stored
-
-Args = Mapping[str, str | int | float | bool]
 
 
 class Works:
@@ -36,7 +34,7 @@ class Works:
         if task is None:
             task = self._tasks[name] = asyncio.create_task(work(), name=name)
         if not task.done():
-            return '{"state":"running"}'
+            return BEGUN
         del self._tasks[name]
         error = task.exception()
         if error is None:

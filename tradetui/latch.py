@@ -52,7 +52,7 @@ class Latch:
     Beside it lies a spare, an empty file that `prepare` makes: where there is no room for a note it becomes the latch.
     """
 
-    __slots__ = ("_arming", "_closings", "_engine", "_folder", "_held", "_name", "_path", "_spare")
+    __slots__ = ("_arming", "_closings", "_engine", "_folder", "_held", "_mine", "_name", "_path", "_spare")
 
     def __init__(self, path: Path, *, engine: bool = False) -> None:
         """`engine`: it is the engine's, which halts as it closes it."""
@@ -64,6 +64,8 @@ class Latch:
         self._held = ""
         self._arming = 0
         self._closings = 0
+        self._mine = 0
+        """Inode of a file without a note with which this process closed it, 0 if it has not."""
 
     def closed(self) -> str:
         """Return why no order may be sent, "" if the latch is open. Costs a look at the file; never raises."""
@@ -89,9 +91,15 @@ class Latch:
             return None
 
     def closed_since(self, then: int) -> bool:
-        """Tell whether another process has closed it after `then` (UTC ns), as far as is known."""
+        """Tell whether another process has closed it after `then` (UTC ns); without a note its file tells when."""
         note = self.note()
-        return note is not None and note.pid != os.getpid() and note.at > then
+        if note is not None:
+            return note.at > then and not (note.engine and note.pid == os.getpid())
+        try:
+            facts = os.lstat(self._name)
+        except OSError:
+            return False
+        return facts.st_ctime_ns > then and facts.st_ino != self._mine
 
     def closed_beside(self, reason: str) -> tuple[str, int]:
         """Return by whom it is closed, and when (UTC ns), other than by an engine with the halt for this reason.
@@ -194,7 +202,7 @@ class Latch:
             else:
                 aside.unlink()
             self._settle()
-        self._held = ""
+        self._held, self._mine = "", 0
 
     def _give_back(self, aside: Path) -> None:
         """Put back what was closed in between, unless it is closed yet again."""
@@ -209,8 +217,10 @@ class Latch:
                 file.replace(self._path)
             except OSError:
                 continue
-            return
-        self._path.mkdir(mode=0o700)  # the last thing that can be tried, whose error is told
+            break
+        else:
+            self._path.mkdir(mode=0o700)  # the last thing that can be tried, whose error is told
+        self._mine = self.mark()[0]
 
     def _settle(self) -> None:
         """Have the folder's names on disk."""

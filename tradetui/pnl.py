@@ -13,11 +13,10 @@ import msgspec
 
 from engine.orders import decimal, units
 from engine.tradingviews import JournalView
+from engine.types import SECOND
 
 if TYPE_CHECKING:
     from engine.execution.account import Account
-
-SECOND = 1_000_000_000
 
 
 class PnlRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,17 +1,29 @@
-"""Places of replays: made for one console, taken away with the engine that used them.
+"""Replays of a profile: how long they last without anybody who looks on, and their places.
 
-A replay is named `PROFILE/NUMBER` after the process that asked for it; its folder lies in that profile's state folder.
+Places are made for one console, and taken away with the engine that used them. A replay is named `PROFILE/NUMBER`
+after the process that asked for it; its folder lies in that profile's state folder.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sized
 
 from tradetui.lock import is_held
 from tradetui.places import REPLAY, REPLAYS, Places, places
+
+GONE_S = 15.0
+"""A replay ends so long after the last client has gone."""
+
+NOBODY_S = 60.0
+"""A replay to which nobody came ends after so long."""
+
+LOOK_S = 0.5
+"""Seconds between two looks whether anybody is there."""
 
 
 def places_for(profile: str) -> Places:
@@ -67,3 +79,14 @@ def remove(replay: Places) -> None:
     if replay.replay:
         for folder in (replay.runtime, replay.state):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+async def audience(consoles: Callable[[], Sized], end: Callable[[str], None]) -> None:
+    """End a replay when all who had come have gone, or nobody comes: it is of no use to nobody."""
+    came, since = False, time.monotonic()
+    while True:
+        await asyncio.sleep(LOOK_S)
+        if consoles():
+            came, since = True, time.monotonic()
+        elif time.monotonic() - since > (GONE_S if came else NOBODY_S):
+            end("nobody looks on")

@@ -31,6 +31,7 @@ from engine.server import Server
 from engine.supervisor import Part
 from engine.text import inert
 from engine.topics import Topics
+from engine.trader import Trader
 from engine.types import SECOND
 from engine.worker import Worker
 from storage.journal import EventJournal
@@ -56,15 +57,6 @@ TRIM_S = 10.0
 
 REMEMBERED = 60 * SECOND
 """How long the unclean end of the last engine stays among the active alerts."""
-
-GONE_S = 15.0
-"""A replay ends so long after the last client has gone."""
-
-NOBODY_S = 60.0
-"""A replay to which nobody came ends after so long."""
-
-LOOK_S = 0.5
-"""Seconds between two looks whether anybody is there."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -162,12 +154,7 @@ class Service:
             where = report or self.places.logs / "engine.log"
             raise EngineFailed(f"the engine ended by a fault of ours; see {where}") from None
 
-    async def run(
-        self,
-        *,
-        observer: Observer | None = None,
-        duration: float = 0.0,
-    ) -> Engine:
+    async def run(self, *, observer: Observer | None = None, duration: float = 0.0) -> Engine:
         """Run the engine until it is told to stop: by a signal, by a client, or after `duration` seconds (0: never).
 
         Raises:
@@ -184,22 +171,7 @@ class Service:
         if playback is None and self.settings.parts.trading:
             trading = self.trading = Trading(self.settings, self.places, stored, self._credentials, self.started)
         journal = EventJournal(stored.writer, old=self.places.journal)
-        if playback is not None:
-            engine = playback.engine
-            engine.store = stored.writer
-        else:
-            clock, kept = Clock(), self.settings.data_provider.cache.candles_per_timeframe
-            engine = bootstrap.build_engine(
-                self.settings,
-                [],
-                observer=observer,
-                clock=clock,
-                store=stored.writer,
-                archive=stored.archive,
-                structures=Structures(stored.archive, kept, clock.now, stored.writer.save_structure),
-                account=trading.account if trading is not None else None,
-            )
-        self.engine = engine
+        engine = self.engine = self._make_engine(observer)
         if trading is not None:
             for worker in self.workers:
                 worker.part.run = missed(engine, worker.part.name, worker.part.run)
@@ -216,18 +188,7 @@ class Service:
 
         alerts = Alerts(changed, self.clean)
         await self._recover(journal, alerts, self.started if playback is None else engine.now())
-        trader, kill = None, None
-        if trading is not None:
-            trader = trading.join(engine, alerts)
-            try:
-                await trading.recover(engine)
-            except StorageFailed as error:
-                trading.unreadable(engine, str(error))
-            except Exception as error:
-                log.exception("what was traded before cannot be understood")
-                trading.unreadable(engine, f"a fault of ours: {type(error).__name__}")
-        elif playback is not None and playback.trades:
-            trader = engine.trader = replayed(playback, engine, alerts)
+        trader = await self._join_trading(engine, alerts)
         engine.take_up()
         monitor = self._monitor(engine, alerts, journal)
         topics = Topics(
@@ -239,29 +200,21 @@ class Service:
             asking.queries(engine, stored, self.places, self.settings.data_provider),
             trading.records if trading is not None else None,
         )
-        known: dict[str, Action | Attributed] = dict(commands(alerts, self.log, self.stop, playback))
-        audit = None
-        if playback is None:
-            known |= data_commands(stored, self.places)
-            audit = Audit(stored.writer.record, self.places.mode, self.clean, engine.now)
-            known = audit.over(known, {"log_level": lambda: self.log.level})
-        if playback is not None and trader is not None:
-            known |= replay_commands(playback, trader, self.places, self.redact)
-        if self.webhook is not None:
-            engine.companions.append(Part(name="webhook", run=self.webhook.run))
-            if trader is not None:
-                trader.notice = self.webhook.beside(trader.notice, engine.now, self.clean)
-        if trading is not None and trader is not None:
-            made = trading.commands(engine, trader)
-            known |= audit.refusals(made, partial(standing, trading.account)) if audit is not None else made
-            engine.companions += trading.parts(engine, trader)
-            kill = trading.signal(trader)
-            kill.install(asyncio.get_running_loop())
-        server = Server(topics, monitor, self.places.socket, commands=known)
+        audit = Audit(stored.writer.record, self.places.mode, self.clean, engine.now) if playback is None else None
+        server = Server(topics, monitor, self.places.socket, commands=self._commands(engine, alerts, trader, audit))
         monitor.last_error = lambda: self._last_error.text
         monitor.consoles = server.consoles
         monitor.workers = lambda: tuple(worker.view() for worker in self.workers)
         monitor.refused_consoles = lambda: server.refused
+        if self.webhook is not None:
+            engine.companions.append(Part(name="webhook", run=self.webhook.run))
+            if trader is not None:
+                trader.notice = self.webhook.beside(trader.notice, engine.now, self.clean)
+        kill = None
+        if trading is not None and trader is not None:
+            engine.companions += trading.parts(engine, trader)
+            kill = trading.signal(trader)
+            kill.install(loop)
         engine.companions += [
             *stored.parts(),
             Part(name="monitor", run=monitor.run),
@@ -272,7 +225,7 @@ class Service:
         ]
         if playback is not None:
             monitor.jumps = lambda: playback.player.jumps
-            engine.companions.append(Part(name="audience", run=partial(self._audience, server)))
+            engine.companions.append(Part(name="audience", run=partial(replays.audience, server.consoles, self.stop)))
             does = f"replays {', '.join(path.name for path in playback.recording.paths)}"
         else:
             does = f"follows {', '.join(self.settings.data_provider.symbols)}"
@@ -295,6 +248,57 @@ class Service:
             await stored.close()
             log.info("engine stopped at record %d", engine.state.seq)
         return engine
+
+    def _make_engine(self, observer: Observer | None) -> Engine:
+        """Return the engine: that of the replay, or one that follows what is set."""
+        stored = self.stored
+        if self.playback is not None:
+            engine = self.playback.engine
+            engine.store = stored.writer
+            return engine
+        clock, kept = Clock(), self.settings.data_provider.cache.candles_per_timeframe
+        return bootstrap.build_engine(
+            self.settings,
+            [],
+            observer=observer,
+            clock=clock,
+            store=stored.writer,
+            archive=stored.archive,
+            structures=Structures(stored.archive, kept, clock.now, stored.writer.save_structure),
+            account=self.trading.account if self.trading is not None else None,
+        )
+
+    async def _join_trading(self, engine: Engine, alerts: Alerts) -> Trader | None:
+        """Put trading between the engine's core and the outside, with what was traded before; None where it is off."""
+        trading, playback = self.trading, self.playback
+        if trading is None:
+            if playback is not None and playback.trades:
+                engine.trader = replayed(playback, engine, alerts)
+                return engine.trader
+            return None
+        trader = trading.join(engine, alerts)
+        try:
+            await trading.recover(engine)
+        except StorageFailed as error:
+            trading.unreadable(engine, str(error))
+        except Exception as error:
+            log.exception("what was traded before cannot be understood")
+            trading.unreadable(engine, f"a fault of ours: {type(error).__name__}")
+        return trader
+
+    def _commands(
+        self, engine: Engine, alerts: Alerts, trader: Trader | None, audit: Audit | None
+    ) -> dict[str, Action | Attributed]:
+        """Return what clients may have done; a live engine audits it, a replay has no audit."""
+        known: dict[str, Action | Attributed] = dict(commands(alerts, self.log, self.stop, self.playback))
+        if audit is not None:
+            known = audit.over(known | data_commands(self.stored, self.places), {"log_level": lambda: self.log.level})
+            if self.trading is not None and trader is not None:
+                made = self.trading.commands(engine, trader)
+                known |= audit.refusals(made, partial(standing, self.trading.account))
+        elif self.playback is not None and trader is not None:
+            known |= replay_commands(self.playback, trader, self.places, self.redact)
+        return known
 
     # Signals: SIGINT, SIGTERM, and SIGHUP when the terminal is gone, unless somebody (nohup) has said otherwise.
 
@@ -393,16 +397,6 @@ class Service:
         await server.ready.wait()
         log.info("ready: %s", self.places.socket)
         notify("READY=1")
-
-    async def _audience(self, server: Server) -> None:
-        """Stop when all who had come have gone, or nobody comes: a replay is of no use to nobody."""
-        came, since = False, time.monotonic()
-        while True:
-            await asyncio.sleep(LOOK_S)
-            if server.consoles():
-                came, since = True, time.monotonic()
-            elif time.monotonic() - since > (GONE_S if came else NOBODY_S):
-                self.stop("nobody looks on")
 
 
 class _LastError(logging.Handler):

@@ -31,11 +31,12 @@ from tradetui.bootstrap import account_of
 from tradetui.config.sections import Settings
 from tradetui.credentials import Credentials, keys_for
 from tradetui.kill.card import KillCard, make_card, write_card
+from tradetui.kill.inside import KillSignal
 from tradetui.latch import Latch
 from tradetui.places import Places
 from tradetui.redaction import redactor
 from tradetui.stored import Stored
-from tradetui.trading_commands import KillSignal, trading_commands
+from tradetui.trading_commands import trading_commands
 
 if TYPE_CHECKING:
     from engine.execution.keeper import Keeper

@@ -45,9 +45,7 @@ from engine.orders import (
     Side,
     decimal,
 )
-from engine.types import MS
-
-DAY_MS = 86_400_000
+from engine.types import DAY_MS, MS
 
 PAGE = 1000
 

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import structs
 
 from engine.errors import ProtocolError, SettingsInvalid
-from engine.execution.ccxt_binance import DAY_MS, PAGE, BinanceSpot
+from engine.execution.ccxt_binance import PAGE, BinanceSpot
 from engine.execution.ccxt_binance_rows import read_rules
 from engine.execution.ccxt_words import (
     Ask,
@@ -42,7 +42,7 @@ from engine.orders import (
     Rules,
     decimal,
 )
-from engine.types import MS
+from engine.types import DAY_MS, MS
 
 ALGO = "algo:"
 """Marks the venue id of an algo order; it counts from a sequence of its own."""

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import structs
 
 from engine.errors import ProtocolError
-from engine.execution.ccxt_binance import DAY_MS, BinanceSpot
+from engine.execution.ccxt_binance import BinanceSpot
 from engine.execution.ccxt_binance_rows import STATES, which
 from engine.execution.ccxt_words import (
     Ask,
@@ -30,6 +30,7 @@ from engine.execution.ccxt_words import (
 )
 from engine.execution.venue import Permissions, VenueOrder
 from engine.orders import UNIT, OrderSpec, OrderType, Rules, TimeInForce, decimal
+from engine.types import DAY_MS
 
 PAGE = 100
 

@@ -43,8 +43,10 @@ STEADY_S = 30.0
 """A connection that held so long was a good one: the next pause is a short one again."""
 
 LONGEST_S = 60.0
+"""Longest pause before a lost stream is opened again."""
 
 CLOSE_S = 2.0
+"""Time for a stream to be closed in order."""
 
 
 class Follower:

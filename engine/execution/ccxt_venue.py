@@ -22,7 +22,7 @@ from engine.execution.ccxt_bybit import Bybit
 from engine.execution.ccxt_held import Standing
 from engine.execution.ccxt_mexc import Mexc
 from engine.execution.ccxt_stream import Follower
-from engine.execution.ccxt_wire import NotSent, Wire
+from engine.execution.ccxt_wire import TIMEOUT_S, NotSent, Wire
 from engine.execution.ccxt_words import Listed, Meaning, Said, Words
 from engine.execution.venue import Sink, VenueOrder
 from engine.ingestion.budget import Budget
@@ -69,7 +69,7 @@ class CcxtVenue(Asked):
         budget: Budget | None = None,
         rest: str = "",
         ws: str = "",
-        timeout_s: float = 10.0,
+        timeout_s: float = TIMEOUT_S,
         retry_s: float = 1.0,
         now: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,

@@ -23,6 +23,7 @@ import yarl
 from engine.errors import FeedUnavailable, SettingsInvalid, VenueThrottled
 from engine.execution.ccxt_words import Call, Meaning, Said, Words
 from engine.ingestion.budget import Budget
+from engine.ingestion.rest import STOP, STOP_MOST
 from engine.orders import Mode
 from engine.text import inert
 from engine.types import MS
@@ -30,16 +31,22 @@ from engine.types import MS
 log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
+"""Time for the answer to a request; what became of an order without one is asked for."""
 
 CONNECT_S = 4.0
+"""Time for a connection."""
+
+ORDER_SHARE = 0.8
+"""Part of a venue's request budget up to which orders are sent; the rest is for cancels."""
+
+ASK_SHARE = 0.7
+"""The same for questions that somebody waits for."""
+
+LOOK_SHARE = 0.5
+"""The same for looking round."""
 
 LONGEST = 200
 """Characters kept of what a venue says."""
-
-STOP_S = 5.0
-"""Pause after a refusal for too many requests that does not say how long."""
-
-STOP_MOST_S = 3 * 86_400.0
 
 WAIT_S = 0.5
 """Longest that an order waits for room in the budget; it is denied then, as prices move on."""
@@ -154,12 +161,12 @@ class Wire:
         Raises:
             FeedError: No answer, or a refusal.
         """
-        await self._room(call.weight, 0.7)
+        await self._room(call.weight, ASK_SHARE)
         return await self._send(call)
 
     async def look(self, call: Call) -> Any:
         """Ask for something that can wait, as `ask`."""
-        await self._room(call.weight, 0.5)
+        await self._room(call.weight, LOOK_SHARE)
         return await self._send(call)
 
     async def order(self, call: Call, held: Callable[[], str] = str) -> Any:
@@ -173,7 +180,7 @@ class Wire:
             Said: The venue does not do it, or does not say whether it did (`meaning`).
             NotAnswered: It may have arrived.
         """
-        wait = self.budget.wait(call.weight, self._monotonic(), 0.8)
+        wait = self.budget.wait(call.weight, self._monotonic(), ORDER_SHARE)
         if wait > WAIT_S:
             raise NotSent(f"the requests that {self.words.venue} allows are used up for {wait:.1f} s")
         await asyncio.sleep(wait)
@@ -253,11 +260,11 @@ class Wire:
     def _pause(self, told: Any) -> float:
         after = told.get("retry-after", "")
         if after.replace(".", "", 1).isdecimal():
-            return min(float(after), STOP_MOST_S)
+            return min(float(after), STOP_MOST)
         reset = told.get("x-bapi-limit-reset-timestamp", "")
         if reset.isdecimal():
             return min(max((int(reset) - self._milliseconds()) / 1000, 0.1), 60.0)
-        return STOP_S
+        return STOP
 
     def shown(self, text: str) -> str:
         """Return what a venue said, fit to be shown: short, inert, without our keys."""

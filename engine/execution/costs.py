@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import msgspec
 
-from engine.execution.money import fee, value
+from engine.execution.money import BPS, FINE, fee, value
 from engine.execution.settings import FeeTable, TradingSettings
 from engine.orders import Liquidity, Side
 from engine.risk.rules import is_derivative
 from engine.types import Instrument
-
-BPS = 10_000
-"""Basis points in one."""
-
-_FINE = 1_000_000
-"""Of a basis point: rates are read to so small a part of one."""
 
 
 class CostModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +46,8 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
 
         It is `price` and half the spread and slippage, to the next step that is no better. At least one step is left.
         """
-        share = round((self.half_spread_bps + self.slippage_bps) * _FINE)
-        whole = BPS * _FINE
+        share = round((self.half_spread_bps + self.slippage_bps) * FINE)
+        whole = BPS * FINE
         exact, per_step = price * (whole + side.sign * share), whole * tick
         steps = -(-exact // per_step) if side is Side.BUY else exact // per_step
         return max(steps, 1) * tick
@@ -70,7 +64,7 @@ class CostModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def costs_of(settings: TradingSettings, venue: str) -> CostModel | None:
-    """Return the costs at a venue as they are set; None where its fees are not known."""
+    """Return the costs at a venue as they are set, for fills on candles alone; None where its fees are not known."""
     known = fees_of(settings.fees, venue)
     if known is None:
         return None

@@ -7,8 +7,10 @@ from engine.orders import UNIT
 PLACES = 8
 """Decimals that 1e-8 has."""
 
-_BPS = 10_000
-_FINE = 1_000_000
+BPS = 10_000
+"""Basis points in one."""
+
+FINE = 1_000_000
 """Of a basis point: fees are read to so small a part of one."""
 
 
@@ -35,7 +37,7 @@ def fee(value: int, bps: float) -> int:
 
     A rate counts to a millionth of a basis point.
     """
-    return -(-value * round(bps * _FINE) // (_BPS * _FINE))
+    return -(-value * round(bps * FINE) // (BPS * FINE))
 
 
 def half_even(numerator: int, denominator: int) -> int:

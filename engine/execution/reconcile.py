@@ -31,8 +31,9 @@ from engine.orders import (
     Side,
     decimal,
 )
+from engine.types import SECOND
 
-YOUNG = 5_000_000_000
+YOUNG = 5 * SECOND
 """Age, ns, below which an order may be on its way, and is not missed."""
 
 ASKED = (OrderState.NEW, OrderState.SUBMITTED, OrderState.UNRESOLVED)

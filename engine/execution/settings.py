@@ -41,10 +41,16 @@ class PaperSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         float, Meta(ge=0, le=60_000, description="Time from an order to the venue's book, ms; the same every time.")
     ] = 50.0
     slippage_bps: Annotated[
-        float, Meta(ge=0, le=1000, description="Slippage, bps, where fills are modelled without a book.")
+        float,
+        Meta(ge=0, le=1000, description="Slippage, bps, of fills on candles alone; nothing is traded on those yet."),
     ] = 1.0
     half_spread_bps: Annotated[
-        float, Meta(ge=0, le=1000, description="Half the spread, bps, where fills are modelled without a book.")
+        float,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Half the spread, bps, of fills on candles alone; nothing is traded on those yet.",
+        ),
     ] = 0.5
 
 

@@ -38,9 +38,9 @@ REST_SUFFIX = ":rest"
 class Note(msgspec.Struct, omit_defaults=True):
     """What one such line says.
 
-    `e` is one of feedUp, feedLost, feedAlive, exchangeInfo, candles, pivots, klines, price, account, trading, garbage,
-    end; `klines` (the venue's own answer) is what older versions wrote for candles. Account and trading are read by
-    `engine.trading.taped`.
+    `e` is one of feedUp, feedLost, feedAlive, exchangeInfo, candles, pivots, klines, price, account, trading, timers,
+    garbage, end; `klines` (the venue's own answer) is what older versions wrote for candles. Account, trading and
+    timers are read by `engine.trading.taped`.
     """
 
     e: str

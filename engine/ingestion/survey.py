@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Survey:
         self.start = 0
         self.note = ""
         self.traded = False
-        """It tells what was traded, and nothing of the market."""
+        """It tells what was traded, beside the market or alone."""
         self._samples: dict[tuple[str, str], int] = {}
         self._futures = self._inverse = 0
         self._snapshots: list[dict[str, Any]] = []
@@ -57,6 +58,10 @@ class Survey:
     def symbol(self) -> str:
         """The one symbol of the file, or ""."""
         return next(iter(self.symbols)) if len(self.symbols) == 1 else ""
+
+    def end(self) -> int:
+        """Read the file through, and return its last stamp (UTC ns)."""
+        return max((lines[-1][0] for lines in TapeFile(self.path, self.index).lines() if lines), default=0)
 
     def look(self, market: Market | None) -> None:
         """Read the beginning of the file."""
@@ -149,6 +154,10 @@ class Survey:
         self.decimals[symbol] = price_decimals, size_decimals
 
 
+class OnlyTraded(RecordingUnusable):
+    """Files of a recording that hold nothing of the market."""
+
+
 class Contents:
     """What a set of files holds together: instruments by market and symbol, and which trades feed their bars."""
 
@@ -159,9 +168,12 @@ class Contents:
         self.skipped = [survey.path for survey in self.files if not (survey.symbols or survey.traded)]
         # What was traded stands behind what was received at the same time.
         known = [survey for survey in self.files if survey.symbols or survey.traded]
-        self.files = sorted(known, key=lambda survey: survey.traded)
-        self.traded = any(survey.traded for survey in self.files)
-        if not any(survey.symbols for survey in self.files):
+        self.files = sorted(known, key=lambda survey: not survey.symbols)
+        self.traded = not self._together([survey for survey in self.files if survey.traded])
+        if self.files and not any(survey.symbols for survey in self.files):
+            names = ", ".join(survey.path.name for survey in self.files[:3])
+            raise OnlyTraded(f"{names}: what was traded, and nothing of the market; it is replayed beside its market")
+        if not self.files:
             names = ", ".join(str(path) for path in paths[:3])
             raise RecordingUnusable(f"no message of a known stream in {names}; expected `<ns> <message>` lines")
         start = min(survey.start for survey in self.files)
@@ -179,6 +191,14 @@ class Contents:
         if not self.instruments:
             seen = ", ".join(sorted(symbol for survey in self.files for symbol in survey.symbols))
             raise RecordingUnusable(f"cannot tell base and quote of {seen}, and no exchangeInfo is recorded")
+
+    def _together(self, traded: list[Survey]) -> bool:
+        """Tell, and note, whether several engines traded at the same time; or whether none did."""
+        for before, survey in pairwise(sorted(traded, key=lambda survey: survey.start)):
+            if before.end() > survey.start:
+                survey.note = f"was traded at the same time as {before.path.name}: only the market is replayed"
+                return True
+        return not traded
 
     def _add(self, market: Market, symbol: str) -> None:
         here = [survey for survey in self.files if survey.market is market and symbol in survey.symbols]

@@ -7,8 +7,7 @@ from typing import Self
 
 import msgspec
 
-DAY_MS = 86_400_000
-"""Milliseconds in a UTC day."""
+from engine.types import DAY_MS
 
 
 class DayAnchor(msgspec.Struct, frozen=True, kw_only=True):

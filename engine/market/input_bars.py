@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from engine.market.anchored import DAY_MS
 from engine.market.indicators import NAMES
 from engine.market.inputs import BARS, FRAMES, TIMEFRAMES, Frame, IndicatorInput, SoFar
 from engine.ohlcv import OHLCV, Floats, Ints
-from engine.types import Timeframe
+from engine.types import DAY_MS, Timeframe
 
 SHORT = FRAMES + 60
 """Seconds from which VWAP and OBV of the 1s stream are made: the grid, and the minute that it begins in."""

@@ -7,9 +7,8 @@ from typing import Self
 
 import msgspec
 
-from engine.market.anchored import DAY_MS
 from engine.ohlcv import OHLCV, Floats
-from engine.types import MS, Instrument, Trade
+from engine.types import DAY_MS, MS, Instrument, Trade
 
 VALUE_AREA = 70
 """Per cent of a day's volume that its value area holds."""

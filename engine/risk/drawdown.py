@@ -8,9 +8,7 @@ import msgspec
 
 from engine.risk.limits import Limits
 from engine.risk.wording import money, percent, time_of_day
-from engine.types import SECOND
-
-DAY = 86_400 * SECOND
+from engine.types import DAY
 
 
 class Breach(msgspec.Struct, frozen=True, kw_only=True):

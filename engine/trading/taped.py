@@ -6,6 +6,8 @@ answers are among these records.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from engine.errors import ProtocolError
@@ -13,19 +15,25 @@ from engine.execution.account import Account
 from engine.execution.settings import TradingAddresses, TradingSettings
 from engine.ingestion.envelope import Note
 from engine.ingestion.shapes import DAMAGE
+from engine.ingestion.streams import LATEST_MS
 from engine.operator import TradingEvent
 from engine.risk.limits import RiskSettings
 from engine.state import EngineState
 from engine.trading.recall import Image, image, recall
+from engine.types import MS
 
 ACCOUNT = "account"
 TRADING = "trading"
+TIMERS = "timers"
+KINDS = (ACCOUNT, TRADING, TIMERS)
+
+Stamp = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS * MS)]
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """An account as it stood when an engine had recalled it, at `ts` (UTC ns)."""
 
-    ts: int
+    ts: Stamp
     prefix: str
     venues: tuple[str, ...]
     trading: TradingSettings
@@ -39,13 +47,14 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     `timers` is the boundary (UTC ns) of the first timer that stood behind it, 0 before the first of all.
     """
 
-    ts: int
-    timers: int
+    ts: Stamp
+    timers: Stamp
     event: TradingEvent
 
 
 _opening = msgspec.json.Decoder(Opening).decode
 _placed = msgspec.json.Decoder(Placed).decode
+_timers = msgspec.json.Decoder(Stamp).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,6 +76,11 @@ def of_event(event: TradingEvent, ts: int, timers: int) -> Note:
     return Note(e=TRADING, body=msgspec.Raw(_encode(Placed(ts=ts, timers=timers, event=event))))
 
 
+def of_timers(timers: int) -> Note:
+    """Return the note that tells up to which boundary (UTC ns) timers have passed."""
+    return Note(e=TIMERS, body=msgspec.Raw(b"%d" % timers))
+
+
 def opened(note: Note, state: EngineState) -> Account:
     """Return the account that a note keeps, as it stood.
 
@@ -80,6 +94,18 @@ def opened(note: Note, state: EngineState) -> Account:
     except DAMAGE as error:
         raise ProtocolError(f"account in the recording: {error}") from error
     return account
+
+
+def passed(note: Note) -> int:
+    """Return the boundary that a note tells, UTC ns.
+
+    Raises:
+        ProtocolError: Damaged.
+    """
+    try:
+        return _timers(bytes(note.body))
+    except DAMAGE as error:
+        raise ProtocolError(f"timers in the recording: {error}") from error
 
 
 def placed(note: Note) -> Placed:

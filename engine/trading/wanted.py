@@ -15,9 +15,9 @@ from engine.trading.marks import mark_of, rules_of, tradable
 from engine.trading.turn import Turn
 
 
-def refusal(reason: str, text: str, limit: str = "", observed: str = "") -> Refused:
+def refusal(reason: str, text: str) -> Refused:
     """Return a refusal that no limit of the gate has spoken."""
-    return Refused(reason=reason, limit=limit, observed=observed, text=text)
+    return Refused(reason=reason, limit="", observed="", text=text)
 
 
 def order_of(turn: Turn, asked: PlaceOrder, *, number: str = "") -> OrderSpec | Refused:

@@ -8,8 +8,14 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import ImportRefused
 from engine.ohlcv import OHLCV, Flags, Floats, Ints
 from engine.types import Instrument, Timeframe
+
+
+class LeftOut(ImportRefused):
+    """There is nothing in it that could be imported, and nothing is wrong with it."""
+
 
 KEPT_PER_FILE = 1000
 """Refused rows of one file that are kept aside word for word; all are counted."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.errors import ImportRefused, StorageFailed
 from engine.ohlcv import OHLCV
-from engine.types import Timeframe
+from engine.types import DAY_MS, Timeframe
 from storage.archive import StoredArchive
 from storage.cold import KINDS, Cold
 
@@ -31,8 +31,6 @@ PRICED = ("open", "high", "low", "close", "volume")
 
 PIECE = 100_000
 """Candles read at once."""
-
-DAY_MS = 86_400_000
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):

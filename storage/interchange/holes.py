@@ -10,11 +10,9 @@ import numpy as np
 
 from engine.ohlcv import Ints
 from engine.types import Timeframe
-from storage.candles import Series, opens
+from storage.candles import NEVER, Series, opens
 from storage.cold import Cold
 from storage.interchange.report import FileReport
-
-NEVER = 1 << 62
 
 INSIDE = "inside one file"
 BETWEEN = "between files"

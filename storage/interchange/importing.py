@@ -19,7 +19,7 @@ import msgspec
 
 from engine.errors import EngineUnreachable, ImportRefused, StorageFailed
 from storage.interchange import recognise
-from storage.interchange.batch import Hints, Parsed
+from storage.interchange.batch import Hints, LeftOut, Parsed
 from storage.interchange.identity import told
 from storage.interchange.manifest import Manifest
 from storage.interchange.report import FileReport, Report, of_parsed, total
@@ -161,7 +161,8 @@ class Importer:
             try:
                 report = self._import(unit)
             except ImportRefused as error:
-                report = FileReport(path=unit.name, outcome="refused", reason=str(error), format=unit.format)
+                outcome = "skipped" if isinstance(error, LeftOut) else "refused"
+                report = FileReport(path=unit.name, outcome=outcome, reason=str(error), format=unit.format)
         report.seconds = round(time.monotonic() - begun, 3)
         return report
 

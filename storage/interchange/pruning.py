@@ -8,15 +8,13 @@ from collections.abc import Iterator
 import msgspec
 
 from engine.errors import ImportRefused
-from engine.types import SECOND
+from engine.types import DAY
 from storage.atomic import transaction
 from storage.catalogue import IMPORT_RANKS
 from storage.cold import KINDS
 from storage.interchange import swings
 from storage.interchange.report import FileReport
 from storage.retention import Policy
-
-DAY = 86_400 * SECOND
 
 PIECE = 20_000
 """Rows deleted in one transaction."""

@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from engine.ohlcv import OHLCV
 from engine.types import Timeframe
-from storage.candles import stretch
+from storage.candles import NEVER, stretch
 from storage.cold import Cold
-from storage.interchange.holes import NEVER, Listed
+from storage.interchange.holes import Listed
 from storage.rollup import rolled_up
 
 FIELDS = ("open", "high", "low", "close", "volume")

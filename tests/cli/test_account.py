@@ -22,6 +22,7 @@ from storage.writer import Writer
 from tests.engine.trading.books import KEY, Books
 from tradetui import client
 from tradetui.cli import account, reading
+from tradetui.cli.account import SHORT, _short
 from tradetui.cli.app import app
 from tradetui.places import places
 
@@ -176,6 +177,10 @@ def test_who_changed_what(engine: Answering, run: Run) -> None:
     assert "refused" in said
     assert "is more than" in said
     assert len(json.loads(run("audit", "--limit", "1", "--json"))) == 1
+
+
+def test_long_states_do_not_push_what_came_of_it_out_of_sight() -> None:
+    assert (len(_short("reduce: " + "x" * 200)), _short("active")) == (SHORT, "active")
 
 
 def test_an_engine_that_does_not_trade_is_not_an_error_where_the_past_is_meant(engine: Answering, run: Run) -> None:

@@ -133,6 +133,7 @@ WRONG = [
     (["order", "BTC/USDT", "buy", "0.01"], "add --yes"),
     (["order", "BTC/USDT", "buy", "0.01", "--json"], "add --yes"),
     (["order", "BTCUSDT", "buy", "-y"], "expected an instrument"),
+    (["protect", "BTC/USDT"], "one of --stop, --take-profit, --trailing-bps and --time-stop"),
     (["switch", "entries", "maybe"], "expected on or off"),
     (["limits", "daily_loss"], "in pairs"),
     (["limits", "daily_loss", "much"], "expected a number"),
@@ -198,8 +199,7 @@ def test_limits_are_shown_with_what_is_used_of_them(engine: Engine) -> None:
 
 
 def test_kill_says_the_worst_last_and_exits_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tradetui import killing
-    from tradetui.kill import command
+    from tradetui.kill import command, killing
     from tradetui.kill.venues import VenueReport
 
     clean = VenueReport(venue="binance", url="u", canceled=["BTCUSDT buy limit 0.01"], positions=["BTCUSDT 0.01"])

@@ -92,7 +92,7 @@ def test_it_starts_an_engine_that_stays(world: World) -> None:
     assert alive(pid)
     again = world.open("--symbol", "BTC/USDT")
     assert again.sees("healthy") < 5
-    again.sees("no effect on a running engine: --config")
+    again.showed("no effect on a running engine: --config")
     again.press("E")
     again.sees("Stop the engine")
     again.press("\r")
@@ -124,8 +124,8 @@ def test_the_engine_dies_and_a_person_starts_another(world: World) -> None:
     desk.sees("Start an engine")
     desk.read(0.4)  # a dialog takes no yes before anybody can have read it
     desk.press("y")
-    desk.sees("new engine (pid")
-    desk.sees("before it pid")
+    desk.showed("new engine (pid")
+    desk.showed("before it pid")
     other = world.pid()
     assert other not in (0, pid)
     assert desk.leave() == 0
@@ -139,7 +139,7 @@ def test_an_engine_started_by_others_is_found(world: World) -> None:
     desk.sees("engine gone since")
     other = world.open()
     other.sees("1/1 up")
-    desk.sees("new engine (pid")
+    desk.showed("new engine (pid")
     assert world.pid()
 
 

@@ -24,7 +24,7 @@ from tradetui.lock import is_held
 from tradetui.places import Places, places
 
 QUICK = (
-    "import sys, tradetui.service as s; s.GONE_S = float(sys.argv.pop(1)); s.NOBODY_S = float(sys.argv.pop(1)); "
+    "import sys, tradetui.replays as s; s.GONE_S = float(sys.argv.pop(1)); s.NOBODY_S = float(sys.argv.pop(1)); "
     "from tradetui.__main__ import main; main()"
 )
 """The command with other times until a replay ends by itself."""

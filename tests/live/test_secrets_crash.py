@@ -248,7 +248,7 @@ def test_what_trades_fails_without_telling_the_key(
     )
     script = TRADING.format(module=module, name=name, how=how)
     done = subprocess.run(
-        [sys.executable, "-c", script, "--headless", "--config", str(config), "--duration", "3"],
+        [sys.executable, "-c", script, "--headless", "--config", str(config), "--duration", "6"],
         capture_output=True, text=True, check=False, timeout=100, env=home_of(tmp_path),
     )  # fmt: skip
     assert done.returncode == ends, done.stderr[-2000:]

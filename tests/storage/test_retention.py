@@ -15,13 +15,13 @@ import pytest
 from engine.errors import StorageFailed
 from engine.keep import Keep
 from engine.ohlcv import COLUMNS
-from engine.types import SECOND, Timeframe
+from engine.types import DAY, SECOND, Timeframe
 from storage import retention as module
 from storage.archive import StoredArchive
 from storage.bulk import Pace
 from storage.cold import KINDS
 from storage.connection import open_for_reading, open_for_writing
-from storage.retention import DAY, Days, Policy, Retention
+from storage.retention import Days, Policy, Retention
 from storage.writer import Writer
 from tests.storage.rows import ETH, T0, bar, keep, trade
 

@@ -19,6 +19,9 @@ import pyte
 SEQUENCE = re.compile(rb"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|[=>NOPc]|P[^\x1b]*\x1b\\)")
 LEFT = b"\x1b[?1049l"
 
+PIECE = 256
+"""Bytes after which it is noted what the screen shows: less than is written from one frame to the next."""
+
 
 class Desk:
     """A terminal with a console in it."""
@@ -34,6 +37,7 @@ class Desk:
         self.master, slave = pty.openpty()
         self.before = termios.tcgetattr(slave)
         self.raw = b""
+        self.shown: set[str] = set()
         self.marked = 0
         self.size = size
         self.resize(*size)
@@ -76,6 +80,17 @@ class Desk:
             assert self.process.poll() is None, f"it ended: {self.text[-2000:]}"
             self.read(0.05)
         raise AssertionError(f"{text!r} is not on the screen:\n" + "\n".join(self.screen()))
+
+    def showed(self, text: str, within_s: float = 30.0) -> None:
+        """Wait until this text is on the screen, or has been: the newest event takes the place of the one before it."""
+        until = time.monotonic() + within_s
+        while time.monotonic() < until:
+            screen = self.screen()
+            if any(text in line for line in self.shown):
+                return
+            assert self.process.poll() is None, f"it ended: {self.text[-2000:]}"
+            self.read(0.05)
+        raise AssertionError(f"{text!r} was never on the screen:\n" + "\n".join(screen))
 
     def misses(self, text: str, within_s: float = 30.0) -> None:
         """Wait until this text is on the screen no more."""
@@ -125,8 +140,13 @@ class Desk:
     def screen(self) -> list[str]:
         """Return what the terminal shows now, line by line."""
         fresh, self._fed = self.raw[self._fed :], len(self.raw)
-        self._stream.feed(fresh)
-        return self._screen.display
+        screen = self._screen
+        for at in range(0, len(fresh), PIECE):
+            self._stream.feed(fresh[at : at + PIECE])
+            for row in screen.dirty:
+                self.shown.add("".join(screen.buffer[row][column].data for column in range(screen.columns)))
+            screen.dirty.clear()
+        return screen.display
 
     def leave(self, answer: str = "d") -> int:
         """Leave by `q`: detach, or stop the engine (`s`); return the exit code."""

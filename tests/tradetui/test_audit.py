@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.actions import Attributed
+from engine.actions import BEGUN, Attributed
 from engine.errors import RequestDenied, StorageFailed
 from engine.operator import Who
 from storage.interchange import staging
@@ -120,7 +120,7 @@ async def test_looking_leaves_no_record(audit: Audit) -> None:
 
 
 async def test_work_that_goes_on_is_kept_at_its_begin_and_its_end(audit: Audit, kept: Kept) -> None:
-    answers = [module.BEGUN] * 5 + ['{"state":"done","result":3}'] + [module.BEGUN] * 2
+    answers = [BEGUN] * 5 + ['{"state":"done","result":3}'] + [BEGUN] * 2
 
     async def data_prune(_arguments: Mapping[str, Any]) -> str:
         return answers.pop(0)
@@ -128,7 +128,7 @@ async def test_work_that_goes_on_is_kept_at_its_begin_and_its_end(audit: Audit, 
     commands = audit.over({"data_prune": data_prune})
     for _ in range(8):
         await ask(commands, "data_prune", source="a")
-    assert [row["result"] for row in kept.rows] == [module.BEGUN, '{"state":"done","result":3}', module.BEGUN]
+    assert [row["result"] for row in kept.rows] == [BEGUN, '{"state":"done","result":3}', BEGUN]
 
 
 async def test_hostile_text_is_inert_and_secrets_are_not_there(

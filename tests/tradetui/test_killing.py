@@ -28,13 +28,12 @@ from engine.orders import UNIT, Fill, Liquidity, OrderFilled, Side
 from tests.support.venue import KEY, SECRET, Venue, serve
 from tests.support.venue.instruments import KINDS
 from tests.support.venue.orders import Order, Wanted
-from tradetui import killing
 from tradetui.config import load
-from tradetui.kill import bybit, line
+from tradetui.kill import bybit, killing, line
 from tradetui.kill import card as card_module
 from tradetui.kill.card import KillCard, VenueCard, make_card, read_card, write_card
+from tradetui.kill.killing import KillReport, kill
 from tradetui.kill.settings import card_of
-from tradetui.killing import KillReport, kill
 from tradetui.latch import Latch
 from tradetui.lock import Holder
 from tradetui.places import Places, places

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from engine.types import SECOND
 from tradetui import latch as module
 from tradetui.latch import ClosedAgain, Latch
 
@@ -267,3 +269,31 @@ def test_who_closed_it_beside_the_halt_of_an_engine_is_told(tmp_path: Path) -> N
     said, unsigned = mine.closed_beside("K K")
     assert "not known" in said
     assert unsigned > at
+
+
+def test_who_closed_it_since_is_told_from_the_engine_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "killed"
+    mine, other = Latch(path, engine=True), Latch(path)
+    mine.close("K K", "anna")
+    assert not mine.closed_since(0), "it was this engine"
+    other.close("K K", "bert")  # the same pid, as in a container of its own
+    note = mine.note()
+    assert note is not None
+    assert mine.closed_since(note.at - 1)
+    assert not mine.closed_since(note.at)
+    mine.open()
+    assert not mine.closed_since(0)
+
+    # Where there is no room for a note.
+    def full(_path: Path, _text: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "_write", full)
+    for each in (mine, other):
+        each.prepare()
+        before = time.time_ns() - SECOND
+        each.close("K K")
+        assert mine.note() is None
+        assert mine.closed_since(before) == (each is other)
+        assert not mine.closed_since(time.time_ns() + SECOND)
+        each.open()

@@ -36,12 +36,13 @@ from engine.operator import (
 from engine.orders import Answered, OrderType, Side
 from engine.text import inert
 from engine.tradingviews import PreviewView
-from tradetui import trading_commands as module
 from tradetui.audit import Audit
 from tradetui.credentials import Credentials, Secret
+from tradetui.kill.inside import KillSignal
 from tradetui.latch import Latch
 from tradetui.redaction import redactor
-from tradetui.trading_commands import KillSignal, trading_commands
+from tradetui.trading_arguments import WORDS
+from tradetui.trading_commands import trading_commands
 
 KEYS = Credentials(api_key=Secret("marked-key-9"), api_secret=Secret("marked-secret-9"), source="a test")
 
@@ -171,7 +172,7 @@ async def test_what_is_wrong_is_said_and_the_engine_is_not_asked(
 values = st.one_of(
     st.text(max_size=20), st.integers(), st.floats(), st.booleans(), st.sampled_from(["buy", "0.01", BTC, "limit"])
 )
-names = st.one_of(st.sampled_from([*module._ORDER, "name", "on", "order", "all"]), st.text(max_size=10))
+names = st.one_of(st.sampled_from([*WORDS["order"], "name", "on", "order", "all"]), st.text(max_size=10))
 
 
 @settings(max_examples=200, deadline=None)
@@ -293,7 +294,7 @@ async def test_the_signal_kills_at_once_and_asks_the_engine_when_it_can(core: Co
 
 def test_every_command_takes_the_arguments_of_what_it_asks(core: Core) -> None:
     kinds = {str(kind.__struct_config__.tag): set(kind.__struct_fields__) for kind in get_args(OperatorCommand)}
-    assert {name: set(words) for name, words in module.WORDS.items() if name != "preview"} == {
+    assert {name: set(words) for name, words in WORDS.items() if name != "preview"} == {
         name: fields for name, fields in kinds.items() if name != "limits"
     }
     assert set(core.commands) == {*kinds, "preview"}

@@ -22,6 +22,9 @@ Since = Annotated[
     str, typer.Option("--since", help="From this UTC time on, as in 2024-08-05T13:00, or for so long: 2h, 7d.")
 ]
 
+SHORT = 32
+"""Characters of a state in a row of the audit."""
+
 
 def positions(symbol: Of = "", profile: Profile = None, as_json: Json = False) -> None:
     """Show open positions: quantity, mark, unrealised P&L, R, and where their stops are."""
@@ -216,10 +219,15 @@ def audit(limit: Limit = 50, since: Since = "", profile: Profile = None, as_json
         return
     rows = [
         (clock(each.ts), f"{each.user or '-'} ({each.client or '-'} {each.pid or ''})".replace(" )", ")"),
-         each.command, "done" if each.done else "refused", each.before, each.after, each.result)
+         each.command, "done" if each.done else "refused", _short(each.before), _short(each.after), each.result)
         for each in found
     ]  # fmt: skip
     table(("time", "who", "what", "", "from", "to", "result"), rows)
+
+
+def _short(text: str) -> str:
+    """Return a text as short as a column of many rows wants it; all of it is in the JSON."""
+    return text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
 
 
 # Saying. --------------------------------------------------------------------------------------------------------------

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tradetui.cli.options import Config, Json, Profile, config_of, profile_of
+from tradetui.cli.output import show_json
 
 app = typer.Typer(help="Show, check and begin the settings file.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -22,7 +23,7 @@ def show(config: Config = None, profile: Profile = None, as_json: Json = False) 
 
     resolved = resolve(config_of(config), profile=profile_of(profile))
     if as_json:
-        _print(shown_json(resolved))
+        show_json(shown_json(resolved))
     else:
         typer.echo(shown_toml(resolved), nl=False)
 
@@ -34,7 +35,7 @@ def path(config: Config = None, profile: Profile = None, as_json: Json = False) 
 
     file = config_of(config) or default_path()
     if as_json:
-        _print({"file": str(file), "exists": file.exists(), "profile": profile_of(profile)})
+        show_json({"file": str(file), "exists": file.exists(), "profile": profile_of(profile)})
         return
     typer.echo(str(file))
     if not file.exists():
@@ -55,7 +56,7 @@ def check(
     resolved, problems = examine(chosen, profile=profile_of(profile))
     name = str(chosen or default_path())
     if as_json:
-        _print({"file": name, "ok": not problems, "problems": problems})
+        show_json({"file": name, "ok": not problems, "problems": problems})
     elif resolved is None:
         typer.echo("\n".join(problems), err=True)
     else:
@@ -92,12 +93,6 @@ def init(
             fresh.unlink()
         raise SettingsInvalid(f"{file}: {error.strerror or error}") from error
     if as_json:
-        _print({"file": str(file), "written": True})
+        show_json({"file": str(file), "written": True})
     else:
         typer.echo(f"written: {file}")
-
-
-def _print(value: Any) -> None:
-    import msgspec
-
-    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tradetui.cli import data_backfill, data_export, data_import, data_upkeep
-from tradetui.cli.options import Json, Profile, key_of, places_of, timeframe_of
+from tradetui.cli.options import Json, Profile, Stored, key_of, places_of, timeframe_of
 from tradetui.cli.output import iso, show_json, table
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Symbol = Annotated[str, typer.Argument(help="Instrument, as in ETH/USDT or kraken:BTC/USDC; without one all.")]
 Timeframe = Annotated[str, typer.Option("--timeframe", "-t", help="1s, 1m, 5m, 15m, 1h, 4h or 1d. [default: all]")]
 Source = Annotated[str, typer.Option(help="Only this source, as `data ls` names it.")]
 
@@ -29,7 +28,7 @@ app.command("import")(data_import.import_files)
 
 
 @app.command("ls")
-def ls(symbol: Symbol = "", timeframe: Timeframe = "", profile: Profile = None, as_json: Json = False) -> None:
+def ls(symbol: Stored = "", timeframe: Timeframe = "", profile: Profile = None, as_json: Json = False) -> None:
     """List every stored series: venue, symbol, timeframe, source, first, last, rows, gaps, duplicates.
 
     One instrument and timeframe may have several sources, side by side; the first one listed serves where it has a
@@ -78,7 +77,7 @@ def ls(symbol: Symbol = "", timeframe: Timeframe = "", profile: Profile = None, 
 
 @app.command("gaps")
 def gaps(
-    symbol: Symbol = "",
+    symbol: Stored = "",
     timeframe: Timeframe = "",
     source: Source = "",
     least: Annotated[int, typer.Option("--least", min=1, help="Only gaps of at least so many bars.")] = 1,
@@ -145,7 +144,7 @@ def _gaps(each: SeriesGaps) -> dict[str, Any]:
 
 @app.command("verify")
 def verify(
-    symbol: Symbol = "",
+    symbol: Stored = "",
     examples: Annotated[int, typer.Option("--examples", min=0, help="Disagreements shown of each pair; 0 all.")] = 3,
     profile: Profile = None,
     as_json: Json = False,

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tradetui.cli.options import Config, Json, Profile, config_of, key_of, places_of, profile_of
+from tradetui.cli.options import Config, Json, Profile, Stored, config_of, key_of, places_of, profile_of
 from tradetui.cli.output import clock, iso, number, show_json, table
 
 if TYPE_CHECKING:
     from tradetui.places import Places
-
-Symbol = Annotated[str, typer.Argument(help="Instrument, as in ETH/USDT or kraken:BTC/USDC; without one all.")]
 
 
 def prune(
@@ -172,7 +170,7 @@ CHECKED = ("1s", "1m", "1h", "1d")
 """Timeframes that models use (ANN-27)."""
 
 
-def check(symbol: Symbol = "", profile: Profile = None, as_json: Json = False) -> None:
+def check(symbol: Stored = "", profile: Profile = None, as_json: Json = False) -> None:
     """Load the four timeframes of models, and show rows, range and last close, and whether the order is right.
 
     Exit code: 0 all four are there and in order, 1 one is not, 2 the database cannot be read.

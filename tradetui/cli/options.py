@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from tradetui.places import Places
+
+T = TypeVar("T")
 
 Profile = Annotated[
     str | None,
@@ -19,7 +21,8 @@ Profile = Annotated[
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file instead of the default one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Symbol = Annotated[str, typer.Argument(help="Instrument, as in ETH/USDT or binanceusdm:BTC/USDT:USDT.")]
-
+Stored = Annotated[str, typer.Argument(help="Instrument, as in ETH/USDT or kraken:BTC/USDC; without one all.")]
+"""One of those that are stored, of any venue."""
 
 before: dict[str, str | None] = {"profile": None, "config": None}
 """What was given before the command, as in `tradetui --profile cob status`."""
@@ -79,20 +82,27 @@ def timeframe_of(name: str) -> str:
     return name
 
 
-def time_of(option: str, text: str, usual: int) -> int:
-    """Return a UTC time as ms.
+def time_of(option: str, text: str, usual: T) -> int | T:
+    """Return a UTC time as ms, `usual` for nothing.
+
+    Raises:
+        SettingsInvalid: Not a time.
+    """
+    return int(utc_of(option, text).timestamp() * 1000) if text else usual
+
+
+def utc_of(option: str, text: str, also: str = "") -> datetime:
+    """Return a time; without a zone it is UTC. `also` is what else may stand there, for the error.
 
     Raises:
         SettingsInvalid: Not a time.
     """
     from engine.errors import SettingsInvalid
 
-    if not text:
-        return usual
     try:
-        moment = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(text)
     except ValueError as error:
         raise SettingsInvalid(
-            f"{option} {text!r}: expected a UTC time, as in 2024-08-09 or 2024-08-09T00:00"
+            f"{option} {text!r} is no time: expected a UTC time, as in 2024-08-09 or 2024-08-09T00:00{also}"
         ) from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return when if when.tzinfo is not None else when.replace(tzinfo=UTC)

@@ -9,7 +9,8 @@ import typer
 
 from engine.text import inert
 
-SECOND = 1_000_000_000
+MS, SECOND = 1_000_000, 1_000_000_000
+"""Nanoseconds, as in `engine.types`, which is not loaded for a help page."""
 
 CELL_MOST = 1000
 """Characters of one cell of a table."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from tradetui.cli.market import Timeframe
-from tradetui.cli.options import Json, Profile, Symbol, places_of
-from tradetui.cli.output import clock, decimals_of, number, show_json, table
+from tradetui.cli.options import Json, Profile, Symbol, places_of, time_of
+from tradetui.cli.output import MS, clock, decimals_of, number, show_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from engine.views import StreamView
 
 T = TypeVar("T")
-
-MS = 1_000_000
 
 MOST_DECIMALS = 5
 
@@ -35,7 +33,7 @@ def history(
     from engine.errors import SettingsInvalid
     from engine.views import HistoryView
 
-    first, last = _ms(start), _ms(end)
+    first, last = time_of("--start", start, None), time_of("--end", end, None)
     if first is not None and last is not None and first >= last:
         raise SettingsInvalid(f"--start {start} is not before --end {end}")
     asked: dict[str, Any] = {"timeframe": timeframe, "limit": limit, "start_ms": first, "end_ms": last}
@@ -198,7 +196,7 @@ def model_input(
     """Show what models are given. Exit code 1 if there is nothing."""
     from engine.views import ModelInputView
 
-    found = _ask(profile, "model_input", symbol, ModelInputView, end_ms=_ms(at))
+    found = _ask(profile, "model_input", symbol, ModelInputView, end_ms=time_of("--at", at, None))
     if as_json:
         show_json(found)
     else:
@@ -241,25 +239,6 @@ def _ask(profile: str | None, topic: str, symbol: str, kind: type[T], **asked: A
             return await engine.get(topic, kind, instrument=key, **asked)
 
     return asyncio.run(ask())
-
-
-def _ms(text: str) -> int | None:
-    """Return a UTC time as milliseconds; None for nothing.
-
-    Raises:
-        SettingsInvalid: It is no time.
-    """
-    from datetime import UTC, datetime
-
-    from engine.errors import SettingsInvalid
-
-    if not text:
-        return None
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsInvalid(f"{text!r} is no time; as in 2024-08-05T13:00") from error
-    return int((when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _places(values: Iterable[float]) -> int:

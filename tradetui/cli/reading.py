@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tradetui.cli.options import places_of
+from tradetui.cli.options import places_of, utc_of
+from tradetui.cli.output import MS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from tradetui.pnl import LastKnown
 
 T = TypeVar("T")
-
-MS = 1_000_000
 
 PAGE = 5000
 """Rows of one answer of the engine."""
@@ -172,9 +171,7 @@ def all_trades(profile: str | None, kind: type[JournalView], symbol: str, since:
     found: dict[str, JournalView] = {}
     end_ms: int | None = None
     while True:
-        rows, stored = past_rows(
-            profile, "trade_history", kind, symbol, STORED_MOST, since, end_ms=end_ms, stored_only=False
-        )
+        rows, stored = past_rows(profile, "trade_history", kind, symbol, STORED_MOST, since, end_ms=end_ms)
         before = len(found)
         found |= {row.id: row for row in rows}
         if stored or len(rows) < PAGE or len(found) == before:
@@ -190,20 +187,13 @@ def since_ms(text: str) -> int | None:
     """
     import re
     import time
-    from datetime import UTC, datetime
-
-    from engine.errors import SettingsInvalid
 
     if not text:
         return None
     if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
         seconds = int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[ago[2]]
         return max(int((time.time() - seconds) * 1000), 0)
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsInvalid(f"--since {text!r} is no time; as in 2024-08-05T13:00, 2h or 7d") from error
-    return int((when if when.tzinfo is not None else when.replace(tzinfo=UTC)).timestamp() * 1000)
+    return int(utc_of("--since", text, ", 2h or 7d").timestamp() * 1000)
 
 
 def chosen(rows: Sequence[T], symbol: str) -> list[T]:

@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine
-from datetime import UTC, datetime
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -33,6 +32,7 @@ from engine.types import SECOND
 from tradetui import replays
 from tradetui.bootstrap import account_of
 from tradetui.cli.console import arguments, terminal
+from tradetui.cli.options import utc_of
 from tradetui.cli.screen import Screen, show
 from tradetui.cli.summary import check, write
 from tradetui.config import load
@@ -168,8 +168,10 @@ def replay_through(
     }
     account = played.state.account
     if statement is not None and account is not None:
-        begun = account_of(settings.on_paper(), prefix="r") if played.taken_up is None else played.taken_up()
-        value_account(played.state, begun)
+        begun = played.begun
+        if begun is None:
+            begun = account_of(settings.on_paper(), prefix="r")
+            value_account(played.state, begun)
         result["ledger"] = statement.build(played.state, account, begun.equity)
         result["ledger"]["unasked"] = played.unasked
     for key, stream in result["streams"].items():
@@ -268,12 +270,7 @@ def _time(option: str, text: str) -> int:
     Raises:
         SettingsInvalid: Not a time.
     """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingsInvalid(f"{option} {text!r}: expected a UTC time such as 2024-08-09T00:00:00") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+    moment = utc_of(option, text)
     whole = moment.replace(microsecond=0)
     return int(whole.timestamp()) * SECOND + moment.microsecond * 1000
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
-from tradetui.cli.options import Config, Json, Profile, config_of, key_of, places_of, profile_of
+from tradetui.cli.options import Config, Json, Profile, Symbol, config_of, key_of, places_of, profile_of
 from tradetui.cli.output import show_json, table
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Symbol = Annotated[str, typer.Argument(help="Instrument, as in ETH/USDT or binanceusdm:BTC/USDT:USDT.")]
 Stop = Annotated[str, typer.Option("--stop", help="Stop-loss of what is filled: a price.")]
 Target = Annotated[str, typer.Option("--take-profit", help="Take profit of what is filled: a price.")]
 Trailing = Annotated[
@@ -134,6 +133,10 @@ def protect(
     as_json: Json = False,
 ) -> None:
     """Set the exits of an open position; what is not given stays."""
+    from engine.errors import SettingsInvalid
+
+    if not (stop or take_profit or trailing_bps or time_stop):
+        raise SettingsInvalid("protect needs one of --stop, --take-profit, --trailing-bps and --time-stop")
     exits: dict[str, str | float] = {
         "stop_loss": stop, "take_profit": take_profit, "trailing_bps": trailing_bps, "time_stop_s": time_stop,
     }  # fmt: skip
@@ -151,7 +154,7 @@ def flatten(
     from engine.errors import SettingsInvalid
 
     if bool(symbol) == everything:
-        raise SettingsInvalid("flatten needs an instrument or --all")
+        raise SettingsInvalid("flatten needs an instrument or --all, and not both")
     key = key_of(symbol) if symbol else ""
     if not yes:
         if as_json or not sys.stdin.isatty():

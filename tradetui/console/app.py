@@ -137,6 +137,7 @@ class ConsoleApp(DeskKeys):
     def on_mount(self) -> None:
         """Begin to look for the engine."""
         self.set_class(self.desk.look.ascii, "ascii")
+        self.set_class(self.desk.look.colours == "none", "bare")
         self.paint(self.desk.paint)
         self.set_keymap(self.own_keys.keymap)
         self.meter.watch(self)

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
+from engine.protocol import SEEK_MOST_S
 from engine.text import inert
 from engine.types import SECOND
 from tradetui.console import spans
@@ -199,9 +200,6 @@ LAYER = one_of("NAME", lambda _: (*LINES, *STUDIES, *MARKS, "none"))
 
 # Replays. -----------------------------------------------------------------------------------------------------------
 
-FARTHEST_S = 366 * 86_400
-"""Seconds that one command seeks on or back at most."""
-
 _SPAN = re.compile(r"([+-])(?=.)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,9}(?:\.\d{1,3})?)s?)?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::(\d\d))?", re.ASCII)
 _SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)\s*%", re.ASCII)
@@ -222,7 +220,7 @@ def seek(text: str, known: Known) -> tuple[Value, ...]:
     if match := _SPAN.fullmatch(text):
         sign, hours, minutes, seconds = match.groups()
         by_s = int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds or 0)
-        if by_s > FARTHEST_S:
+        if by_s > SEEK_MOST_S:
             raise Unclear("expected a span of a year at most")
         return "by_s", -by_s if sign == "-" else by_s
     if match := _SHARE.fullmatch(text):

@@ -85,6 +85,10 @@ class Dealing:
     def send(self, told: str, name: str, wish: Wish, refused: Callable[[], None] = lambda: None) -> None:
         """Have the engine do something; `told` is what, in words; `refused` is called if it will not."""
         number, desk = next(self._numbers), self._app.desk
+        if not self._app.link.attached:
+            refused()
+            self.say(f"not sent, no engine is attached: {told}")
+            return
         desk.asked[number] = told
         desk.say(f"asked: {told}")
         self._acts.run(self._sent(number, told, name, wish, refused))
@@ -264,7 +268,7 @@ class Dealing:
         if self.trading() is None:
             return
         order = self.account.order(str(wish["order"]))
-        known = described(order) if order is not None else f"order {wish['order']}, which is not listed"
+        known = described(order) if order is not None else f"order {wish['order']}, which is not listed,"
         told = f"change {known} to {changed(wish)}"
         self._confirm(f"{self.account.word}: {told}?", [], told, "amend", wish)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from tradetui.kill.card import KillCard
-from tradetui.killing import KillReport, kill
+from tradetui.kill.killing import KillReport, kill
 from tradetui.places import places
 
 

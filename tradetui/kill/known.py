@@ -53,16 +53,21 @@ def known(places: Places, settings: Callable[[], KillCard] | None) -> Known:
     older = left or read_card(aside(places.kill_card))
     if older is None and not places.kill_card.exists():
         return _by_settings(told, wrong)
-    who = "the last engine"
+    return _by_both(told, wrong, older, last, torn=left is None and places.kill_card.exists())
+
+
+def _by_both(told: KillCard | None, wrong: str, older: KillCard | None, last: Holder | None, *, torn: bool) -> Known:
+    """Return what the settings and an older card say; that is all there is, unless both say the same."""
+    said = "the last engine"
     if last is not None:
-        who += f" (pid {last.pid}, started {dated(last.started)}, {ago(last.started)})"
-    torn = " that can be read" if left is None and places.kill_card.exists() else ""
-    parts = [f"{where(told)}, as the settings say"] if told is not None else []
-    parts += [f"{where(older)}, as {_left(older)}"] if older is not None else []
-    said = f"{who} has left no word of what it trades{torn}; gone by was what is known: {'; '.join(parts) or 'nothing'}"
+        said += f" (pid {last.pid}, started {dated(last.started)}, {ago(last.started)})"
+    said += " has left no word of what it trades"
     if told is not None and older is not None and _same(told, older):
-        note = f"{who} has left no word of what it trades: gone by was what {_left(older)}; the settings say the same"
+        note = f"{said}: gone by was what {_left(older)}; the settings say the same"
         return Known((told,), notes=(note, *_earlier(older)))
+    sources = [f"{where(told)}, as the settings say"] if told is not None else []
+    sources += [f"{where(older)}, as {_left(older)}"] if older is not None else []
+    said += f"{' that can be read' if torn else ''}; gone by was what is known: {'; '.join(sources) or 'nothing'}"
     doubts = (f"{said}; look at your venues", *([wrong] if wrong else []))
     cards = _together([card for card in (told, older) if card is not None])
     return Known(cards or (KillCard(mode="unknown"),), troubles=doubts, notes=_earlier(older) if older else ())

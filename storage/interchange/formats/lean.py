@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import ImportRefused
+from engine.types import DAY_MS
 from storage.interchange.batch import Hints, Parsed
 from storage.interchange.formats.delimited import BARE, delimiter_of, first_lines, text_table
 from storage.interchange.identity import of_lean
 from storage.interchange.packed import members
 
 _DAY = re.compile(r"(\d{8})_")
-DAY_MS = 86_400_000
 
 
 def read(path: Path, hints: Hints) -> Parsed:

@@ -13,12 +13,13 @@ import numpy as np
 from engine.core import Commands
 from engine.errors import ImportRefused, RecordingUnusable, SettingsInvalid
 from engine.ingestion.markets import MARKETS
+from engine.ingestion.survey import OnlyTraded
 from engine.keep import Keep
 from engine.ohlcv import OHLCV
 from engine.replay import Recording, Replay
 from engine.settings import MarketSettings
 from engine.types import Bar, Instrument, Timeframe, Trade
-from storage.interchange.batch import Candles, Hints, Parsed, Trades
+from storage.interchange.batch import Candles, Hints, LeftOut, Parsed, Trades
 from storage.interchange.tabular import source_of
 
 
@@ -26,6 +27,7 @@ def read(paths: list[Path], hints: Hints) -> Parsed:
     """Read the files of a recording.
 
     Raises:
+        LeftOut: They tell of trading alone.
         ImportRefused: They are no recording, or of a venue whose messages are not known.
     """
     parsed = Parsed("recording")
@@ -37,10 +39,12 @@ def read(paths: list[Path], hints: Hints) -> Parsed:
     kept = _Kept()
     try:
         recording = Recording(paths, market)
-        replay = Replay(recording, MarketSettings())
+        replay = Replay(recording, MarketSettings(), traded=False)
         replay.commands = kept.take
         replay.run()
         kept.rest(replay)
+    except OnlyTraded as error:
+        raise LeftOut("what was traded, and nothing of the market") from error
     except (RecordingUnusable, SettingsInvalid) as error:
         raise ImportRefused(str(error)) from error
     for note in recording.notes():

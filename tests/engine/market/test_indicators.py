@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.market.anchored import DAY_MS, DayAnchor
+from engine.market.anchored import DayAnchor
 from engine.market.indicator_state import IndicatorState
 from engine.market.indicators import INDICATORS, NAMES, WARM_UP, Indicators, indicators
 from engine.ohlcv import OHLCV, Floats
-from engine.types import Timeframe
+from engine.types import DAY_MS, Timeframe
 from tests.support.series import BINANCE_1H, BINANCE_1M, BITSTAMP_1D, OUTAGES_1H, QUIET_1M, candles, recorded
 
 SERIES = {

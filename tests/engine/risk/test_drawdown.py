@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.orders import UNIT
-from engine.risk.drawdown import DAY, EquityWatch
+from engine.risk.drawdown import EquityWatch
 from engine.risk.limits import Limits
-from engine.types import SECOND
+from engine.types import DAY, SECOND
 
 MIDNIGHT = 1_723_161_600 * SECOND
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -46,6 +48,22 @@ def test_importing_again_changes_nothing(shelf: Shelf, recordings_root_path: Pat
     assert [each.reason for each in first.files if each.outcome == "refused"] == [
         each.reason for each in again.files if each.outcome == "refused"
     ]
+
+
+def test_what_was_traded_is_no_data_and_no_fault(shelf: Shelf, recordings_root_path: Path, tmp_path: Path) -> None:
+    """A folder of our recorder: the market is taken, what was traded is left out."""
+    note = b'{"stream":"!tradetui","data":{"e":"account","body":{}}}'
+    tape = tmp_path / "tape"
+    traded, market = tape / "trading_1723161248.gz", tape / "binance" / "btcusdt.txt"
+    market.parent.mkdir(parents=True)
+    traded.write_bytes(gzip.compress(b"1723161248000000000 %s\n" % note))
+    with gzip.open(recordings_root_path / "hftbacktest-binance-ws/spot/btcusdt_20240808.gz") as lines:
+        market.write_bytes(b"".join(islice(lines, 3000)))
+    report = shelf.bring(tape)
+    assert {each.path: (each.outcome, each.reason) for each in report.files} == {
+        str(market): ("imported", ""),
+        str(traded): ("skipped", "what was traded, and nothing of the market"),
+    }
 
 
 def test_the_same_rows_in_another_file_are_duplicates_and_change_no_row(shelf: Shelf, tmp_path: Path) -> None:

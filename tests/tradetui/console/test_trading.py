@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,7 @@ from tradetui.console.layout import TRADING
 from tradetui.console.screens.choosing import Choose
 from tradetui.console.screens.dialogs import Confirm, Dialog
 from tradetui.console.screens.ticket import FIELDS, Pick, Ticket
+from tradetui.console.screens.ticket import told as preview_told
 from tradetui.console.view import View
 from tradetui.places import Places, places
 
@@ -301,6 +303,34 @@ async def test_a_ticket_shows_what_it_costs_and_asks(here: Places) -> None:
         assert list(shown.app.desk.asked.values()) == ["buy 0.01 ETH/USDT at the market (PAPER)"]
         await shown.press("f3")
         await shown.sees("1 asked, 3 open")
+
+
+async def test_without_an_engine_nothing_is_sent_and_that_is_known(here: Places) -> None:
+    async with trading(here) as (engine, shown):
+        shown.app.enter("order buy 1")
+        await shown.sees("Buy 1 ETH/USDT at the market?")
+        await engine.stop()
+        await shown.becomes(lambda: not shown.app.link.attached)
+        await asyncio.sleep(Confirm.READ_S)
+        await shown.press("y")
+        await shown.sees("not sent, no engine is attached: buy 1 ETH/USDT")
+        assert shown.app.desk.asked == {}
+        assert asked(engine) == []
+
+
+async def test_the_field_in_focus_stands_out_without_colours(here: Places) -> None:
+    async with trading(here) as (_engine, shown):
+        shown.app.set_class(True, "bare")
+        await shown.press("B", "down")
+        await shown.becomes(lambda: isinstance(shown.app.screen, Ticket))
+        focused = shown.app.screen.focused
+        assert focused is not None
+        assert focused.styles.text_style.reverse
+
+
+async def test_what_rests_at_a_better_price_slips_nowhere(here: Places) -> None:
+    assert "slippage 0.2 bps" in preview_told(rows.preview(), "USDT")[0]
+    assert "slippage" not in preview_told(rows.preview(slippage_bps=-2540.9), "USDT")[0]
 
 
 async def test_every_refusal_is_shown_whole(here: Places) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.types import MS
+from engine.types import DAY_MS, MS
 from tradetui.console import studies
 from tradetui.console.holdings import held
 from tradetui.console.render.axes import moment, money
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from tradetui.console.panes.sight import Sight
     from tradetui.console.render.slots import Slots
     from tradetui.console.series import Candles, Floats
-
-DAY_MS = 86_400_000
 
 TRENDS = {"up": "\u25b2", "down": "\u25bc", "sideways": "="}
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.types import SECOND
+from engine.types import DAY, SECOND
 from tradetui.console.keys import pressed
 from tradetui.console.panes.pane import Pane
 from tradetui.console.panes.system import own
 from tradetui.console.render import account, banner, events, footer, status, tabs
 from tradetui.console.render.pens import BOLD, WARN, pen
 from tradetui.console.render.tabs import Tabs
+from tradetui.console.screens.drawn import ARROWS
 
 if TYPE_CHECKING:
     from tradetui.console.desk import Condition, Desk
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 EVENTS = 8
 """Events that are tried to be told in one line."""
-
-DAY = 86_400_000_000_000
 
 
 class Line(Pane, can_focus=False):
@@ -163,7 +162,10 @@ class Footer(Line):
 
     def draw(self, frame: Frame) -> None:
         """Draw the line."""
-        footer.draw(frame, self.kinds(), self.desk.keys)
+        keys = self.desk.keys
+        if self.desk.look.ascii:
+            keys = tuple(key._replace(shown=key.shown.translate(ARROWS)) for key in keys)
+        footer.draw(frame, self.kinds(), keys)
 
 
 class BannerPane(Line):

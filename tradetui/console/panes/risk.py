@@ -18,9 +18,6 @@ from tradetui.console.render.table import Row, text_of
 if TYPE_CHECKING:
     from engine.tradingviews import LimitView
 
-BIG = 10
-"""Steps of a large step."""
-
 WIDE = 150
 """Columns from which the sections stand in two columns."""
 
@@ -58,7 +55,7 @@ class RiskPane(AccountPane):
         desk, trading = self.desk, self.account.trading
         if desk.staged:
             apply, drop = pressed(desk.keys, "detail"), pressed(desk.keys, "back")
-            return f"{len(desk.staged)} staged ({apply} applies, {drop} drops)"
+            return f"{len(desk.staged)} staged: {apply} asks, {drop} drops"
         return trading.state.upper() if trading is not None else ""
 
     def items(self) -> Sequence[Row]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.types import DAY_MS
 from tradetui.console.render import overlay as overlays
 from tradetui.console.render import study
 from tradetui.console.render.axes import (
@@ -45,8 +46,6 @@ from tradetui.console.series import Floats
 RUNNING = "\u25b4"
 """Stands under the bar that is still running."""
 
-
-DAY_MS = 86_400_000
 
 ABSENT = "\u254c"
 """Stands above the axis where a bar is missing."""

@@ -78,9 +78,12 @@ def _plot(frame: Frame, x: list[int], y: list[float], own: int, marker: str, lab
     plotext.xaxes(times, False)
     plotext.yaxes(True, False)
     if times:
-        at = sorted({x[0], x[len(x) // 2], x[-1]})
         days = stamp(x[0] * 10**9)[:10] != stamp(x[-1] * 10**9)[:10]
-        plotext.xticks(at, [(stamp(each * 10**9)[5:16] if days else clock(each * 10**9)[:5]) for each in at])
+        told = {  # a time is told once, where it is first
+            stamp(each * 10**9)[5:16] if days else clock(each * 10**9)[:5]: each
+            for each in (x[-1], x[len(x) // 2], x[0])
+        }
+        plotext.xticks(list(told.values())[::-1], list(told)[::-1])
     else:
         plotext.xticks([], [])
     lines = plotext.uncolorize(plotext.build()).splitlines()

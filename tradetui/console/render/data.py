@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 from engine.types import MS, TIMEFRAME_SECONDS, Timeframe
 from tradetui.console.render.cells import NOTHING, age, count, figure, size, stamp, uptime
 from tradetui.console.render.pens import BAD, BOLD, GOOD, TEXT, WARN, pen
-from tradetui.console.render.table import PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
+from tradetui.console.render.table import LINE, PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
 
 if TYPE_CHECKING:
     from engine.views import GapsView, QualityView, StorageView, StreamView
     from tradetui.console.news import News
-
-LINE = (Column("", 8, 11), Column("", 10, 1000))
 
 PARTS = (
     Column("model input", 12, 22), Column("score", 6, 24), Column("gives", 9, right=True),

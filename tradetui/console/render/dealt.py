@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Pairs = list[tuple[str, str]]
 
 POSITIONS = (
-    Column("mode", 5, rank=3), Column("sym", 4, 14), Column("side", 7), Column("size", 8, 12, right=True),
+    Column("mode", 5, rank=3), Column("sym", 4, 14), Column("side", 7), Column("size", 10, 12, right=True, early=True),
     Column("average", 9, 13, right=True, rank=2), Column("mark", 9, 13, right=True, rank=5),
     Column("P&L open", 9, 12, right=True), Column("stop", 9, 13, right=True, rank=1),
     Column("target", 9, 13, right=True, rank=4), Column("R", 5, right=True, rank=6),
@@ -27,20 +27,22 @@ POSITIONS = (
 
 ORDERS = (
     Column("mode", 5), Column("time", 9, 11, rank=5), Column("sym", 4, 14), Column("side", 6),
-    Column("type", 5, 17, rank=2), Column("size", 7, 12, right=True), Column("price", 9, 13, right=True, rank=1),
-    Column("state", 8, 10), Column("filled", 6, 10, right=True, rank=4), Column("average", 9, 13, right=True, rank=6),
+    Column("type", 5, 17, rank=2), Column("size", 7, 10, right=True, early=True),
+    Column("price", 9, 13, right=True, rank=1), Column("state", 8, 10),
+    Column("filled", 7, 10, right=True, rank=4, early=True), Column("average", 9, 13, right=True, rank=6),
     Column("for", 8, rank=7), Column("tif", 6, rank=8), Column("why", 14, 200, rank=3),
 )  # fmt: skip
 
 FILLS = (
     Column("mode", 5), Column("time", 9, 11, rank=1), Column("sym", 4, 14), Column("side", 6),
-    Column("size", 7, 12, right=True), Column("price", 9, 13, right=True), Column("fee", 9, 16, right=True, rank=2),
-    Column("as", 5, rank=3), Column("realised", 9, 12, right=True, rank=2), Column("order", 8, 32, rank=5, end=True),
+    Column("size", 7, 12, right=True), Column("price", 9, 13, right=True),
+    Column("fee", 11, 16, right=True, rank=2, early=True), Column("as", 5, rank=3),
+    Column("realised", 9, 12, right=True, rank=2), Column("order", 8, 32, rank=5, end=True),
 )  # fmt: skip
 
 JOURNAL = (
     Column("mode", 5, rank=2), Column("closed", 9, 11, rank=1), Column("sym", 4, 14), Column("side", 7),
-    Column("size", 7, 12, right=True, rank=3), Column("entry", 9, 13, right=True, rank=4),
+    Column("size", 7, 11, right=True, rank=3, early=True), Column("entry", 9, 13, right=True, rank=4),
     Column("exit", 9, 13, right=True, rank=4), Column("net", 9, 12, right=True), Column("R", 5, right=True),
     Column("fees", 8, right=True, rank=5), Column("for", 5, right=True, rank=6), Column("by", 8, 60, rank=5),
 )  # fmt: skip

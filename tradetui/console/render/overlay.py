@@ -212,7 +212,8 @@ def _beyond(frame: Frame, text: str, own: int, look: Look, top: int | None) -> N
     """Name a price of one's own that is not in sight, at the edge that it lies beyond: from row `top`, or the lower."""
     above = top is not None
     arrow = ("^" if above else "v") if look.ascii else "\u2191" if above else "\u2193"
-    rows = range(frame.height - 1, max(frame.height - 4, -1), -1) if top is None else range(top, top + 3)
+    half = max(frame.height // 2, 3)
+    rows = range(frame.height - 1, max(frame.height - 1 - half, -1), -1) if top is None else range(top, top + half)
     _beside(frame, rows, f" {arrow} {text}", own)
 
 

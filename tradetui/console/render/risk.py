@@ -11,13 +11,11 @@ from tradetui.console.render.account import money, reason, state
 from tradetui.console.render.cells import NOTHING, age, clock, stamp
 from tradetui.console.render.pens import BAD, BOLD, FAINT, GOOD, OWN, TEXT, TITLE, WARN, pen
 from tradetui.console.render.sums import STATES, gain, number, plain, r, share
-from tradetui.console.render.table import PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
+from tradetui.console.render.table import LINE, PAST, PLAIN, QUIET, Cell, Column, Gauge, Row, heading
 from tradetui.console.render.vitals import box
 
 if TYPE_CHECKING:
     from engine.tradingviews import LimitView, RiskView, TradingView, VenueView
-
-LINE = (Column("", 8, 11), Column("", 10, 1000))
 
 SWITCHES = (Column("switch", 12, 18), Column("", 10, 200))
 

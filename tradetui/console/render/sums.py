@@ -12,9 +12,6 @@ from tradetui.console.render.pens import (
     FAINT,
     FLAT,
     GOOD,
-    LIVE,
-    MODE_TEXT,
-    PAPER,
     UP,
     WARN,
     pen,
@@ -80,8 +77,3 @@ def share(value: float | None, places: int = 2, *, sign: bool = False) -> str:
 def r(value: float | None) -> str:
     """Return a multiple of the risk."""
     return NOTHING if value is None else f"{value:+.2f}"
-
-
-def mode_pens(mode: str) -> tuple[int, int]:
-    """Return fore- and background of the block that stands for a mode."""
-    return (MODE_TEXT, LIVE if mode == "testnet" else PAPER)

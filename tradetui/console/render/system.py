@@ -8,7 +8,7 @@ from tradetui.console.news import Phase
 from tradetui.console.render import vitals
 from tradetui.console.render.cells import NOTHING, age, bar, count, figure, size, uptime
 from tradetui.console.render.pens import BAD, BOLD, FAINT, GOOD, OWN, TEXT, TITLE, WARN, pen
-from tradetui.console.render.table import PAST, PLAIN, Cell, Column, Gauge, Row, heading, text_of
+from tradetui.console.render.table import LINE, PAST, PLAIN, Cell, Column, Gauge, Row, heading, text_of
 from tradetui.console.render.vitals import MB, Own, box, worst_s
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ STATES = {
     "healthy": pen(GOOD, attributes=BOLD), "degraded": pen(WARN, attributes=BOLD), "starting": pen(TEXT),
     "stopping": pen(WARN),
 }  # fmt: skip
-
-LINE = (Column("", 8, 11), Column("", 10, 1000))
-"""Columns of what is told in a sentence."""
 
 PROCESSES = (
     Column("process", 12, 16), Column("state", 8, 10), Column("pid", 7, right=True, rank=3),

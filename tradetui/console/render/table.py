@@ -38,9 +38,14 @@ class Column(NamedTuple):
     right: bool = False
     rank: int = 0
     end: bool = False
+    early: bool = False
+    """Whether it grows before the others: a number that must not be cut while a name has cells to spare."""
 
 
 Columns = tuple[Column, ...]
+
+LINE: Columns = (Column("", 8, 11), Column("", 10, 1000))
+"""Columns of what is told in a sentence."""
 
 
 class Gauge(NamedTuple):
@@ -99,12 +104,13 @@ def places(columns: Columns, width: int) -> tuple[Place, ...]:
         kept.remove(max(number for number in kept if columns[number].rank == most))
     wished = sum(max(min(columns[number].most, ROOMY), columns[number].least) for number in kept)
     gap = 2 if wished + 2 * (len(kept) - 1) <= width else 1
-    left, x, found = width - needed(gap), 0, []
-    for number in kept:
+    left, x, found, more = width - needed(gap), 0, [], dict.fromkeys(kept, 0)
+    for number in sorted(kept, key=lambda each: not columns[each].early):
         column = columns[number]
-        more = min(max(column.most - column.least, 0), max(left, 0))
-        left -= more
-        size = min(column.least + more, max(width - x, 0))
+        more[number] = min(max(column.most - column.least, 0), max(left, 0))
+        left -= more[number]
+    for number in kept:
+        size = min(columns[number].least + more[number], max(width - x, 0))
         if size:
             found.append(Place(number, x, size))
         x += size + gap

@@ -85,7 +85,7 @@ class Arming(Dialog[Armed]):
         if self._unknown:
             asks += f", or {view.word} UNKNOWN to go on although the right to withdraw is unknown"
         yield Static(drawn(self.app, f"{asks}:", LONG))
-        yield Input(placeholder=view.word, compact=True, id="word")
+        yield Input(compact=True, id="word")  # without a hint: that would look like the word, typed already
         yield Static("", classes="wrong")
         yield Choice("esc", "leave it as it is", "leave", first=True)
 

@@ -117,15 +117,21 @@ class Confirm(Dialog[bool]):
         """Return a box as high as a long consequence needs it, as far as the lines of the account stay in sight."""
         return Vertical(classes="box much" if len(self._consequence) > MUCH else "box")
 
+    def on_resize(self) -> None:
+        """Bound the consequence, in cells: a share of the screen does not count where the box is measured."""
+        for said in self.query(Scrolled):
+            said.styles.max_height = max(self.size.height * 9 // 20, 2)
+
     def content(self) -> Iterable[Widget]:
         """Return question, consequence, answers."""
         yield Static(drawn(self.app, self._question, LONG), classes="question")
         lines = [Static(drawn(self.app, line, LONG)) for line in self._consequence.split("\n")]
         if len(self._consequence) > MUCH:
             yield Scrolled(*lines, classes="said")
-        else:
+            yield Static(classes="space")
+        elif self._consequence:
             yield from lines
-        yield Static(classes="space")
+            yield Static(classes="space")
         yield Choice("enter n", "no", "answer(False)", first=True)
         yield Choice("y", "yes", "answer(True)")
 

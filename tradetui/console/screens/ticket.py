@@ -122,7 +122,8 @@ def told(view: PreviewView, currency: str) -> list[str]:
     said = [*(f"\u00d7 {each}" for each in view.refusals), *(f"\u00b7 {each}" for each in view.notes)]
     if not view.price and said:
         return said  # what it costs is not known
-    slip = "" if view.slippage_bps is None else f", slippage {view.slippage_bps:.1f} bps"
+    slips = view.slippage_bps is not None and view.slippage_bps >= 0  # below 0: it rests at a better price
+    slip = f", slippage {view.slippage_bps:.1f} bps" if slips else ""
     fee = f"{plain(view.fee)} {view.fee_asset}" if view.fee else "not known"
     after = "" if view.exposure_after is None else f", exposure {share(view.exposure_after, 1)} of equity"
     risk = f"{plain(view.risk, 2)} {currency}" if view.risk else "not known"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.tradetui.fake_engine import market
 from tradetui.console.news import SILENT_S
 from tradetui.console.panes.dealt import FillsPane, JournalPane, OrdersPane, PositionsPane
 from tradetui.console.panes.equity import PAUSE_S, EquityPane
+from tradetui.console.panes.lines import Footer
 from tradetui.console.panes.risk import RiskPane
 from tradetui.console.render.curves import thinned
 from tradetui.console.render.look import Look
@@ -111,6 +113,24 @@ async def test_a_missing_stop_stands_out() -> None:
         assert " none " in "".join(app.panes[0].plain)
 
 
+async def test_quantities_and_the_asset_of_a_fee_are_not_cut_while_a_name_has_room() -> None:
+    fill = rows.fill(1, fee="0.61762", fee_asset="USDT")
+    told = traded(positions=[rows.position(quantity="0.04802193")], fills=[fill])
+    for kind, width, text in (
+        (PositionsPane, 51, "0.04802193"), (PositionsPane, 59, "0.04802193"), (FillsPane, 80, "0.61762 USDT")
+    ):  # fmt: skip
+        async with on_screen(told, kind, size=(width, 10)) as (app, _):
+            assert text in "".join(app.panes[0].plain)
+
+
+async def test_a_time_stands_once_below_a_curve() -> None:
+    points = tuple((rows.NOW // 10**9 - 50 + 20 * number, 10_000.0 - number, 0.001) for number in range(3))
+    async with on_screen(traded(equity=EquityView(points=points)), EquityPane, size=(118, 20)) as (app, _):
+        times = re.findall(r"\d\d:\d\d", app.panes[0].plain[-2])
+        assert times
+        assert len(times) == len(set(times))
+
+
 async def test_the_curve_is_drawn_once_in_five_seconds_at_most() -> None:
     told = traded()
     async with on_screen(told, EquityPane, size=(118, 20)) as (app, _):
@@ -146,3 +166,9 @@ def test_thinning_keeps_the_extremes() -> None:
     assert (377, 80.0, 0.2) in thinned(points, 60)
     assert thinned(points, 60)[0] == points[0]
     assert thinned(points, 60)[-1] == points[-1]
+
+
+async def test_arrows_in_the_footer_are_words_where_only_ascii_may_be_sent() -> None:
+    async with on_screen(traded(Look(ascii=True)), Footer, RiskPane, size=(120, 12)) as (app, _):
+        assert "left right limit" in app.panes[0].plain[0]
+        assert "<" not in app.panes[0].plain[0]

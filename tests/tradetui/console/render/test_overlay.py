@@ -168,6 +168,15 @@ def test_an_indicator_of_its_own_fits_its_rows_whatever_its_values(values: list[
         assert all(above >= below for above, below in pairwise(ticks))
 
 
+def test_a_price_below_all_is_named_above_the_candles_that_fill_the_lower_rows() -> None:
+    made, view = slots(series([(5, 6, 4, 5)] * 5), MINUTE), viewport(40, 1.0, 5, None)
+    frame = Frame.blank(40, 16)
+    frame.glyphs[11:] = "#"
+    levels = (Level(-3.0, "stop 1", colour_of(1), own=True),)
+    overlay.draw(frame, Overlay(levels=levels), made, view, Scale(0, 10), 2, PLAIN)
+    assert "\u2193 stop 1 -3.00" in frame.lines()[10]
+
+
 @pytest.mark.parametrize("look", [PLAIN, Look(ascii=True)])
 def test_a_price_of_ones_own_is_named_even_if_it_is_not_in_sight(look: Look) -> None:
     made = slots(series([(5, 6, 4, 5)] * 5), MINUTE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -221,6 +222,15 @@ async def test_confirm() -> None:
             assert on.answers == [], "only y means yes"
             await on.press(key)
             assert on.answers.pop() is answer
+
+
+@pytest.mark.parametrize("consequence", ["", "It happens.", "It happens for a reason, in detail. " * 15])
+async def test_a_question_has_no_rows_for_nothing(consequence: str) -> None:
+    async with shown((120, 40)) as on:
+        await on.push(Confirm("Sure?", consequence))
+        box = on.app.screen.query_one(".box").region
+        inside = [line[box.x + 1 : box.right - 1].strip() for line in on.lines[box.y + 1 : box.bottom - 1]]
+        assert not any(one == other == "" for one, other in pairwise(inside)), on.text
 
 
 async def test_the_mouse_doubles_the_keys() -> None:
