@@ -6,17 +6,20 @@ answers are among these records.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 
 from engine.errors import ProtocolError
 from engine.execution.account import Account
+from engine.execution.ledger import Ledger, Position
+from engine.execution.order import Order
 from engine.execution.settings import TradingAddresses, TradingSettings
 from engine.ingestion.envelope import Note
 from engine.ingestion.shapes import DAMAGE
 from engine.ingestion.streams import LATEST_MS
 from engine.operator import TradingEvent
+from engine.risk.exits import Protection
 from engine.risk.limits import RiskSettings
 from engine.state import EngineState
 from engine.trading.recall import Image, image, recall
@@ -52,6 +55,14 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     event: TradingEvent
 
 
+_OF_OTHERS = ("positions", "_late")
+"""Fields by name that are no amounts."""
+
+
+class _Slotted(Protocol):
+    __slots__: tuple[str, ...]
+
+
 _opening = msgspec.json.Decoder(Opening).decode
 _placed = msgspec.json.Decoder(Placed).decode
 _timers = msgspec.json.Decoder(Stamp).decode
@@ -76,6 +87,35 @@ def of_event(event: TradingEvent, ts: int, timers: int) -> Note:
     return Note(e=TRADING, body=msgspec.Raw(_encode(Placed(ts=ts, timers=timers, event=event))))
 
 
+def _check(account: Account, fresh: Account) -> None:
+    """Find out whether a recalled account holds what one holds: a recording may come from anybody.
+
+    Raises:
+        ValueError: It does not.
+    """
+    for name in ("drawdown", "streak", "ramp"):
+        _alike(getattr(account, name), getattr(fresh, name))
+    for order in account.orders.by_id.values():
+        _alike(order, Order(order.spec))
+    for protection in account.protections.values():
+        _alike(protection, Protection(protection.instrument, protection.side))
+    for ledger in account.ledgers.values():
+        _alike(ledger, Ledger(""))
+        for position in ledger.positions.values():
+            _alike(position, Position(position.contract))
+
+
+def _alike(kept: _Slotted, fresh: _Slotted) -> None:
+    """Compare the kinds of all fields with those of a fresh one; amounts by name are whole numbers."""
+    for name in fresh.__slots__:
+        usual, found = getattr(fresh, name), getattr(kept, name)
+        numbers = type(usual) is float and type(found) is int
+        if usual is not None and type(found) is not type(usual) and not numbers:
+            raise ValueError(f"{name} is {type(found).__name__}, not {type(usual).__name__}")
+        if type(found) is dict and name not in _OF_OTHERS and any(type(each) is not int for each in found.values()):
+            raise ValueError(f"{name} are amounts, whole numbers")
+
+
 def of_timers(timers: int) -> Note:
     """Return the note that tells up to which boundary (UTC ns) timers have passed."""
     return Note(e=TIMERS, body=msgspec.Raw(b"%d" % timers))
@@ -91,6 +131,7 @@ def opened(note: Note, state: EngineState) -> Account:
         kept = _opening(bytes(note.body))
         account = Account(kept.trading, kept.risk, prefix=kept.prefix, venues=kept.venues)
         recall(state, account, _encode(kept.image), (), kept.ts)
+        _check(account, Account(kept.trading, kept.risk, prefix=kept.prefix))
     except DAMAGE as error:
         raise ProtocolError(f"account in the recording: {error}") from error
     return account

@@ -111,7 +111,7 @@ def _exits(account: Account, key: str, *, opened: int) -> Iterator[Cause]:
         yield Cause("POSITION_UNPROTECTED", key, text, "it is watched here, and acts while this engine runs")
     if account.blind_s and opened < account.blind_from and (account.paper is not None or not protection.stop_held):
         text = f"no engine ran for {span(account.blind_s)} from {time_of_day(account.blind_from)} on, so the stop of "
-        text += f"{key} at {stop} did not act meanwhile"
+        text += f"{key} did not act meanwhile"  # without its price: that of now may be another than that of then
         yield Cause(
             "BLIND_TIME", key, text, "it acts on the first trade that reaches it, at that trade's price",
             account.blind_from,

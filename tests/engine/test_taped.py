@@ -275,6 +275,35 @@ async def test_times_that_are_none_are_refused(name: bytes, value: bytes, source
     assert replay._timers.next < replay.position + SECOND
 
 
+@pytest.mark.parametrize(
+    ("whole", "torn"),
+    [
+        (b'"balances":{"USDT":1000000000000}', b'"balances":{"USDT":"\\u001b[31m"}'),
+        (b'"reported":0', b'"reported":1e300'),
+        (b'"forgotten":0', b'"forgotten":null'),
+        (b'"peak":0', b'"peak":""'),
+    ],
+)
+async def test_an_account_that_holds_other_things_is_refused(
+    whole: bytes, torn: bytes, source: Path, tmp_path: Path
+) -> None:
+    session = Session(tmp_path, source)
+    session.plays(600)
+    await session.ends()
+
+    def change(lines: list[bytes]) -> list[bytes]:
+        assert whole in lines[0]
+        return [lines[0].replace(whole, torn), *lines[1:]]
+
+    rewritten(tmp_path, change)
+    replay = Replay(Recording([tmp_path]))
+    replay.run()
+    (reason,) = replay.refusals.reasons
+    assert reason.startswith("account in the recording")
+    assert replay.state.account is None
+    assert replay.messages > 600
+
+
 async def test_what_cannot_be_written_does_not_end_the_engine(source: Path, tmp_path: Path) -> None:
     session = Session(tmp_path, source)
     session.plays(600)

@@ -34,8 +34,12 @@ class Hand:
             self._dealing.say(f"no open order, stop or target of {pair(desk.symbol)} to move")
             return
         chosen = app.chosen_order()
-        waits = number(chosen.stop_price or chosen.price) if chosen is not None else None
-        at = next((n for n, each in enumerate(found) if each.before == waits), 0)
+        at = 0
+        if chosen is not None:  # an exit has the line of its position, which may stand where an order's does
+            waits, exits = number(chosen.stop_price or chosen.price), chosen.origin == "exit"
+            own = [n for n, each in enumerate(found) if each.id == chosen.id]
+            own += [n for n, each in enumerate(found) if exits and each.before == waits]
+            at = own[0] if own else 0
         app.focus_pane(f"chart{desk.view.chart + 1}")
         if not desk.laid("orders"):
             desk.lay("orders", True)

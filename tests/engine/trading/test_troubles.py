@@ -7,7 +7,7 @@ import pytest
 from engine.alerts import CATALOGUE, Cause
 from engine.execution.account import VenueStatus
 from engine.operator import Disarm, Kill, Switch
-from engine.orders import Mode, OrderUnresolved
+from engine.orders import Mode, OrderUnresolved, units
 from engine.risk.breakers import VenueBreaker
 from engine.risk.limits import Breakers
 from engine.trading import troubles
@@ -119,6 +119,9 @@ def test_a_stop_that_was_nobodys_for_a_while_is_told_until_the_position_is_close
     assert "90 s" in cause.text
     assert cause.since == account.blind_from
     assert "that trade's price" in cause.doing
+    account.protections[KEY].stop = units("58900")
+    assert wrong(books)["BLIND_TIME", KEY] == cause, "a stop that is moved later did not fail to act then"
+    account.protections[KEY].stop = units("59000")
     books.move(5_890_000, 5_890_200)
     books.wait()
     assert ("BLIND_TIME", KEY) not in wrong(books)

@@ -9,6 +9,8 @@ from engine.protocol import raw
 from tests.tradetui import account_rows as rows
 from tradetui.console.account import Account, notices
 from tradetui.console.holdings import held, marks, movable
+from tradetui.console.render.account import draw
+from tradetui.console.render.frame import Frame
 
 
 def told(**changed: object) -> Account:
@@ -79,3 +81,11 @@ def test_a_short_gains_downwards() -> None:
     assert [each.told for each in held(account, rows.ETH)][:3] == [
         "SHORT 0.5 \u25b2+0.25", "stop 0.5 \u25bc-0.75", "target 0.5 \u25b2+1.25",
     ]  # fmt: skip
+
+
+def test_a_state_that_nobody_vouches_for_is_told_as_the_last_one() -> None:
+    frame = Frame.blank(120, 1)
+    draw(frame, rows.active(), fresh=True)
+    assert "last told" not in frame.lines()[0]
+    draw(frame, rows.active(), fresh=False)
+    assert " ACTIVE  as last told: orders may add risk" in frame.lines()[0]

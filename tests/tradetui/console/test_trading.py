@@ -383,6 +383,14 @@ async def test_the_chosen_order_comes_into_the_hand(here: Places) -> None:
         await shown.sees("stop 0.5: 2681.95, was 2681.95; enter asks")
 
 
+async def test_an_order_comes_into_the_hand_even_where_a_stop_stands_at_its_price(here: Places) -> None:
+    orders = [rows.order(5, price="2681.95"), *rows.orders()[1:]]
+    async with trading(here, orders=orders) as (_engine, shown):
+        await shown.press("f3", "A")
+        assert shown.app.desk.taken is not None
+        assert (shown.app.desk.taken.what, shown.app.desk.taken.id) == ("order", orders[0].id)
+
+
 async def test_a_line_is_let_go(here: Places) -> None:
     async with trading(here) as (engine, shown):
         await shown.press("A", "up", "escape")

@@ -75,12 +75,16 @@ def state(view: TradingView) -> str:
     return view.state.upper()
 
 
-def reason(view: TradingView) -> str:
-    """Return why no more may be done, the weightiest sentence first; what an active account may do."""
+def reason(view: TradingView, *, fresh: bool = True) -> str:
+    """Return why no more may be done, the weightiest sentence first; what an active account may do.
+
+    If it is not the present that is said: without colours the state's word looks like one of now.
+    """
+    said = "" if view.state != "active" else "orders may add risk"
     if view.reasons:
         more = f" (and {len(view.reasons) - 1} more)" if len(view.reasons) > 1 else ""
-        return f"{view.reasons[0]}{more}"
-    return "" if view.state != "active" else "orders may add risk"
+        said = f"{view.reasons[0]}{more}"
+    return said if fresh else f"as last told: {said}"
 
 
 def draw(frame: Frame, view: TradingView, *, fresh: bool) -> None:
@@ -88,7 +92,7 @@ def draw(frame: Frame, view: TradingView, *, fresh: bool) -> None:
     frame.fill(PLAIN)
     word = f" {state(view)} "
     x = frame.text(1, 0, word, with_back(STATES.get(view.state, pen(BAD)), BAR) if fresh else PAST) + 1
-    said = reason(view)
+    said = reason(view, fresh=fresh)
     least = LEAST if view.state == "active" else min(max(LEAST, frame.width - WEIGHTY), SENTENCE)
     room = frame.width - x - 1 - min(len(said), least)
     kept = []
