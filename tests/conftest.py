@@ -71,9 +71,9 @@ def recordings_root_path() -> Path:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """A test marked `alone` runs while no other does: what it measures is not theirs."""
+    """A test marked `alone` runs while no other does, but for those that only wait: what it measures is not theirs."""
     worker = getattr(item.config, "workerinput", None)
-    if worker is None:
+    if worker is None or item.get_closest_marker("idle") is not None:
         return (yield)
     # What the workers of a run share, and pytest takes away after some runs.
     folder = item.config._tmp_path_factory.getbasetemp().parent / "turns"  # type: ignore[attr-defined]

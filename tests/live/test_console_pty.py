@@ -193,6 +193,7 @@ def test_the_terminal_goes_away_and_nobody_says_so(world: World) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.idle
 def test_a_terminal_that_does_not_read(world: World) -> None:
     desk = world.open(size=(200, 60))
     desk.sees("healthy")

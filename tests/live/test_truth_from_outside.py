@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from storage.journal import stored_events
@@ -128,7 +127,6 @@ def live(status: dict[str, Any]) -> bool:
     return any(view["live"] for view in status["instruments"])
 
 
-@pytest.mark.alone
 def test_the_commands_tell_the_truth_from_outside(recordings_root_path: Path, tmp_path: Path) -> None:
     outside = Outside(tmp_path)
     code, status = outside.status()
