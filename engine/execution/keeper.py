@@ -26,6 +26,16 @@ EVERY_S = 60.0
 AGAIN_S = 2.0
 """Pause before one that failed is tried again; it doubles up to `EVERY_S`."""
 
+SOON_S = 1.0
+"""Pause after which fills of the moment of a reconciliation have been heard."""
+
+NEAR = SECOND
+"""A fill that is no further from a report of balances (ns) may be in it or not: venues' clocks are known to a few ms at
+best, by a busy machine to less. Then it is reconciled again."""
+
+IN_A_ROW = 3
+"""Times that this is done in a row: where there are fills all the time there is no better moment."""
+
 BACK = 24 * 3600 * SECOND
 """How far back fills are asked for where they were never asked for, ns."""
 
@@ -74,7 +84,7 @@ class Keeper:
 
     async def run(self) -> None:
         """Look after the venue until cancelled."""
-        name, pause = self.venue.name, AGAIN_S
+        name, pause, doubts = self.venue.name, AGAIN_S, 0
         self._condition(f"{name} has not been reconciled yet: orders, fills and balances there are not known")
         while True:
             self._wake.clear()
@@ -88,10 +98,20 @@ class Keeper:
             else:
                 wait, pause = EVERY_S, AGAIN_S
                 self._done.set()
+                if await self._in_doubt(doubts):
+                    doubts += 1
+                    continue
+                doubts = 0
             try:
                 await asyncio.wait_for(self._wake.wait(), wait)
             except TimeoutError:
                 continue
+
+    async def _in_doubt(self, doubts: int) -> bool:
+        """Wait a moment; tell whether a fill is so near to the balances that they may be without it, or with it twice."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), SOON_S)
+        return doubts < IN_A_ROW and self._account.ledger_of(f"{self.venue.name}:").near(NEAR)
 
     def _condition(self, text: str, of: str = "reconcile") -> None:
         self._tell(ConditionChanged(name=f"{of} {self.venue.name}", text=text, ts=self._now()))

@@ -149,6 +149,10 @@ class Ledger:
         """Tell whether a fill was taken in already, or is older than what is remembered."""
         return f"{fill.instrument} {fill.id}" in self._seen or fill.ts < self._forgotten
 
+    def near(self, distance: int) -> bool:
+        """Tell whether a fill, or funding, is stamped within this time (ns) of the last report of balances."""
+        return any(abs(ts - self.reported) <= distance for ts in self._seen.values())
+
     def sweep(self, instrument: str, dust: int, ts: int, reason: str = "") -> ClosedTrade | None:
         """Close the trade of an instrument of which less than `dust` is held, which nobody can sell; return it then."""
         position = self.positions.get(instrument)

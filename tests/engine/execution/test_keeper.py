@@ -27,7 +27,7 @@ from engine.orders import (
     Side,
 )
 from engine.risk.limits import RiskSettings
-from engine.types import SECOND
+from engine.types import MS, SECOND
 
 KEY = "binance:BTC/USDT"
 NOW = 1_723_161_600 * SECOND
@@ -194,3 +194,23 @@ async def test_orders_that_the_venue_does_not_show_are_asked_for(watch: Watch) -
     watch.account.orders.apply(OrderUnresolved(order="n-2", ts=8, doing="submit", reason="no answer"))
     await watch.run()
     assert [(each.order, each.instrument, each.since) for each in watch.questions] == [("n-2", KEY, 7)]
+
+
+@pytest.mark.parametrize(("apart_ms", "asked"), [(10, 4), (-10, 4), (-1001, 1), (1001, 1)])
+async def test_balances_of_the_moment_of_a_fill_are_asked_for_again(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch, apart_ms: int, asked: int
+) -> None:
+    """It may be in them or not. After some times in a row it waits, as where fills never end."""
+    monkeypatch.setattr(keeping, "SOON_S", 0.0)
+    ledger = watch.account.ledger_of(KEY)
+    ledger.report(BalancesReported(venue="binance", ts=NOW, balances={"USDT": 5}))
+    fill = Fill(
+        id="1", order="n-1", instrument=KEY, side=Side.BUY, price=1, quantity=1, fee=0, fee_asset="BTC",
+        liquidity=Liquidity.TAKER, ts=NOW + apart_ms * MS,
+    )  # fmt: skip
+    ledger.fill(watch.account.contract(KEY), fill)
+    task = asyncio.create_task(watch.keeper.run())
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert watch.desk.asked == asked
