@@ -108,7 +108,7 @@ class Keeper:
                 continue
 
     async def _in_doubt(self, doubts: int) -> bool:
-        """Wait a moment; tell whether a fill is so near to the balances that they may be without it, or with it twice."""
+        """Wait a moment; tell whether a fill is so near to the balances that they may lack it, or have it twice."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), SOON_S)
         return doubts < IN_A_ROW and self._account.ledger_of(f"{self.venue.name}:").near(NEAR)
