@@ -6,7 +6,8 @@ answers are among these records.
 
 from __future__ import annotations
 
-from typing import Annotated, Protocol
+from collections.abc import Callable
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 
@@ -54,6 +55,8 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
     timers: Stamp
     event: TradingEvent
 
+
+Kept = TypeVar("Kept")
 
 _OF_OTHERS = ("positions", "_late")
 """Fields by name that are no amounts."""
@@ -143,10 +146,7 @@ def passed(note: Note) -> int:
     Raises:
         ProtocolError: Damaged.
     """
-    try:
-        return _timers(bytes(note.body))
-    except DAMAGE as error:
-        raise ProtocolError(f"timers in the recording: {error}") from error
+    return _read(_timers, note, "timers")
 
 
 def placed(note: Note) -> Placed:
@@ -155,7 +155,11 @@ def placed(note: Note) -> Placed:
     Raises:
         ProtocolError: Damaged.
     """
+    return _read(_placed, note, "record of trading")
+
+
+def _read(decode: Callable[[bytes], Kept], note: Note, what: str) -> Kept:
     try:
-        return _placed(bytes(note.body))
+        return decode(bytes(note.body))
     except DAMAGE as error:
-        raise ProtocolError(f"record of trading in the recording: {error}") from error
+        raise ProtocolError(f"{what} in the recording: {error}") from error
